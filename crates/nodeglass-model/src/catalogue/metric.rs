@@ -1,0 +1,267 @@
+//! One row of the catalogue: what a metric is, and where it stands in a sample.
+
+use std::ops::RangeInclusive;
+
+use serde::Serialize;
+
+use super::Dimension;
+use crate::sample::{CoreMetrics, DiskMetrics, GpuMetrics, NetworkMetrics, Sample, TemperatureMetrics};
+
+/// A metric's number on disk. Never changed and never used again for another metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct MetricId(pub u16);
+
+/// One metric.
+#[derive(Debug)]
+pub struct Metric {
+    /// Its number on disk.
+    pub id: MetricId,
+    /// Its name everywhere: `cpu.usage_percent`.
+    pub path: &'static str,
+    /// What its values are measured in.
+    pub unit: Unit,
+    /// How its values behave over time.
+    pub kind: Kind,
+    /// What the bare path of a per-device metric means.
+    pub over_devices: OverDevices,
+    /// Where it is read on Linux.
+    pub source: &'static str,
+    /// What it means.
+    pub description: &'static str,
+    /// Its place in a sample.
+    pub field: Field,
+}
+
+impl Metric {
+    /// What kind of device the metric is of.
+    pub fn dimension(&self) -> Dimension {
+        self.field.dimension()
+    }
+
+    /// Its name in Prometheus' exposition: `nodeglass_cpu_usage_percent`, counters ending in `_total`.
+    pub fn prometheus_name(&self) -> String {
+        let suffix = if self.kind == Kind::Counter { "_total" } else { "" };
+        format!("nodeglass_{}{suffix}", self.path.replace('.', "_"))
+    }
+}
+
+/// How a metric's values behave over time, and so what a longer interval makes of several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Worked out over the interval before the sample: rates and shares of time. Several make their mean.
+    Rate,
+    /// A level at the moment of the sample. An agent's window keeps the last; a history bucket shows the mean.
+    Level,
+    /// A count that only grows until its device or host starts anew. The last one counts.
+    Counter,
+}
+
+impl Kind {
+    /// The word for it in documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rate => "rate",
+            Self::Level => "level",
+            Self::Counter => "counter",
+        }
+    }
+}
+
+/// How the values of several devices make one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverDevices {
+    /// They add up; a device that is a part of another is left out.
+    Sum,
+    /// The highest.
+    Max,
+    /// The arithmetic mean.
+    Mean,
+}
+
+impl OverDevices {
+    /// Makes one value of several; `None` of none.
+    pub fn fold(self, values: impl Iterator<Item = f64>) -> Option<f64> {
+        let mut count = 0_u32;
+        let mut sum = 0.0;
+        let mut highest = f64::NEG_INFINITY;
+        for value in values {
+            count += 1;
+            sum += value;
+            highest = highest.max(value);
+        }
+        (count > 0).then(|| match self {
+            Self::Sum => sum,
+            Self::Max => highest,
+            Self::Mean => sum / f64::from(count),
+        })
+    }
+
+    /// The word for it in documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Max => "max",
+            Self::Mean => "mean",
+        }
+    }
+}
+
+/// What a metric's values are measured in; gives them their step and their range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// 0 to 100.
+    Percent,
+    /// Bytes.
+    Bytes,
+    /// Bytes per second.
+    BytesPerSec,
+    /// Operations or packets per second.
+    PerSec,
+    /// A number of things.
+    Count,
+    /// Degrees Celsius.
+    Celsius,
+    /// Tasks, averaged.
+    Load,
+    /// Watts.
+    Watts,
+}
+
+/// The largest whole number up to which a float is exact.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+impl Unit {
+    /// How many steps make one unit: values are kept to the nearest step.
+    pub fn steps(self) -> u32 {
+        match self {
+            Self::Percent | Self::Load => 100,
+            Self::Celsius | Self::Watts => 10,
+            Self::Bytes | Self::BytesPerSec | Self::PerSec | Self::Count => 1,
+        }
+    }
+
+    /// The values that can be right.
+    pub fn range(self) -> RangeInclusive<f64> {
+        match self {
+            Self::Percent => 0.0..=100.0,
+            Self::Celsius => -273.15..=10_000.0,
+            Self::Load | Self::Watts => 0.0..=1e9,
+            Self::Bytes | Self::BytesPerSec | Self::PerSec | Self::Count => 0.0..=EXACT,
+        }
+    }
+
+    /// The unit as people read it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Percent => "%",
+            Self::Bytes => "bytes",
+            Self::BytesPerSec => "bytes/s",
+            Self::PerSec => "1/s",
+            Self::Count => "count",
+            Self::Celsius => "°C",
+            Self::Load => "tasks",
+            Self::Watts => "W",
+        }
+    }
+}
+
+/// How to read and write one figure of a `T`.
+pub struct Access<T> {
+    pub(super) read: fn(&T) -> Option<f64>,
+    pub(super) write: fn(&mut T, Option<f64>),
+}
+
+impl<T> std::fmt::Debug for Access<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(std::any::type_name::<T>())
+    }
+}
+
+/// Where a metric stands in a sample, and with that what kind of device it is of.
+#[derive(Debug)]
+pub enum Field {
+    /// One value for the host.
+    Host(Access<Sample>),
+    /// One for each logical core.
+    Core(Access<CoreMetrics>),
+    /// One for each mounted file system.
+    Mount(Access<DiskMetrics>),
+    /// One for each block device.
+    Disk(Access<DiskMetrics>),
+    /// One for each network interface.
+    Interface(Access<NetworkMetrics>),
+    /// One for each graphics processor.
+    Gpu(Access<GpuMetrics>),
+    /// One for each temperature sensor.
+    Sensor(Access<TemperatureMetrics>),
+}
+
+impl Field {
+    pub(super) fn dimension(&self) -> Dimension {
+        match self {
+            Self::Host(_) => Dimension::Host,
+            Self::Core(_) => Dimension::Core,
+            Self::Mount(_) => Dimension::Mount,
+            Self::Disk(_) => Dimension::Disk,
+            Self::Interface(_) => Dimension::Interface,
+            Self::Gpu(_) => Dimension::Gpu,
+            Self::Sensor(_) => Dimension::Sensor,
+        }
+    }
+
+    pub(super) fn read(&self, sample: &Sample, index: usize) -> Option<f64> {
+        match self {
+            Self::Host(at) => (at.read)(sample),
+            Self::Core(at) => (at.read)(&sample.cpu.cores[index]),
+            Self::Mount(at) | Self::Disk(at) => (at.read)(&sample.disks[index]),
+            Self::Interface(at) => (at.read)(&sample.network_interfaces[index]),
+            Self::Gpu(at) => (at.read)(&sample.gpus[index]),
+            Self::Sensor(at) => (at.read)(&sample.temperatures[index]),
+        }
+    }
+
+    pub(super) fn write(&self, sample: &mut Sample, index: usize, value: Option<f64>) {
+        match self {
+            Self::Host(at) => (at.write)(sample, value),
+            Self::Core(at) => (at.write)(&mut sample.cpu.cores[index], value),
+            Self::Mount(at) | Self::Disk(at) => (at.write)(&mut sample.disks[index], value),
+            Self::Interface(at) => (at.write)(&mut sample.network_interfaces[index], value),
+            Self::Gpu(at) => (at.write)(&mut sample.gpus[index], value),
+            Self::Sensor(at) => (at.write)(&mut sample.temperatures[index], value),
+        }
+    }
+}
+
+/// A number type that a sample's fields have.
+pub(super) trait Number: Copy {
+    fn to_f64(self) -> f64;
+    fn from_f64(value: f64) -> Self;
+}
+
+impl Number for f64 {
+    fn to_f64(self) -> f64 {
+        self
+    }
+    fn from_f64(value: f64) -> Self {
+        value
+    }
+}
+
+impl Number for u64 {
+    fn to_f64(self) -> f64 {
+        self as f64
+    }
+    fn from_f64(value: f64) -> Self {
+        value.round() as Self
+    }
+}
+
+impl Number for u32 {
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+    fn from_f64(value: f64) -> Self {
+        value.round() as Self
+    }
+}

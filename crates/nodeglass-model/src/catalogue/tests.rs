@@ -1,0 +1,126 @@
+//! The catalogue is sound, and a sample goes through its flat form unharmed.
+
+use std::collections::HashSet;
+
+use super::*;
+use crate::sample::{CoreMetrics, DiskMetrics, NetworkMetrics};
+
+#[test]
+fn numbers_and_paths_are_unique() {
+    let ids: HashSet<_> = METRICS.iter().map(|metric| metric.id).collect();
+    let paths: HashSet<_> = METRICS.iter().map(|metric| metric.path).collect();
+    assert_eq!((ids.len(), paths.len()), (METRICS.len(), METRICS.len()));
+}
+
+#[test]
+fn every_field_reads_back_what_was_written_and_no_other() {
+    for metric in METRICS {
+        let mut sample = Sample::default();
+        set(&mut sample, metric, "7", Some(42.0));
+        let found: Vec<_> = devices(&sample)
+            .flat_map(|device| {
+                device
+                    .values(&sample)
+                    .map(|(metric, value)| (metric.path, value))
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        assert_eq!(found, [(metric.path, 42.0)], "{}", metric.path);
+    }
+}
+
+#[test]
+fn a_unit_is_in_the_name_unless_the_specification_names_the_field() {
+    for metric in METRICS {
+        let suffix = match metric.unit {
+            Unit::Percent if metric.path.starts_with("cpu.core_") => continue,
+            Unit::Percent => "_percent",
+            Unit::Bytes => "_bytes",
+            Unit::BytesPerSec | Unit::PerSec => "_per_sec",
+            Unit::Celsius => "_celsius",
+            Unit::Watts => "_watts",
+            Unit::Count | Unit::Load => continue,
+        };
+        assert!(
+            metric.path.ends_with(suffix),
+            "{} is in {:?}",
+            metric.path,
+            metric.unit
+        );
+    }
+}
+
+#[test]
+fn parts_of_a_disk_are_not_counted_twice() {
+    let disk = |device: &str, parent: &str, read| DiskMetrics {
+        device: device.to_owned(),
+        parent: parent.to_owned(),
+        read_bytes_per_sec: Some(read),
+        ..Default::default()
+    };
+    let sample = Sample {
+        disks: vec![
+            disk("/dev/sda", "", 100),
+            disk("/dev/sda1", "sda", 60),
+            disk("/dev/sdb", "", 1),
+        ],
+        ..Default::default()
+    };
+    let read = by_path("disk.read_bytes_per_sec").unwrap();
+    assert_eq!(value(&sample, read, None), Some(101.0));
+    assert_eq!(value(&sample, read, Some("sda1")), Some(60.0));
+    assert_eq!(value(&sample, read, Some("sdc")), None);
+    assert_eq!(
+        value(&sample, by_path("disk.write_bytes_per_sec").unwrap(), None),
+        None
+    );
+}
+
+#[test]
+fn values_that_cannot_be_right_are_named() {
+    let mut sample = Sample::default();
+    sample.cpu.usage_percent = Some(f64::NAN);
+    assert!(
+        check(&sample)
+            .unwrap_err()
+            .to_string()
+            .starts_with("cpu.usage_percent is NaN")
+    );
+
+    sample.cpu.usage_percent = Some(100.0);
+    assert_eq!(check(&sample), Ok(()));
+
+    let errors = NetworkMetrics {
+        interface: "eth0".into(),
+        errors_in: Some(u64::MAX),
+        ..Default::default()
+    };
+    sample.network_interfaces.push(errors);
+    assert!(
+        check(&sample)
+            .unwrap_err()
+            .to_string()
+            .starts_with("network.errors_in@eth0")
+    );
+}
+
+#[test]
+fn quantising_keeps_steps_and_absence() {
+    let mut sample = Sample::default();
+    sample.cpu.usage_percent = Some(12.345_678);
+    sample.cpu.cores = vec![CoreMetrics {
+        core: 3,
+        usage_percent: Some(99.999),
+        ..Default::default()
+    }];
+    quantise(&mut sample);
+    assert_eq!(sample.cpu.usage_percent, Some(12.35));
+    assert_eq!(sample.cpu.cores[0].usage_percent, Some(100.0));
+    assert_eq!(sample.cpu.user_percent, None);
+}
+
+#[test]
+fn a_wrong_name_gets_the_names_most_like_it() {
+    assert_eq!(nearest("cpu.usage_percnt")[0], "cpu.usage_percent");
+    assert_eq!(nearest("memory.used")[0], "memory.used_bytes");
+}
