@@ -17,9 +17,9 @@ pub const MAX_POINTS: u32 = 10_000;
 /// The most selectors in one query.
 pub const MAX_SELECTORS: usize = 200;
 /// The longest span that a query may ask for.
-pub const MAX_SPAN: Duration = Duration::from_secs(10 * 366 * 86_400);
+pub const MAX_SPAN: Duration = Duration::from_hours(10 * 366 * 24);
 /// The widest bucket that a query may ask for.
-pub const MAX_INTERVAL: Duration = Duration::from_secs(366 * 86_400);
+pub const MAX_INTERVAL: Duration = Duration::from_hours(366 * 24);
 
 /// Bucket widths that people find natural, in seconds; the narrowest that fits is taken.
 const NATURAL_SECONDS: [u64; 20] = [
@@ -132,14 +132,11 @@ fn natural_interval(range: TimeRange, max_points: u32) -> Duration {
         .into_iter()
         .find(fits)
         .unwrap_or_else(|| {
-            let days = range
-                .length()
-                .as_secs()
-                .div_ceil(86_400 * u64::from(max_points))
-                .max(1);
-            // One bucket more than the span needs, since its ends seldom lie on the grid.
-            (days..)
+            let days = range.length().as_secs().div_ceil(86_400 * u64::from(max_points));
+            // One more than the span needs will do, since its ends seldom lie on the grid.
+            [days, days + 1]
                 .map(|days| Duration::from_secs(days * 86_400))
+                .into_iter()
                 .find(fits)
                 .unwrap_or(MAX_INTERVAL)
         })

@@ -128,7 +128,7 @@ pub fn contiguous(mut ids: Vec<SampleId>) -> Vec<SeqRange> {
     for SampleId { epoch, seq } in ids {
         match runs.last_mut() {
             Some(run) if run.epoch == epoch && seq <= run.last.saturating_add(1) => {
-                run.last = run.last.max(seq)
+                run.last = run.last.max(seq);
             }
             _ => runs.push(SeqRange {
                 epoch,

@@ -40,14 +40,12 @@ impl Selector {
             Some((path, "*")) => (path, DeviceChoice::Every),
             Some((path, label)) => (path, DeviceChoice::One(label.to_owned())),
         };
-        match catalogue::by_path(path) {
-            Some(metric) => Ok(Self { metric, device }),
-            None => {
-                let path: String = path.chars().take(80).collect();
-                let nearest = catalogue::nearest(&path);
-                Err(UnknownMetric { path, nearest })
-            }
-        }
+        let Some(metric) = catalogue::by_path(path) else {
+            let path: String = path.chars().take(80).collect();
+            let nearest = catalogue::nearest(&path);
+            return Err(UnknownMetric { path, nearest });
+        };
+        Ok(Self { metric, device })
     }
 
     /// The metric that is asked for.

@@ -6,6 +6,10 @@ use crate::time::UnixMillis;
 
 /// Which parts of the system information are wanted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a set of independent choices, as on the wire"
+)]
 pub struct SystemParts {
     /// Processor, memory and disks.
     pub hardware: bool,
