@@ -1,6 +1,6 @@
 //! What a host is, as opposed to what it does: hardware, software, interfaces. Its JSON is the API's.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::time::UnixMillis;
 
@@ -32,7 +32,7 @@ impl SystemParts {
 }
 
 /// The static description of one host. A part that was not asked for is `None`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SystemInfo {
     /// When it was read.
     pub timestamp: UnixMillis,
@@ -48,7 +48,7 @@ pub struct SystemInfo {
 }
 
 /// Processor, memory, disks.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SystemHardware {
     /// The processor.
     pub cpu: CpuInfo,
@@ -65,7 +65,7 @@ pub struct SystemHardware {
 }
 
 /// The processor.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CpuInfo {
     /// Its name; empty where the platform gives none.
     pub model: String,
@@ -84,7 +84,7 @@ pub struct CpuInfo {
 }
 
 /// The memory.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct MemoryInfo {
     /// Memory that the kernel manages.
     pub total_bytes: u64,
@@ -100,7 +100,7 @@ pub struct MemoryInfo {
 }
 
 /// One mounted disk.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DiskInfo {
     /// The device: `/dev/sda1`.
     pub device: String,
@@ -120,7 +120,7 @@ pub struct DiskInfo {
 }
 
 /// One network interface.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct NetworkInterface {
     /// Its name: `eth0`.
     pub name: String,
@@ -137,7 +137,7 @@ pub struct NetworkInterface {
 }
 
 /// Operating system and packages.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SystemSoftware {
     /// The operating system.
     pub os: OperatingSystem,
@@ -152,7 +152,7 @@ pub struct SystemSoftware {
 }
 
 /// The operating system.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct OperatingSystem {
     /// `Linux`.
     pub name: String,
@@ -166,7 +166,7 @@ pub struct OperatingSystem {
 }
 
 /// One installed package.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstalledPackage {
     /// Its name.
     pub name: String,

@@ -1,0 +1,19 @@
+//! The wire: types and services generated from `proto/`, and their conversions to and from the model.
+//!
+//! Converting from the wire checks what the types can't say (finite values within range, sane labels, counts within
+//! bounds), so nothing behind this crate meets a sample that can't be right.
+
+mod convert;
+pub mod limits;
+
+pub use convert::{InvalidSample, seq_range_from_wire, seq_range_to_wire};
+
+/// Generated from `proto/nodeglass/v1`.
+#[expect(
+    missing_docs,
+    clippy::pedantic,
+    reason = "generated code; its documentation is in proto/"
+)]
+pub mod v1 {
+    tonic::include_proto!("nodeglass.v1");
+}
