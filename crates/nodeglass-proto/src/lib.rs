@@ -4,6 +4,7 @@
 //! bounds), so nothing behind this crate meets a sample that can't be right.
 
 mod convert;
+pub mod enrolment;
 pub mod limits;
 
 pub use convert::{InvalidSample, seq_range_from_wire, seq_range_to_wire};

@@ -1,0 +1,203 @@
+//! What both databases do alike: every operation whose SQL differs at most in a cast.
+//!
+//! sqlx types its queries by database, so this is one text expanded for each rather than one generic function.
+
+/// Implements [`Store`](crate::Store) for a type with the pools `reader` and `writer`, an inherent `append_group`, and
+/// the SQL files in the directory `$sql`.
+macro_rules! implement_store {
+    ($type:ty, $sql:literal) => {
+        #[async_trait::async_trait]
+        impl $crate::Store for $type {
+            async fn ping(&self) -> Result<(), $crate::StoreError> {
+                let query = sqlx::query("select 1");
+                within("answer", query.execute(&self.reader))
+                    .await
+                    .map(drop)
+            }
+
+            async fn append(&self, samples: &[StagedSample]) -> Result<Appended, $crate::StoreError> {
+                let stored = within("store samples", self.append_group(samples)).await?;
+                Ok(Appended {
+                    stored,
+                    duplicate: (samples.len() as u64).saturating_sub(stored),
+                })
+            }
+
+            async fn samples(
+                &self,
+                agent: AgentKey,
+                range: TimeRange,
+                after: Option<Position>,
+                limit: u32,
+            ) -> Result<Vec<StagedSample>, $crate::StoreError> {
+                let before_all = Position {
+                    timestamp: UnixMillis(i64::MIN),
+                    id: SampleId { epoch: 0, seq: 0 },
+                };
+                let after = after.unwrap_or(before_all);
+                let query = sqlx::query(include_str!(concat!($sql, "/samples.sql")))
+                    .bind(agent.0)
+                    .bind(range.start.max(after.timestamp).0)
+                    .bind(range.end.0)
+                    .bind(after.timestamp.0)
+                    .bind(after.id.epoch as i64)
+                    .bind(after.id.seq as i64)
+                    .bind(i64::from(limit));
+                let rows = within("read samples", query.fetch_all(&self.reader)).await?;
+                Ok(rows
+                    .into_iter()
+                    .map(|row| StagedSample {
+                        agent,
+                        timestamp: UnixMillis(row.get(0)),
+                        id: SampleId {
+                            epoch: row.get::<i64, _>(1) as u64,
+                            seq: row.get::<i64, _>(2) as u64,
+                        },
+                        payload: row.get(3),
+                    })
+                    .collect())
+            }
+
+            async fn latest(&self) -> Result<Vec<Latest>, $crate::StoreError> {
+                let query = sqlx::query(include_str!(concat!($sql, "/latest.sql")));
+                let rows = within("read the latest samples", query.fetch_all(&self.reader)).await?;
+                Ok(rows
+                    .into_iter()
+                    .map(|row| Latest {
+                        agent: AgentKey(row.get(0)),
+                        timestamp: UnixMillis(row.get(1)),
+                        payload: row.get(2),
+                    })
+                    .collect())
+            }
+
+            async fn prune(&self, before: UnixMillis, limit: u32) -> Result<u64, $crate::StoreError> {
+                let query = sqlx::query(include_str!(concat!($sql, "/prune.sql")))
+                    .bind(before.0)
+                    .bind(i64::from(limit));
+                within("remove old samples", query.execute(&self.writer))
+                    .await
+                    .map(|done| done.rows_affected())
+            }
+
+            async fn agents(&self) -> Result<Vec<AgentRecord>, $crate::StoreError> {
+                let query = sqlx::query(include_str!(concat!($sql, "/agents.sql")));
+                within("list agents", async {
+                    query
+                        .fetch_all(&self.reader)
+                        .await?
+                        .iter()
+                        .map(agent_record)
+                        .collect()
+                })
+                .await
+            }
+
+            async fn enrol_agent(
+                &self,
+                id: &AgentId,
+                token: TokenHash,
+                at: UnixMillis,
+            ) -> Result<AgentKey, $crate::StoreError> {
+                let query = sqlx::query(include_str!(concat!($sql, "/enrol_agent.sql")))
+                    .bind(id.as_str())
+                    .bind(&token.0[..])
+                    .bind(at.0);
+                let row = within("enrol an agent", query.fetch_optional(&self.writer)).await?;
+                row.map(|row| AgentKey(row.get(0)))
+                    .ok_or_else(|| $crate::StoreError::AgentExists(id.clone()))
+            }
+
+            async fn replace_agent_token(
+                &self,
+                id: &AgentId,
+                token: TokenHash,
+            ) -> Result<bool, $crate::StoreError> {
+                let query = sqlx::query(include_str!(concat!($sql, "/replace_agent_token.sql")))
+                    .bind(id.as_str())
+                    .bind(&token.0[..]);
+                let done = within("replace an agent's token", query.execute(&self.writer)).await?;
+                Ok(done.rows_affected() > 0)
+            }
+
+            async fn agent_by_token(
+                &self,
+                token: TokenHash,
+            ) -> Result<Option<AgentRecord>, $crate::StoreError> {
+                let query =
+                    sqlx::query(include_str!(concat!($sql, "/agent_by_token.sql"))).bind(&token.0[..]);
+                within("look up an agent's token", async {
+                    query
+                        .fetch_optional(&self.reader)
+                        .await?
+                        .as_ref()
+                        .map(agent_record)
+                        .transpose()
+                })
+                .await
+            }
+
+            async fn save_system_info(&self, agent: AgentKey, json: &str) -> Result<(), $crate::StoreError> {
+                let query = sqlx::query(include_str!(concat!($sql, "/save_system_info.sql")))
+                    .bind(agent.0)
+                    .bind(json);
+                within("keep system information", query.execute(&self.writer))
+                    .await
+                    .map(drop)
+            }
+
+            async fn save_api_token(
+                &self,
+                name: &str,
+                role: Role,
+                token: TokenHash,
+                at: UnixMillis,
+            ) -> Result<(), $crate::StoreError> {
+                let query = sqlx::query(include_str!(concat!($sql, "/save_api_token.sql")))
+                    .bind(name)
+                    .bind(role.name())
+                    .bind(&token.0[..])
+                    .bind(at.0);
+                within("keep a token", query.execute(&self.writer))
+                    .await
+                    .map(drop)
+            }
+
+            async fn has_api_token(&self, role: Role) -> Result<bool, $crate::StoreError> {
+                let query =
+                    sqlx::query_scalar(include_str!(concat!($sql, "/has_api_token.sql"))).bind(role.name());
+                within("look for tokens", query.fetch_one(&self.reader)).await
+            }
+
+            async fn role_of_token(&self, token: TokenHash) -> Result<Option<Role>, $crate::StoreError> {
+                let query =
+                    sqlx::query_scalar::<_, String>(include_str!(concat!($sql, "/role_of_token.sql")))
+                        .bind(&token.0[..]);
+                let name = within("look up a token", query.fetch_optional(&self.reader)).await?;
+                Ok(name.as_deref().and_then(Role::from_name))
+            }
+
+            async fn close(&self) {
+                self.reader.close().await;
+                self.writer.close().await;
+            }
+        }
+
+        /// A row of key, id and system information.
+        fn agent_record<'r, R>(row: &'r R) -> Result<AgentRecord, sqlx::Error>
+        where
+            R: Row,
+            usize: sqlx::ColumnIndex<R>,
+            i32: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+            String: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+        {
+            Ok(AgentRecord {
+                key: AgentKey(row.get(0)),
+                id: AgentId::try_from(row.get::<String, _>(1))
+                    .map_err(|error| sqlx::Error::Decode(error.into()))?,
+                system_info: row.get(2),
+            })
+        }
+    };
+}
+pub(crate) use implement_store;

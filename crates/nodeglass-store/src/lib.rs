@@ -1,0 +1,205 @@
+//! Durable storage: the [`Store`] trait, with PostgreSQL and SQLite behind it.
+//!
+//! It owns the tables, the transactions and the migrations. What a payload holds is its caller's business; who may
+//! read or write is the server's. One conformance suite (`tests/conformance.rs`) runs on both databases.
+
+mod both;
+mod error;
+mod postgres;
+mod sqlite;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use nodeglass_model::{AgentId, SampleId, TimeRange, UnixMillis};
+
+pub use error::StoreError;
+
+/// An agent's short name within the database; it never leaves the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AgentKey(pub i32);
+
+/// SHA-256 of a token. Tokens are 256 random bits, so a plain hash is as good as a slow one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenHash(pub [u8; 32]);
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash(..)")
+    }
+}
+
+/// One enrolled agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentRecord {
+    /// Its short name.
+    pub key: AgentKey,
+    /// Its name.
+    pub id: AgentId,
+    /// What it last said it is, as JSON; `None` before its first session.
+    pub system_info: Option<String>,
+}
+
+/// What a token of a person or program allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Read.
+    Viewer,
+    /// Read, and ask agents for things.
+    Operator,
+    /// Everything.
+    Admin,
+}
+
+impl Role {
+    /// Its name in the database and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The role with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Viewer, Self::Operator, Self::Admin]
+            .into_iter()
+            .find(|role| role.name() == name)
+    }
+}
+
+/// A sample to store, or as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StagedSample {
+    /// Whose it is.
+    pub agent: AgentKey,
+    /// Which it is.
+    pub id: SampleId,
+    /// When it was taken.
+    pub timestamp: UnixMillis,
+    /// What it says.
+    pub payload: Vec<u8>,
+}
+
+impl StagedSample {
+    /// Its place among the samples of its agent.
+    pub fn position(&self) -> Position {
+        Position {
+            timestamp: self.timestamp,
+            id: self.id,
+        }
+    }
+}
+
+/// The order of one agent's samples: by time, then by identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// When the sample was taken.
+    pub timestamp: UnixMillis,
+    /// Which it is.
+    pub id: SampleId,
+}
+
+/// What became of a group of samples; all of them are stored now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// Samples that are new.
+    pub stored: u64,
+    /// Samples that were there already.
+    pub duplicate: u64,
+}
+
+/// The newest stored sample of one agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Latest {
+    /// Whose it is.
+    pub agent: AgentKey,
+    /// When it was taken.
+    pub timestamp: UnixMillis,
+    /// What it says; `None` once retention has removed it.
+    pub payload: Option<Vec<u8>>,
+}
+
+/// Where everything is kept. Every call has a deadline, and every call but [`Store::append`] may be repeated freely;
+/// so may `append`, since a sample that is there already is counted as a duplicate and left alone.
+#[async_trait]
+pub trait Store: Send + Sync + fmt::Debug {
+    /// Asks the database for a sign of life.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Stores samples in one transaction: after `Ok` they survive a crash, after an error none was stored.
+    async fn append(&self, samples: &[StagedSample]) -> Result<Appended, StoreError>;
+
+    /// At most `limit` samples of one agent in a range, oldest first, those after `after` if it is given.
+    async fn samples(
+        &self,
+        agent: AgentKey,
+        range: TimeRange,
+        after: Option<Position>,
+        limit: u32,
+    ) -> Result<Vec<StagedSample>, StoreError>;
+
+    /// The newest sample of every agent that ever sent one.
+    async fn latest(&self) -> Result<Vec<Latest>, StoreError>;
+
+    /// Removes at most `limit` samples that are older than `before`, and says how many it was.
+    async fn prune(&self, before: UnixMillis, limit: u32) -> Result<u64, StoreError>;
+
+    /// Every agent, by name.
+    async fn agents(&self) -> Result<Vec<AgentRecord>, StoreError>;
+
+    /// Enrols an agent under a new token.
+    ///
+    /// # Errors
+    /// [`StoreError::AgentExists`] if there is one of that name; see [`Store::replace_agent_token`].
+    async fn enrol_agent(
+        &self,
+        id: &AgentId,
+        token: TokenHash,
+        at: UnixMillis,
+    ) -> Result<AgentKey, StoreError>;
+
+    /// Gives an agent another token; the one before is worth nothing from then on. `false` if there is no such agent.
+    async fn replace_agent_token(&self, id: &AgentId, token: TokenHash) -> Result<bool, StoreError>;
+
+    /// The agent that this token was made for.
+    async fn agent_by_token(&self, token: TokenHash) -> Result<Option<AgentRecord>, StoreError>;
+
+    /// Keeps what an agent says it is, as JSON.
+    async fn save_system_info(&self, agent: AgentKey, json: &str) -> Result<(), StoreError>;
+
+    /// Makes or replaces the token of a person or program.
+    async fn save_api_token(
+        &self,
+        name: &str,
+        role: Role,
+        token: TokenHash,
+        at: UnixMillis,
+    ) -> Result<(), StoreError>;
+
+    /// Whether there is any token of that role.
+    async fn has_api_token(&self, role: Role) -> Result<bool, StoreError>;
+
+    /// What this token allows; `None` if nobody made it.
+    async fn role_of_token(&self, token: TokenHash) -> Result<Option<Role>, StoreError>;
+
+    /// Lets go of the database.
+    async fn close(&self);
+}
+
+/// Opens the database at `url` and brings its tables up to date.
+///
+/// `postgres://user:password@host/database`, or `sqlite:///path/to/file`, which is made if it is not there.
+///
+/// # Errors
+/// [`StoreError::Url`] for another kind of URL, [`StoreError::Connect`] if nobody answers, [`StoreError::Schema`] if
+/// its tables are from a newer Nodeglass. No message has a password in it.
+pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    match url.split_once(':').map(|(scheme, _)| scheme) {
+        Some("postgres" | "postgresql") => Ok(Arc::new(postgres::Postgres::open(url).await?)),
+        Some("sqlite") => Ok(Arc::new(sqlite::Sqlite::open(url).await?)),
+        _ => Err(StoreError::Url),
+    }
+}

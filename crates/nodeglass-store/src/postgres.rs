@@ -1,0 +1,75 @@
+//! PostgreSQL: groups of samples go in as arrays, one statement a group.
+
+use std::str::FromStr;
+
+use nodeglass_model::{AgentId, SampleId, TimeRange, UnixMillis};
+use sqlx::Row;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+use crate::both::implement_store;
+use crate::error::{ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT, StoreError, within};
+use crate::{AgentKey, AgentRecord, Appended, Latest, Position, Role, StagedSample, TokenHash};
+
+/// Connections: one for the writer, the rest for queries. More would only compete for the same two cores.
+const CONNECTIONS: u32 = 8;
+
+#[derive(Debug)]
+pub(crate) struct Postgres {
+    reader: PgPool,
+    writer: PgPool,
+}
+
+impl Postgres {
+    pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url)
+            .map_err(StoreError::Connect)?
+            .application_name("nodeglass")
+            .options([("statement_timeout", STATEMENT_TIMEOUT.as_millis().to_string())]);
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(true)
+            .connect_with(options)
+            .await
+            .map_err(StoreError::Connect)?;
+        sqlx::migrate!("../../migrations/postgres")
+            .run(&pool)
+            .await
+            .map_err(StoreError::migrate)?;
+        Ok(Self {
+            reader: pool.clone(),
+            writer: pool,
+        })
+    }
+
+    /// Stores a group in one transaction; says how many samples were new.
+    async fn append_group(&self, samples: &[StagedSample]) -> Result<u64, sqlx::Error> {
+        let timestamps: Vec<i64> = samples.iter().map(|sample| sample.timestamp.0).collect();
+        let agents: Vec<i32> = samples.iter().map(|sample| sample.agent.0).collect();
+        let epochs: Vec<i64> = samples.iter().map(|sample| sample.id.epoch as i64).collect();
+        let seqs: Vec<i64> = samples.iter().map(|sample| sample.id.seq as i64).collect();
+        let payloads: Vec<&[u8]> = samples.iter().map(|sample| sample.payload.as_slice()).collect();
+
+        let mut transaction = self.writer.begin().await?;
+        let stored = sqlx::query(include_str!("postgres/append.sql"))
+            .bind(&timestamps)
+            .bind(&agents)
+            .bind(&epochs)
+            .bind(&seqs)
+            .bind(&payloads)
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected();
+        sqlx::query(include_str!("postgres/append_latest.sql"))
+            .bind(&timestamps)
+            .bind(&agents)
+            .bind(&epochs)
+            .bind(&seqs)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(stored)
+    }
+}
+
+implement_store!(Postgres, "postgres");

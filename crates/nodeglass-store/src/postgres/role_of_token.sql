@@ -1,0 +1,1 @@
+select role from api_token where token_hash = $1

@@ -1,0 +1,80 @@
+//! SQLite: one writer, several readers, WAL with full synchronisation, so that a commit survives a power loss.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use nodeglass_model::{AgentId, SampleId, TimeRange, UnixMillis};
+use sqlx::Row;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+
+use crate::both::implement_store;
+use crate::error::{ACQUIRE_TIMEOUT, StoreError, within};
+use crate::{AgentKey, AgentRecord, Appended, Latest, Position, Role, StagedSample, TokenHash};
+
+/// Connections for queries; reading in SQLite is a matter of processor time, of which there is little.
+const READERS: u32 = 4;
+/// How long to wait while another process writes, `agent add` beside a running server for one.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(crate) struct Sqlite {
+    reader: SqlitePool,
+    writer: SqlitePool,
+}
+
+impl Sqlite {
+    pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::from_str(url)
+            .map_err(StoreError::Connect)?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = |connections, options| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .connect_with(options)
+        };
+        let writer = pool(1, options.clone()).await.map_err(StoreError::Connect)?;
+        sqlx::migrate!("../../migrations/sqlite")
+            .run(&writer)
+            .await
+            .map_err(StoreError::migrate)?;
+        let reader = pool(READERS, options.read_only(true))
+            .await
+            .map_err(StoreError::Connect)?;
+        Ok(Self { reader, writer })
+    }
+
+    /// Stores a group in one transaction; says how many samples were new.
+    async fn append_group(&self, samples: &[StagedSample]) -> Result<u64, sqlx::Error> {
+        // Immediate: waits for other writers at the start, where it may, rather than failing in the middle.
+        let mut transaction = self.writer.begin_with("begin immediate").await?;
+        let mut stored = 0;
+        for sample in samples {
+            stored += sqlx::query(include_str!("sqlite/append.sql"))
+                .bind(sample.timestamp.0)
+                .bind(sample.agent.0)
+                .bind(sample.id.epoch as i64)
+                .bind(sample.id.seq as i64)
+                .bind(&sample.payload[..])
+                .execute(&mut *transaction)
+                .await?
+                .rows_affected();
+            sqlx::query(include_str!("sqlite/append_latest.sql"))
+                .bind(sample.agent.0)
+                .bind(sample.timestamp.0)
+                .bind(sample.id.epoch as i64)
+                .bind(sample.id.seq as i64)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(stored)
+    }
+}
+
+implement_store!(Sqlite, "sqlite");

@@ -1,0 +1,1 @@
+select key, id, system_info from agent where token_hash = $1

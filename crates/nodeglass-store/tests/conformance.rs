@@ -1,0 +1,328 @@
+//! One suite for every database behind [`Store`]: what holds on one holds on the other.
+//!
+//! The PostgreSQL half needs `TEST_DATABASE_URL`, which `cargo xtask test` provides.
+
+use std::sync::Arc;
+
+use nodeglass_model::{AgentId, SampleId, TimeRange, UnixMillis};
+use nodeglass_store::{AgentKey, Appended, Role, StagedSample, Store, StoreError, TokenHash, open};
+use sqlx::{Connection, PgConnection};
+
+/// A database of the test's own, removed at its end.
+enum Database {
+    Sqlite(tempfile::TempDir),
+    Postgres { name: String },
+}
+
+fn postgres_url() -> String {
+    std::env::var("TEST_DATABASE_URL")
+        .expect("TEST_DATABASE_URL: run `cargo xtask test`, or set it to a PostgreSQL on which databases may be created")
+}
+
+async fn administrate(statement: String) {
+    let mut connection = PgConnection::connect(&postgres_url())
+        .await
+        .expect("the PostgreSQL of TEST_DATABASE_URL");
+    sqlx::query(sqlx::AssertSqlSafe(statement))
+        .execute(&mut connection)
+        .await
+        .expect("the statement");
+    connection.close().await.ok();
+}
+
+impl Database {
+    fn sqlite() -> Self {
+        Self::Sqlite(tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    async fn postgres(test: &str) -> Self {
+        let name = format!("conformance_{test}_{}", std::process::id());
+        administrate(format!("create database {name}")).await;
+        Self::Postgres { name }
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::Sqlite(directory) => format!("sqlite://{}/store.db", directory.path().display()),
+            Self::Postgres { name } => {
+                let url = postgres_url();
+                let (server, parameters) = url.split_once('?').unwrap_or((&url, ""));
+                let (server, _) = server.rsplit_once('/').expect("a URL with a database");
+                format!("{server}/{name}?{parameters}")
+            }
+        }
+    }
+
+    async fn remove(self) {
+        if let Self::Postgres { name } = self {
+            administrate(format!("drop database {name} with (force)")).await;
+        }
+    }
+}
+
+/// Makes each function a test on each database.
+macro_rules! on_every_database {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $test() {
+                let database = super::Database::sqlite();
+                super::$test(&database.url()).await;
+                database.remove().await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $test() {
+                let database = super::Database::postgres(stringify!($test)).await;
+                super::$test(&database.url()).await;
+                database.remove().await;
+            })+
+        }
+    };
+}
+
+on_every_database!(
+    stores_each_sample_once,
+    tells_samples_of_one_moment_apart,
+    stores_a_group_whole_or_not_at_all,
+    pages_through_a_range,
+    keeps_the_latest_by_time,
+    prunes_the_oldest_first,
+    survives_being_opened_again,
+    enrols_agents_and_knows_their_tokens,
+    keeps_api_tokens_with_their_roles,
+    refuses_tables_from_a_newer_version,
+);
+
+fn sample(agent: AgentKey, timestamp: i64, seq: u64) -> StagedSample {
+    StagedSample {
+        agent,
+        id: SampleId {
+            epoch: 1_700_000_000_000,
+            seq,
+        },
+        timestamp: UnixMillis(timestamp),
+        payload: format!("{timestamp}/{seq}").into_bytes(),
+    }
+}
+
+const ALL: TimeRange = TimeRange {
+    start: UnixMillis(0),
+    end: UnixMillis(i64::MAX),
+};
+const A: AgentKey = AgentKey(1);
+const B: AgentKey = AgentKey(2);
+
+async fn stored(store: &Arc<dyn Store>, agent: AgentKey) -> Vec<u64> {
+    store
+        .samples(agent, ALL, None, 1_000)
+        .await
+        .unwrap()
+        .iter()
+        .map(|sample| sample.id.seq)
+        .collect()
+}
+
+async fn stores_each_sample_once(url: &str) {
+    let store = open(url).await.unwrap();
+    let first = [sample(A, 10, 1), sample(B, 10, 1), sample(A, 20, 2)];
+    assert_eq!(
+        store.append(&first).await.unwrap(),
+        Appended {
+            stored: 3,
+            duplicate: 0
+        }
+    );
+    let again = [sample(A, 20, 2), sample(A, 30, 3), sample(A, 30, 3)];
+    assert_eq!(
+        store.append(&again).await.unwrap(),
+        Appended {
+            stored: 1,
+            duplicate: 2
+        }
+    );
+    assert_eq!(store.append(&[]).await.unwrap(), Appended::default());
+    assert_eq!(stored(&store, A).await, [1, 2, 3]);
+    assert_eq!(stored(&store, B).await, [1]);
+    assert_eq!(store.samples(A, ALL, None, 1).await.unwrap(), [sample(A, 10, 1)]);
+    store.close().await;
+}
+
+async fn tells_samples_of_one_moment_apart(url: &str) {
+    let store = open(url).await.unwrap();
+    let mut other_epoch = sample(A, 10, 1);
+    other_epoch.id.epoch += 1;
+    let group = [sample(A, 10, 1), sample(A, 10, 2), other_epoch];
+    assert_eq!(store.append(&group).await.unwrap().stored, 3);
+    store.close().await;
+}
+
+async fn stores_a_group_whole_or_not_at_all(url: &str) {
+    let store = open(url).await.unwrap();
+    store.close().await;
+    assert!(store.append(&[sample(A, 10, 1)]).await.is_err());
+    let store = open(url).await.unwrap();
+    assert_eq!(stored(&store, A).await, [0; 0]);
+    let group: Vec<_> = (1..=2_500).map(|seq| sample(A, 10 * seq as i64, seq)).collect();
+    assert_eq!(store.append(&group).await.unwrap().stored, 2_500);
+    store.close().await;
+}
+
+async fn pages_through_a_range(url: &str) {
+    let store = open(url).await.unwrap();
+    // Three samples a moment, so that pages end within one.
+    let group: Vec<_> = (0..30)
+        .map(|n| sample(A, i64::try_from(n / 3).unwrap() * 10, n + 1))
+        .collect();
+    store.append(&group).await.unwrap();
+    let range = TimeRange {
+        start: UnixMillis(10),
+        end: UnixMillis(90),
+    };
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.samples(A, range, after, 4).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.position());
+        found.extend(page);
+    }
+    assert_eq!(found, group[3..27]);
+    store.close().await;
+}
+
+async fn keeps_the_latest_by_time(url: &str) {
+    let store = open(url).await.unwrap();
+    store
+        .append(&[sample(A, 30, 3), sample(A, 20, 2), sample(B, 5, 1)])
+        .await
+        .unwrap();
+    store.append(&[sample(A, 10, 1)]).await.unwrap();
+    let mut latest = store.latest().await.unwrap();
+    latest.sort_by_key(|latest| latest.agent);
+    let found: Vec<_> = latest
+        .into_iter()
+        .map(|one| (one.agent, one.timestamp.0, one.payload))
+        .collect();
+    assert_eq!(
+        found,
+        [(A, 30, Some(b"30/3".to_vec())), (B, 5, Some(b"5/1".to_vec()))]
+    );
+
+    assert_eq!(store.prune(UnixMillis(6), 100).await.unwrap(), 1);
+    let latest = store.latest().await.unwrap();
+    let gone = latest.iter().find(|latest| latest.agent == B).unwrap();
+    assert_eq!(
+        (gone.timestamp.0, &gone.payload),
+        (5, &None),
+        "the time is known though the sample is gone"
+    );
+    store.close().await;
+}
+
+async fn prunes_the_oldest_first(url: &str) {
+    let store = open(url).await.unwrap();
+    let group: Vec<_> = (1..=10).map(|seq| sample(A, seq as i64 * 10, seq)).collect();
+    store.append(&group).await.unwrap();
+    assert_eq!(store.prune(UnixMillis(60), 3).await.unwrap(), 3);
+    assert_eq!(stored(&store, A).await, [4, 5, 6, 7, 8, 9, 10]);
+    assert_eq!(store.prune(UnixMillis(60), 100).await.unwrap(), 2);
+    assert_eq!(store.prune(UnixMillis(60), 100).await.unwrap(), 0);
+    store.close().await;
+}
+
+async fn survives_being_opened_again(url: &str) {
+    let store = open(url).await.unwrap();
+    store.append(&[sample(A, 10, 1)]).await.unwrap();
+    let beside = open(url).await.unwrap();
+    beside.append(&[sample(A, 20, 2)]).await.unwrap();
+    assert_eq!(
+        stored(&store, A).await,
+        [1, 2],
+        "two programs may use one database"
+    );
+    beside.close().await;
+    store.close().await;
+    let store = open(url).await.unwrap();
+    assert_eq!(stored(&store, A).await, [1, 2]);
+    store.ping().await.unwrap();
+    store.close().await;
+}
+
+async fn enrols_agents_and_knows_their_tokens(url: &str) {
+    let store = open(url).await.unwrap();
+    let id: AgentId = "web-01".parse().unwrap();
+    let (old, new) = (TokenHash([1; 32]), TokenHash([2; 32]));
+    let key = store.enrol_agent(&id, old, UnixMillis(7)).await.unwrap();
+    assert!(matches!(
+        store.enrol_agent(&id, new, UnixMillis(7)).await,
+        Err(StoreError::AgentExists(exists)) if exists == id
+    ));
+    assert_eq!(store.agent_by_token(new).await.unwrap(), None);
+    assert!(store.replace_agent_token(&id, new).await.unwrap());
+    assert!(
+        !store
+            .replace_agent_token(&"nobody".parse().unwrap(), TokenHash([3; 32]))
+            .await
+            .unwrap()
+    );
+    assert_eq!(store.agent_by_token(old).await.unwrap(), None);
+
+    store.save_system_info(key, r#"{"timestamp": 5}"#).await.unwrap();
+    let known = store.agent_by_token(new).await.unwrap().unwrap();
+    assert_eq!((known.key, &known.id), (key, &id));
+    assert!(known.system_info.as_deref().unwrap().contains("timestamp"));
+    assert_eq!(store.agents().await.unwrap(), [known]);
+    store.close().await;
+}
+
+async fn keeps_api_tokens_with_their_roles(url: &str) {
+    let store = open(url).await.unwrap();
+    assert!(!store.has_api_token(Role::Admin).await.unwrap());
+    let (first, second) = (TokenHash([1; 32]), TokenHash([2; 32]));
+    store
+        .save_api_token("admin", Role::Admin, first, UnixMillis(1))
+        .await
+        .unwrap();
+    assert!(store.has_api_token(Role::Admin).await.unwrap());
+    assert_eq!(store.role_of_token(first).await.unwrap(), Some(Role::Admin));
+    store
+        .save_api_token("admin", Role::Viewer, second, UnixMillis(2))
+        .await
+        .unwrap();
+    assert_eq!(store.role_of_token(first).await.unwrap(), None);
+    assert_eq!(store.role_of_token(second).await.unwrap(), Some(Role::Viewer));
+    store.close().await;
+}
+
+async fn refuses_tables_from_a_newer_version(url: &str) {
+    open(url).await.unwrap().close().await;
+    let newer = "insert into _sqlx_migrations (version, description, success, checksum, execution_time) \
+                 values (9999, 'from the future', true, ''::bytea, 0)";
+    if url.starts_with("sqlite") {
+        let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
+        let newer = newer.replace("''::bytea", "x''");
+        sqlx::query(sqlx::AssertSqlSafe(newer))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+    } else {
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        sqlx::query(newer).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+    let error = open(url).await.unwrap_err();
+    assert!(matches!(error, StoreError::Schema(9999)), "{error}");
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_says_what_would_be() {
+    for url in ["", "mysql://host/db", "/var/lib/db"] {
+        let message = open(url).await.unwrap_err().to_string();
+        assert!(
+            message.contains("postgres://") && message.contains("sqlite://"),
+            "{message}"
+        );
+    }
+}
