@@ -25,22 +25,19 @@ pub enum InvalidSample {
     /// No time.
     #[error("the sample has no timestamp, or one outside 1970 to 9999: send Unix milliseconds")]
     NoTimestamp,
-    /// No figures at all.
-    #[error("the message holds no sample")]
-    Empty,
 }
 
-/// Fields of the same name and type, both ways.
+/// Fields of the same name and type, both ways; a field that one side has alone does not compile.
 macro_rules! same_fields {
     ($model:ty, $wire:ty { $($field:ident),* $(,)? }) => {
         impl From<&$model> for $wire {
             fn from(from: &$model) -> Self {
-                Self { $($field: from.$field.clone().into(),)* ..Default::default() }
+                Self { $($field: from.$field.clone().into()),* }
             }
         }
         impl From<$wire> for $model {
             fn from(from: $wire) -> Self {
-                Self { $($field: from.$field.into(),)* ..Default::default() }
+                Self { $($field: from.$field.into()),* }
             }
         }
     };

@@ -13,6 +13,7 @@ pub use convert::{InvalidSample, seq_range_from_wire, seq_range_to_wire};
 #[expect(
     missing_docs,
     clippy::pedantic,
+    clippy::large_enum_variant,
     reason = "generated code; its documentation is in proto/"
 )]
 pub mod v1 {

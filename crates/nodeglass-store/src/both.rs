@@ -2,6 +2,8 @@
 //!
 //! sqlx types its queries by database, so this is one text expanded for each rather than one generic function.
 
+use crate::TokenHash;
+
 /// Implements [`Store`](crate::Store) for a type with the pools `reader` and `writer`, an inherent `append_group`, and
 /// the SQL files in the directory `$sql`.
 macro_rules! implement_store {
@@ -177,27 +179,51 @@ macro_rules! implement_store {
                 Ok(name.as_deref().and_then(Role::from_name))
             }
 
+            async fn api_tokens(&self) -> Result<Vec<(TokenHash, Role)>, $crate::StoreError> {
+                let query = sqlx::query(include_str!(concat!($sql, "/api_tokens.sql")));
+                within("list tokens", async {
+                    let rows = query.fetch_all(&self.reader).await?;
+                    let known = rows
+                        .iter()
+                        .filter_map(|row| Role::from_name(row.get(1)).map(|role| (row, role)));
+                    known
+                        .map(|(row, role)| Ok((token_hash(row.get(0))?, role)))
+                        .collect()
+                })
+                .await
+            }
+
             async fn close(&self) {
                 self.reader.close().await;
                 self.writer.close().await;
             }
         }
 
-        /// A row of key, id and system information.
+        /// A row of key, id, token and system information.
         fn agent_record<'r, R>(row: &'r R) -> Result<AgentRecord, sqlx::Error>
         where
             R: Row,
             usize: sqlx::ColumnIndex<R>,
             i32: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
             String: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+            &'r [u8]: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
         {
             Ok(AgentRecord {
                 key: AgentKey(row.get(0)),
                 id: AgentId::try_from(row.get::<String, _>(1))
                     .map_err(|error| sqlx::Error::Decode(error.into()))?,
-                system_info: row.get(2),
+                token: token_hash(row.get(2))?,
+                system_info: row.get(3),
             })
         }
     };
 }
 pub(crate) use implement_store;
+
+/// A stored token hash.
+pub(crate) fn token_hash(bytes: &[u8]) -> Result<TokenHash, sqlx::Error> {
+    bytes
+        .try_into()
+        .map(TokenHash)
+        .map_err(|_| sqlx::Error::Decode("a token hash that is not 32 bytes long".into()))
+}

@@ -37,6 +37,8 @@ pub struct AgentRecord {
     pub key: AgentKey,
     /// Its name.
     pub id: AgentId,
+    /// The token that it has now.
+    pub token: TokenHash,
     /// What it last said it is, as JSON; `None` before its first session.
     pub system_info: Option<String>,
 }
@@ -184,6 +186,9 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// What this token allows; `None` if nobody made it.
     async fn role_of_token(&self, token: TokenHash) -> Result<Option<Role>, StoreError>;
+
+    /// Every token of people and programs, with what it allows.
+    async fn api_tokens(&self) -> Result<Vec<(TokenHash, Role)>, StoreError>;
 
     /// Lets go of the database.
     async fn close(&self);

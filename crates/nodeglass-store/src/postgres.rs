@@ -6,7 +6,7 @@ use nodeglass_model::{AgentId, SampleId, TimeRange, UnixMillis};
 use sqlx::Row;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
-use crate::both::implement_store;
+use crate::both::{implement_store, token_hash};
 use crate::error::{ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT, StoreError, within};
 use crate::{AgentKey, AgentRecord, Appended, Latest, Position, Role, StagedSample, TokenHash};
 

@@ -9,7 +9,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
-use crate::both::implement_store;
+use crate::both::{implement_store, token_hash};
 use crate::error::{ACQUIRE_TIMEOUT, StoreError, within};
 use crate::{AgentKey, AgentRecord, Appended, Latest, Position, Role, StagedSample, TokenHash};
 

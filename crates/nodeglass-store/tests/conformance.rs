@@ -270,7 +270,7 @@ async fn enrols_agents_and_knows_their_tokens(url: &str) {
 
     store.save_system_info(key, r#"{"timestamp": 5}"#).await.unwrap();
     let known = store.agent_by_token(new).await.unwrap().unwrap();
-    assert_eq!((known.key, &known.id), (key, &id));
+    assert_eq!((known.key, &known.id, known.token), (key, &id, new));
     assert!(known.system_info.as_deref().unwrap().contains("timestamp"));
     assert_eq!(store.agents().await.unwrap(), [known]);
     store.close().await;
@@ -292,6 +292,7 @@ async fn keeps_api_tokens_with_their_roles(url: &str) {
         .unwrap();
     assert_eq!(store.role_of_token(first).await.unwrap(), None);
     assert_eq!(store.role_of_token(second).await.unwrap(), Some(Role::Viewer));
+    assert_eq!(store.api_tokens().await.unwrap(), [(second, Role::Viewer)]);
     store.close().await;
 }
 

@@ -69,17 +69,6 @@ same_fields!(
         drops_out,
     }
 );
-same_fields!(
-    model::ProcessMetrics,
-    v1::ProcessMetrics {
-        total_processes,
-        running_processes,
-        sleeping_processes,
-        zombie_processes,
-        blocked_processes,
-        stopped_processes,
-    }
-);
 same_fields!(model::LoadMetrics, v1::LoadMetrics { load1, load5, load15 });
 same_fields!(
     model::GpuMetrics,
@@ -103,6 +92,33 @@ same_fields!(
     }
 );
 same_fields!(model::CollectFailure, v1::CollectFailure { collector, reason });
+
+impl From<&model::ProcessMetrics> for v1::ProcessMetrics {
+    fn from(processes: &model::ProcessMetrics) -> Self {
+        Self {
+            total_processes: processes.total_processes,
+            running_processes: processes.running_processes,
+            sleeping_processes: processes.sleeping_processes,
+            zombie_processes: processes.zombie_processes,
+            task_processes: Vec::new(),
+            blocked_processes: processes.blocked_processes,
+            stopped_processes: processes.stopped_processes,
+        }
+    }
+}
+
+impl From<v1::ProcessMetrics> for model::ProcessMetrics {
+    fn from(processes: v1::ProcessMetrics) -> Self {
+        Self {
+            total_processes: processes.total_processes,
+            running_processes: processes.running_processes,
+            sleeping_processes: processes.sleeping_processes,
+            zombie_processes: processes.zombie_processes,
+            blocked_processes: processes.blocked_processes,
+            stopped_processes: processes.stopped_processes,
+        }
+    }
+}
 
 impl From<&model::CpuMetrics> for v1::CpuMetrics {
     fn from(cpu: &model::CpuMetrics) -> Self {

@@ -1,1 +1,1 @@
-select key, id, system_info from agent where token_hash = $1
+select key, id, token_hash, system_info from agent where token_hash = $1

@@ -1,0 +1,142 @@
+//! Answers what the server asks: system information, a change of the sampling plan, recent history. Nothing else can
+//! be asked of an agent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nodeglass_collect::{CollectConfig, read_system_info};
+use nodeglass_model::Clock;
+use nodeglass_model::filter::MetricFilter;
+use nodeglass_model::history::HistoryQuery;
+use nodeglass_model::system::SystemInfo;
+use nodeglass_proto::v1;
+use nodeglass_proto::v1::metrics_request::RequestType;
+use nodeglass_proto::v1::metrics_response::ResponseType;
+use nodeglass_proto::v1::metrics_stream_request::Action;
+use nodeglass_proto::v1::task_request::Task;
+use nodeglass_proto::v1::task_response::{Response, Status};
+use tokio::sync::watch;
+
+use crate::buffer::SampleBuffer;
+use crate::sampling::SamplingPlan;
+
+/// The longest interval that may be asked for; silence for longer is what STOP is for.
+const MAX_INTERVAL_SECONDS: u32 = 3_600;
+
+/// What answers are made of.
+#[derive(Debug, Clone)]
+pub struct Requests {
+    /// Recent history.
+    pub buffer: Arc<SampleBuffer>,
+    /// How to read this host.
+    pub collect: CollectConfig,
+    /// The plan in force.
+    pub plan: watch::Sender<SamplingPlan>,
+    /// The plan of the configuration, to which a request may return.
+    pub configured: SamplingPlan,
+    /// The wall time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Requests {
+    /// Answers one request.
+    pub async fn answer(&self, request: v1::TaskRequest) -> v1::TaskResponse {
+        let v1::TaskRequest {
+            agent_id,
+            task_id,
+            task,
+        } = request;
+        let answer = match task {
+            Some(Task::MetricsRequest(v1::MetricsRequest {
+                request_type: Some(request),
+            })) => self.metrics(request).await,
+            _ => Err(
+                "this agent can report and change its intervals, nothing else: send a metrics_request"
+                    .to_owned(),
+            ),
+        };
+        let (status, response, error) = match answer {
+            Ok(response) => (Status::Succeeded, response, String::new()),
+            Err(error) => (Status::Failed, None, error),
+        };
+        let response = response.map(|response| {
+            Response::MetricsResponse(v1::MetricsResponse {
+                response_type: Some(response),
+            })
+        });
+        v1::TaskResponse {
+            agent_id,
+            task_id,
+            response,
+            status: status.into(),
+            error,
+        }
+    }
+
+    async fn metrics(&self, request: RequestType) -> Result<Option<ResponseType>, String> {
+        match request {
+            RequestType::SystemInfo(parts) => {
+                let (collect, now) = (self.collect.clone(), self.clock.now());
+                let info = tokio::task::spawn_blocking(move || read_system_info(&collect, parts.into(), now))
+                    .await
+                    .map_err(|error| error.to_string())?;
+                Ok(Some(ResponseType::SystemInfo((&info).into())))
+            }
+            RequestType::StreamRequest(change) => self.change_plan(&change).map(|()| None),
+            RequestType::QueryRequest(query) => {
+                let query = HistoryQuery::try_from(query).map_err(|error| error.to_string())?;
+                let history = self.buffer.history(&query);
+                Ok(Some(ResponseType::QueryResponse(v1::MetricsQueryResponse::new(
+                    &query, history,
+                ))))
+            }
+        }
+    }
+
+    fn change_plan(&self, change: &v1::MetricsStreamRequest) -> Result<(), String> {
+        let interval = match change.interval_seconds {
+            0 => self.configured.interval,
+            seconds @ 1..=MAX_INTERVAL_SECONDS => Duration::from_secs(seconds.into()),
+            seconds => {
+                return Err(format!(
+                    "interval_seconds: {seconds} is not within 0 to {MAX_INTERVAL_SECONDS}"
+                ));
+            }
+        };
+        let action =
+            Action::try_from(change.action).map_err(|_| format!("action: {} is none", change.action))?;
+        match action {
+            Action::Start => {
+                let filter = if change.metrics.is_empty() {
+                    self.configured.filter.clone()
+                } else {
+                    MetricFilter::new(&change.metrics, &[]).map_err(|unknown| {
+                        unknown
+                            .iter()
+                            .map(ToString::to_string)
+                            .collect::<Vec<_>>()
+                            .join("; ")
+                    })?
+                };
+                self.plan.send_replace(SamplingPlan {
+                    running: true,
+                    interval,
+                    filter,
+                });
+            }
+            Action::Stop => self.plan.send_modify(|plan| plan.running = false),
+            Action::UpdateInterval => self.plan.send_modify(|plan| plan.interval = interval),
+        }
+        Ok(())
+    }
+
+    /// What this host is, for the greeting.
+    ///
+    /// # Errors
+    /// The reading thread panicked.
+    pub async fn system_info(&self) -> Result<SystemInfo, tokio::task::JoinError> {
+        let (collect, now) = (self.collect.clone(), self.clock.now());
+        let parts = nodeglass_model::system::SystemParts::STANDARD;
+        tokio::task::spawn_blocking(move || read_system_info(&collect, parts, now)).await
+    }
+}

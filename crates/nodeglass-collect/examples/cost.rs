@@ -1,0 +1,61 @@
+//! What a sample costs: processor time per sample of this host, printed for several sets of metrics.
+//!
+//! `cargo run --release -p nodeglass-collect --example cost -- [samples] [pause in ms]`
+
+#[cfg(target_os = "linux")]
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    use std::time::Duration;
+
+    use nodeglass_collect::{Backend, CollectConfig, Sampler};
+    use nodeglass_model::UnixMillis;
+    use nodeglass_model::filter::MetricFilter;
+    use rustix::time::{ClockId, clock_gettime};
+
+    // The clock counts every thread of the process, so the threads that ask file systems and drivers are in it.
+    let spent = || Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default();
+    let mut arguments = std::env::args().skip(1);
+    let count: u32 = arguments.next().map_or(Ok(100), |text| text.parse())?;
+    let pause = Duration::from_millis(arguments.next().map_or(Ok(20), |text| text.parse())?);
+    let rows: [(&str, Backend, &[&str], &[&str]); 10] = [
+        ("everything", Backend::Linux, &[], &[]),
+        ("without processes", Backend::Linux, &[], &["processes"]),
+        ("cpu", Backend::Linux, &["cpu"], &["cpu.temperature"]),
+        ("memory", Backend::Linux, &["memory"], &[]),
+        ("disk", Backend::Linux, &["disk"], &[]),
+        ("network", Backend::Linux, &["network"], &[]),
+        ("load", Backend::Linux, &["load"], &[]),
+        ("processes", Backend::Linux, &["processes"], &[]),
+        ("sensor", Backend::Linux, &["sensor"], &[]),
+        ("everything, portable", Backend::Portable, &[], &[]),
+    ];
+    println!("{count} samples each, {} ms apart", pause.as_millis());
+    for (name, backend, include, exclude) in rows {
+        let owned = |patterns: &[&str]| patterns.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let filter =
+            MetricFilter::new(&owned(include), &owned(exclude)).map_err(|unknown| format!("{unknown:?}"))?;
+        let mut sampler = Sampler::new(CollectConfig {
+            backend,
+            filter,
+            ..CollectConfig::default()
+        })?;
+        // The first sample opens files and starts threads; those after it are what an agent pays.
+        sampler.sample(UnixMillis(0));
+        let mut cost = Duration::ZERO;
+        for number in 1..=count {
+            std::thread::sleep(pause);
+            let before = spent();
+            sampler.sample(UnixMillis(i64::from(number)));
+            cost += spent().saturating_sub(before);
+        }
+        println!(
+            "{name:>22}: {:6.0} µs CPU a sample",
+            cost.as_secs_f64() * 1e6 / f64::from(count)
+        );
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    println!("the processor time of a process is measured on Linux only");
+}

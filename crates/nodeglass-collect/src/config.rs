@@ -1,0 +1,87 @@
+//! What a sampler is told, and why it may refuse.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nodeglass_model::filter::MetricFilter;
+
+/// Long enough for any healthy file system or driver, and half of the shortest sampling interval.
+const DEFAULT_DEADLINE: Duration = Duration::from_millis(500);
+
+/// How to read a host.
+#[derive(Debug, Clone)]
+pub struct CollectConfig {
+    /// Where the host's file system is seen: `/`, or `/host` in a container. Only the Linux back end can read
+    /// another root than `/`.
+    pub host_root: PathBuf,
+    /// What reads the host.
+    pub backend: Backend,
+    /// The metrics wanted; collectors without any do not run.
+    pub filter: MetricFilter,
+    /// How long file systems and GPU drivers may take before a sample goes on without them.
+    pub deadline: Duration,
+}
+
+impl Default for CollectConfig {
+    fn default() -> Self {
+        Self {
+            host_root: PathBuf::from("/"),
+            backend: Backend::Auto,
+            filter: MetricFilter::default(),
+            deadline: DEFAULT_DEADLINE,
+        }
+    }
+}
+
+/// What reads the host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// The Linux one on Linux, the portable one elsewhere.
+    #[default]
+    Auto,
+    /// `/proc` and `/sys`.
+    Linux,
+    /// `sysinfo`: fewer metrics, and only of the host that the agent itself runs on.
+    Portable,
+}
+
+impl Backend {
+    /// The back end that this one stands for: never `Auto`.
+    pub(crate) fn resolve(self) -> Self {
+        match self {
+            Self::Auto if cfg!(target_os = "linux") => Self::Linux,
+            Self::Auto => Self::Portable,
+            chosen => chosen,
+        }
+    }
+}
+
+/// Why a host can't be read at all.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// The host root has no `/proc` in it.
+    #[error("can't read {}: set the host root to / or to where the host's / is mounted with its /proc", path.display())]
+    NoProc {
+        /// The file that was tried.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The Linux back end was asked for on another system.
+    #[error("the linux back end runs on Linux only: set the back end to auto or portable")]
+    NotLinux,
+    /// The portable back end was given a host root.
+    #[error("the portable back end reads / only, not {}: set the host root to / or the back end to linux", host_root.display())]
+    PortableRoot {
+        /// The host root that was set.
+        host_root: PathBuf,
+    },
+    /// `sysinfo` could not start.
+    #[error("this system can't be read by the portable back end")]
+    Portable(#[source] sysinfo::Error),
+}
+
+/// Whether this host root is the file system that the process itself sees.
+pub(crate) fn is_own_root(host_root: &Path) -> bool {
+    host_root == Path::new("/")
+}

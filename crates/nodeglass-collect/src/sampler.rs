@@ -1,0 +1,112 @@
+//! The sampler: chooses a back end, and finishes each of its samples: filter first, then rounding.
+
+use std::time::Instant;
+
+use nodeglass_model::filter::MetricFilter;
+use nodeglass_model::{Sample, UnixMillis, catalogue};
+
+use crate::config::{Backend, CollectConfig, CollectError, is_own_root};
+use crate::gpu::GpuCollector;
+use crate::portable::PortableHost;
+
+/// Reads one host again and again. It remembers the last reading, so that counters become rates.
+pub struct Sampler {
+    host: Host,
+    gpu: Option<GpuCollector>,
+    config: CollectConfig,
+}
+
+enum Host {
+    #[cfg(target_os = "linux")]
+    Linux(Box<crate::linux::LinuxHost>),
+    Portable(Box<PortableHost>),
+}
+
+impl Sampler {
+    /// Makes ready to read a host; nothing is measured yet.
+    ///
+    /// # Errors
+    /// The back end can't run here or the host root is none; the message says what to set.
+    pub fn new(config: CollectConfig) -> Result<Self, CollectError> {
+        let host = match config.backend.resolve() {
+            Backend::Portable => {
+                if !is_own_root(&config.host_root) {
+                    return Err(CollectError::PortableRoot {
+                        host_root: config.host_root,
+                    });
+                }
+                Host::Portable(Box::new(PortableHost::new(&config)?))
+            }
+            #[cfg(target_os = "linux")]
+            _ => Host::Linux(Box::new(crate::linux::LinuxHost::new(&config)?)),
+            #[cfg(not(target_os = "linux"))]
+            _ => return Err(CollectError::NotLinux),
+        };
+        let filter = config.filter.clone();
+        let mut sampler = Self {
+            host,
+            gpu: None,
+            config,
+        };
+        sampler.set_filter(filter);
+        Ok(sampler)
+    }
+
+    /// Changes which metrics are wanted. Collectors without any stop; those that start anew have no rates in their
+    /// first sample.
+    pub fn set_filter(&mut self, filter: MetricFilter) {
+        if !filter.keeps_any("gpu") {
+            self.gpu = None;
+        } else if self.gpu.is_none() {
+            self.gpu = Some(GpuCollector::new(&self.config.host_root, self.config.deadline));
+        }
+        match &mut self.host {
+            #[cfg(target_os = "linux")]
+            Host::Linux(host) => host.set_filter(&filter),
+            Host::Portable(host) => host.set_filter(&filter),
+        }
+        self.config.filter = filter;
+    }
+
+    /// Reads the host now. It never fails: what can't be read is in [`Sample::failures`].
+    ///
+    /// `at` becomes the sample's time; rates are worked out over the monotonic time between two calls.
+    pub fn sample(&mut self, at: UnixMillis) -> Sample {
+        self.sample_at(at, Instant::now())
+    }
+
+    /// The back end in use, never [`Backend::Auto`].
+    pub fn backend(&self) -> Backend {
+        match self.host {
+            #[cfg(target_os = "linux")]
+            Host::Linux(_) => Backend::Linux,
+            Host::Portable(_) => Backend::Portable,
+        }
+    }
+
+    /// As [`Sampler::sample`], with the moment that rates are worked out to.
+    pub(crate) fn sample_at(&mut self, at: UnixMillis, now: Instant) -> Sample {
+        let mut sample = Sample {
+            timestamp: at,
+            ..Sample::default()
+        };
+        let until = Instant::now() + self.config.deadline;
+        if let Some(gpu) = &mut self.gpu {
+            gpu.start(now);
+        }
+        match &mut self.host {
+            #[cfg(target_os = "linux")]
+            Host::Linux(host) => host.read(&mut sample, now, until),
+            Host::Portable(host) => host.read(&mut sample, now),
+        }
+        if let Some(gpu) = &mut self.gpu {
+            gpu.finish(&mut sample, now, until);
+        }
+        self.config.filter.apply(&mut sample);
+        catalogue::quantise(&mut sample);
+        sample
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

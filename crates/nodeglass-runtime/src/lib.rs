@@ -1,0 +1,13 @@
+//! What every Nodeglass process needs in order to run: configuration that names all its mistakes at once, a group of
+//! named tasks that ends as a whole, signals, logs, back-off, and exit codes.
+//!
+//! What the keys of a configuration mean, and what the tasks do, is left to the agent and the server.
+
+pub mod backoff;
+pub mod config;
+pub mod exit;
+pub mod signals;
+pub mod tasks;
+pub mod telemetry;
+
+pub use config::Secret;

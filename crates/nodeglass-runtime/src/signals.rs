@@ -1,0 +1,99 @@
+//! Being asked to end: SIGTERM and SIGINT, or Ctrl-C where there are no signals.
+
+use std::io;
+
+/// The requests to end, from the moment it is installed: one that comes before anybody waits is not lost.
+#[derive(Debug)]
+pub struct Termination {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+/// Puts the handlers in place. From here on, the signals no longer end the process by themselves.
+///
+/// # Errors
+/// The system refused a handler; end the program, as nobody could stop it in an orderly way.
+///
+/// # Panics
+/// Outside a tokio runtime.
+#[cfg(unix)]
+pub fn install() -> io::Result<Termination> {
+    use tokio::signal::unix::{SignalKind, signal};
+    Ok(Termination {
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+    })
+}
+
+/// Does nothing yet: the handler is in place once [`Termination::received`] is polled.
+///
+/// # Errors
+/// None on this system.
+#[cfg(not(unix))]
+pub fn install() -> io::Result<Termination> {
+    Ok(Termination {})
+}
+
+impl Termination {
+    /// Waits for the next request to end, and gives its name.
+    #[cfg(unix)]
+    pub async fn received(&mut self) -> &'static str {
+        tokio::select! {
+            Some(()) = self.terminate.recv() => "SIGTERM",
+            Some(()) = self.interrupt.recv() => "SIGINT",
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Waits for the next request to end, and gives its name.
+    #[cfg(not(unix))]
+    pub async fn received(&mut self) -> &'static str {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => "Ctrl-C",
+            Err(error) => {
+                tracing::error!(%error, "can't listen for Ctrl-C");
+                std::future::pending().await
+            }
+        }
+    }
+}
+
+/// Waits for a request to end, and gives its name. The handlers are in place once this is polled; where they can't be,
+/// it waits for ever, and the signals keep ending the process by themselves.
+pub async fn terminated() -> &'static str {
+    match install() {
+        Ok(mut termination) => termination.received().await,
+        Err(error) => {
+            tracing::error!(%error, "can't listen for signals");
+            std::future::pending().await
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn raise(signal: &str) {
+        let pid = std::process::id().to_string();
+        let status = std::process::Command::new("kill").args([signal, &pid]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// One test, as all tests of this process share its signals.
+    #[tokio::test]
+    async fn signals_are_told_apart_and_kept_until_somebody_waits() {
+        let mut termination = install().unwrap();
+        raise("-TERM");
+        assert_eq!(termination.received().await, "SIGTERM");
+        raise("-INT");
+        assert_eq!(termination.received().await, "SIGINT");
+
+        let waiting = tokio::spawn(terminated());
+        tokio::task::yield_now().await;
+        raise("-INT");
+        assert_eq!(waiting.await.unwrap(), "SIGINT");
+    }
+}

@@ -1,0 +1,115 @@
+//! REST and SSE: paths, and what stands before every handler.
+//!
+//! `/health` is open; everything else needs a token. The API stands under `/api/v1` and, the same, under `/api`.
+
+mod agents;
+mod history;
+mod parameters;
+mod streams;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::error_handling::HandleErrorLayer;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::{Method, Uri, header};
+use nodeglass_store::{Role, Store};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceBuilder;
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::load_shed::LoadShedLayer;
+
+use crate::access::Access;
+use crate::error::ApiError;
+use crate::queries::Queries;
+
+/// Calls in hand at once; more are turned away at once rather than made to wait in line. A stream counts until it begins.
+const CALLS_AT_ONCE: usize = 256;
+/// How long a call may take until its answer begins. Longer than any database or agent may take.
+const CALL: Duration = Duration::from_secs(30);
+
+/// What handlers need.
+#[derive(Clone)]
+pub struct Api {
+    /// The answers.
+    pub queries: Arc<Queries>,
+    /// Who may ask.
+    pub access: Arc<Access>,
+    /// For `/ready`.
+    pub store: Arc<dyn Store>,
+    /// Ends the streams.
+    pub stop: CancellationToken,
+}
+
+impl Api {
+    /// All paths.
+    pub fn router(self) -> Router {
+        let api = Router::new()
+            .route("/agents/{id}/system", get(agents::system))
+            .route("/agents/{id}/metrics", get(agents::metrics))
+            .route("/agents/{id}/metrics/history", get(history::history))
+            .route("/agents/{id}/metrics/stream", get(streams::stream))
+            .route("/metrics/agents", get(agents::all));
+        let guarded = Router::new()
+            .route("/ready", get(ready))
+            .nest("/api/v1", api.clone())
+            .nest("/api", api)
+            .method_not_allowed_fallback(wrong_method)
+            .fallback(no_such_path)
+            .layer(middleware::from_fn_with_state(self.clone(), admit))
+            .layer(
+                ServiceBuilder::new()
+                    .layer(HandleErrorLayer::new(not_taken))
+                    .layer(LoadShedLayer::new())
+                    .layer(GlobalConcurrencyLimitLayer::new(CALLS_AT_ONCE))
+                    .timeout(CALL),
+            );
+        Router::new()
+            .route("/health", get(health))
+            .merge(guarded)
+            .with_state(self)
+    }
+}
+
+/// Lets nobody past without a token.
+async fn admit(State(api): State<Api>, request: Request, next: Next) -> Result<Response, ApiError> {
+    api.access.admit(request.headers(), Role::Viewer).await?;
+    Ok(next.run(request).await)
+}
+
+/// Why the layers before the handlers gave a call up.
+async fn not_taken(error: axum::BoxError) -> ApiError {
+    if error.is::<tower::timeout::error::Elapsed>() {
+        ApiError::TooSlow
+    } else {
+        ApiError::Overloaded
+    }
+}
+
+/// The process is alive.
+async fn health() -> Response {
+    json(r#"{"status":"ok"}"#.into())
+}
+
+/// The database answers.
+async fn ready(State(api): State<Api>) -> Result<Response, ApiError> {
+    api.store.ping().await?;
+    Ok(json(r#"{"status":"ready"}"#.into()))
+}
+
+async fn no_such_path(uri: Uri) -> ApiError {
+    ApiError::NoSuchPath(uri.path().chars().take(200).collect())
+}
+
+async fn wrong_method(method: Method) -> ApiError {
+    ApiError::Method(method.to_string())
+}
+
+/// Bytes that are JSON already.
+fn json(body: bytes::Bytes) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}

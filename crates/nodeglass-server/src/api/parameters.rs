@@ -1,0 +1,88 @@
+//! Query parameters: unknown ones are refused, so that a slip of the pen is not an unnoticed default.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use axum::extract::FromRequestParts;
+use axum::extract::Query;
+use http::request::Parts;
+
+use crate::error::ApiError;
+
+/// The parameters of one call.
+#[derive(Debug)]
+pub(super) struct Parameters(BTreeMap<String, String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Parameters {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
+            .await
+            .map_err(|error| wrong("query", error.body_text()))?;
+        let mut all = BTreeMap::new();
+        for (name, value) in pairs {
+            if all.insert(name.clone(), value).is_some() {
+                return Err(wrong(
+                    "query",
+                    format!("{name:?} is given twice: give it once, values separated by commas"),
+                ));
+            }
+        }
+        Ok(Self(all))
+    }
+}
+
+impl Parameters {
+    /// Refuses parameters that are not among `known`.
+    pub(super) fn only(self, known: &[&'static str]) -> Result<Self, ApiError> {
+        match self.0.keys().find(|name| !known.contains(&name.as_str())) {
+            None => Ok(self),
+            Some(unknown) => {
+                let unknown: String = unknown.chars().take(40).collect();
+                let known = if known.is_empty() {
+                    "none".to_owned()
+                } else {
+                    known.join(", ")
+                };
+                Err(wrong(
+                    "query",
+                    format!("there is no parameter {unknown:?}; there are: {known}"),
+                ))
+            }
+        }
+    }
+
+    /// A parameter as it was written; an empty one counts as absent.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .filter(|text| !text.is_empty())
+    }
+
+    /// A parameter that is read in some way.
+    pub(super) fn parsed<T: FromStr>(&self, name: &'static str, expected: &str) -> Result<Option<T>, ApiError>
+    where
+        T::Err: Display,
+    {
+        let read = |text: &str| {
+            text.parse().map_err(|_| {
+                let text: String = text.chars().take(40).collect();
+                wrong(name, format!("{text:?} is not {expected}"))
+            })
+        };
+        self.text(name).map(read).transpose()
+    }
+
+    /// A list separated by commas.
+    pub(super) fn list(&self, name: &str) -> Vec<&str> {
+        let entries = self.text(name).unwrap_or_default().split(',').map(str::trim);
+        entries.filter(|entry| !entry.is_empty()).collect()
+    }
+}
+
+pub(super) fn wrong(name: &'static str, problem: String) -> ApiError {
+    ApiError::Parameter { name, problem }
+}

@@ -1,0 +1,194 @@
+//! The command line of `nodeglass-server`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use nodeglass_model::AgentId;
+use nodeglass_proto::enrolment::Enrolment;
+use nodeglass_runtime::config::{ConfigError, Env, Secret};
+use nodeglass_runtime::tasks::TaskGroup;
+use nodeglass_runtime::{signals, telemetry};
+use nodeglass_store::Role;
+use tracing::info;
+
+use crate::config::{ServerConfig, embedded};
+use crate::enrol;
+use crate::server::Server;
+use crate::state::{ServerState, make_private_dir};
+use crate::tokens;
+
+/// How long a stopping server may take to finish what it has in hand.
+pub const DRAIN: Duration = Duration::from_secs(15);
+
+/// Takes samples from agents, keeps them, and answers for them.
+#[derive(Debug, Parser)]
+#[command(name = "nodeglass-server", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Args)]
+struct Options {
+    /// The configuration file; defaults and environment without one
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the embedded database and the server's state lie
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// <postgres://user:password@host/database> or <sqlite:///path/to/file>
+    #[arg(long, global = true, value_name = "URL")]
+    database: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve; the same as no command
+    Run,
+    /// Check the configuration, and do nothing else
+    CheckConfig,
+    /// Agents
+    #[command(subcommand)]
+    Agent(AgentCommand),
+    /// Tokens of people and programs
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum AgentCommand {
+    /// Enrol a host, and print the string that `nodeglass-agent enroll` takes
+    Add {
+        /// Its name: letters, digits, '.', '_' and '-'
+        name: AgentId,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Give a host that is enrolled already a new token; the one before ends
+        #[arg(long)]
+        replace: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// Make a token and print it, once; one of the same name is replaced
+    Add {
+        /// Whose it is
+        name: String,
+        /// viewer reads, operator also asks agents for things, admin may do everything
+        #[arg(long, default_value = "viewer", value_parser = parse_role)]
+        role: Role,
+    },
+}
+
+fn parse_role(name: &str) -> Result<Role, String> {
+    Role::from_name(name).ok_or_else(|| "use viewer, operator or admin".to_owned())
+}
+
+impl Cli {
+    /// Does what was asked for.
+    ///
+    /// # Errors
+    /// What went wrong; a [`ConfigError`] among the causes means exit code 64.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let config = self.options.load()?;
+        match self.command.unwrap_or(Command::Run) {
+            Command::Run => serve(config).await,
+            Command::CheckConfig => {
+                println!("the configuration is good");
+                Ok(())
+            }
+            Command::Agent(AgentCommand::Add { name, json, replace }) => {
+                let target = Target::find(&config)?;
+                let store = nodeglass_store::open(target.database.expose()).await?;
+                let token = enrol::agent(store.as_ref(), &name, replace).await?;
+                let enrolment = Enrolment {
+                    server: target.url,
+                    agent: name,
+                    token: token.expose().to_owned(),
+                }
+                .encode();
+                if json {
+                    println!("{}", serde_json::json!({ "enrolment": enrolment }));
+                } else {
+                    println!("{enrolment}");
+                }
+                Ok(())
+            }
+            Command::Token(TokenCommand::Add { name, role }) => {
+                let target = Target::find(&config)?;
+                let store = nodeglass_store::open(target.database.expose()).await?;
+                let token = tokens::generate(tokens::API);
+                enrol::api_token(store.as_ref(), &name, role, &token).await?;
+                println!("{}", token.expose());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Where a command beside a server finds it.
+struct Target {
+    url: String,
+    database: Secret,
+}
+
+impl Target {
+    /// What the server of this data directory left there; else what the configuration says.
+    fn find(config: &ServerConfig) -> anyhow::Result<Self> {
+        let state = ServerState::load(&config.data_dir)?;
+        make_private_dir(&config.data_dir)?;
+        let configured = config.public_url.clone();
+        let url = configured.or_else(|| state.as_ref().map(|state| state.url.clone()));
+        let database = match (&config.database, state) {
+            (Some(database), _) => database.clone(),
+            (None, Some(state)) => Secret::from(state.database),
+            (None, None) => embedded(&config.data_dir),
+        };
+        Ok(Self {
+            url: url.unwrap_or_else(|| format!("http://{}", config.listen)),
+            database,
+        })
+    }
+}
+
+impl Options {
+    fn load(&self) -> Result<ServerConfig, ConfigError> {
+        let mut config = ServerConfig::load(self.config.as_deref(), Env::process())?;
+        if let Some(data_dir) = &self.data_dir {
+            config.data_dir.clone_from(data_dir);
+        }
+        if let Some(listen) = self.listen {
+            config.listen = listen;
+        }
+        if let Some(database) = &self.database {
+            config.database = Some(Secret::from(database.clone()));
+        }
+        Ok(config)
+    }
+}
+
+async fn serve(config: ServerConfig) -> anyhow::Result<()> {
+    telemetry::init(config.log_format, "info");
+    let mut termination = signals::install()?;
+    let server = Server::bind(config).await?;
+    if let Some(token) = server.new_admin_token() {
+        println!("admin token, shown this once: {}", token.expose());
+    }
+    let tasks = TaskGroup::new();
+    server.start(&tasks).await?;
+    let stop = async {
+        let signal = termination.received().await;
+        info!(signal, "stopping");
+    };
+    tasks.run(stop, DRAIN).await?;
+    Ok(())
+}

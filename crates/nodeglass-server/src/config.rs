@@ -1,0 +1,282 @@
+//! The server's configuration: YAML, then environment, then command line, all checked before anything starts.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nodeglass_model::history::MAX_POINTS;
+use nodeglass_runtime::config::{ConfigError, ConfigReader, Env, Secret};
+use nodeglass_runtime::telemetry::LogFormat;
+
+use crate::ingest::IngestSettings;
+use crate::queries::QueryLimits;
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// Where the server listens unless told otherwise: this host only.
+pub const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7080);
+/// Where a server that is installed as a service keeps its data.
+const DEFAULT_DATA_DIR: &str = "/var/lib/nodeglass-server";
+
+/// A configuration that has been checked.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The address that agents are told, if it is not the one listened on.
+    pub public_url: Option<String>,
+    /// Where the embedded database and the server's state lie.
+    pub data_dir: PathBuf,
+    /// The database; `None` is the embedded one under `data_dir`.
+    pub database: Option<Secret>,
+    /// The first admin token; made and printed once if it is not given.
+    pub admin_token: Option<Secret>,
+    /// How long samples are kept.
+    pub retention_period: Duration,
+    /// Whether stored samples are compressed.
+    pub compression: bool,
+    /// What the server asks of agents, and how it stores what they send.
+    pub ingest: IngestSettings,
+    /// What callers may ask for.
+    pub limits: QueryLimits,
+    /// Calls that one token may make in a minute; 0 for any number.
+    pub requests_per_minute: u64,
+    /// How to log.
+    pub log_format: LogFormat,
+}
+
+impl ServerConfig {
+    /// Reads a file, or only defaults and environment if there is none.
+    ///
+    /// # Errors
+    /// Every problem at once.
+    pub fn load(path: Option<&Path>, env: Env) -> Result<Self, ConfigError> {
+        Self::read(ConfigReader::load(path, env))
+    }
+
+    /// Reads everything that `reader` has.
+    ///
+    /// # Errors
+    /// Every problem at once.
+    pub fn read(mut reader: ConfigReader) -> Result<Self, ConfigError> {
+        let retention = SECOND * 60..=DAY * 3_650;
+        let intervals = SECOND..=HOUR;
+        let collection = reader.duration(
+            "agents.collection_interval",
+            Duration::ZERO,
+            Duration::ZERO..=HOUR,
+        );
+        let collection = reader.env_seconds("METRICS_INTERVAL_LIVE", collection, intervals.clone());
+        let persist = reader.duration(
+            "metrics.storage.persist_interval",
+            Duration::ZERO,
+            Duration::ZERO..=HOUR,
+        );
+        let persist = reader.env_seconds("METRICS_INTERVAL_PERSIST", persist, intervals);
+        let retention_period =
+            reader.duration("metrics.storage.retention_period", DAY * 7, retention.clone());
+        let config = Self {
+            listen: reader.parsed("listen").unwrap_or(DEFAULT_LISTEN),
+            public_url: reader.text("public_url"),
+            data_dir: reader
+                .text("data_dir")
+                .map_or_else(|| DEFAULT_DATA_DIR.into(), PathBuf::from),
+            database: database(&mut reader),
+            admin_token: reader.env_text("NODEGLASS_ADMIN_TOKEN").map(Secret::from),
+            retention_period: reader.env_days("METRICS_RETENTION_DAYS", retention_period, retention),
+            compression: reader.flag("metrics.storage.compression_enabled", true),
+            ingest: IngestSettings {
+                heartbeat_interval: reader.duration(
+                    "agents.heartbeat_interval",
+                    SECOND * 10,
+                    SECOND..=SECOND * 300,
+                ),
+                persist_interval: persist,
+                collection_interval: (!collection.is_zero()).then_some(collection),
+            },
+            limits: QueryLimits {
+                max_points: reader.integer(
+                    "metrics.storage.max_points_per_query",
+                    MAX_POINTS.into(),
+                    1..=MAX_POINTS.into(),
+                ) as u32,
+                max_streams: reader.integer("metrics.api.max_concurrent_streams", 100, 1..=100_000) as usize,
+                streams: reader.flag("metrics.api.enable_sse_streaming", true),
+            },
+            requests_per_minute: reader.integer(
+                "metrics.api.rate_limiting.requests_per_minute",
+                0,
+                0..=10_000_000,
+            ),
+            log_format: reader.choice(
+                "log.format",
+                LogFormat::Text,
+                &[("text", LogFormat::Text), ("json", LogFormat::Json)],
+            ),
+        };
+        if let Some(url) = &config.public_url
+            && !url.starts_with("http://")
+        {
+            reader.problem("public_url", format!("{url:?} must be http://host:port"));
+        }
+        if let Some(token) = &config.admin_token
+            && (token.expose().len() < 16 || token.expose().contains(char::is_whitespace))
+        {
+            reader.problem(
+                "NODEGLASS_ADMIN_TOKEN",
+                "must have at least 16 characters and no spaces; make one with `openssl rand -hex 32`",
+            );
+        }
+        reader.finish()?;
+        Ok(config)
+    }
+
+    /// The database's URL.
+    pub fn database_url(&self) -> Secret {
+        self.database.clone().unwrap_or_else(|| embedded(&self.data_dir))
+    }
+}
+
+/// The embedded database under a data directory.
+pub fn embedded(data_dir: &Path) -> Secret {
+    Secret::from(format!("sqlite://{}", data_dir.join("nodeglass.db").display()))
+}
+
+/// The database of the file, or of the environment's `POSTGRES_*`.
+fn database(reader: &mut ConfigReader) -> Option<Secret> {
+    let from_file = reader.secret("database");
+    if let Some(url) = &from_file
+        && !["postgres://", "postgresql://", "sqlite:"]
+            .iter()
+            .any(|scheme| url.expose().starts_with(scheme))
+    {
+        reader.problem(
+            "database",
+            "must be postgres://user:password@host/database or sqlite:///path/to/file",
+        );
+    }
+    let host = reader.env_text("POSTGRES_HOST");
+    let port = reader.env_text("POSTGRES_PORT");
+    let user = reader.env_text("POSTGRES_USER");
+    let password = reader.env_text("POSTGRES_PASSWORD");
+    let name = reader.env_text("POSTGRES_DB");
+    let Some(host) = host else {
+        if port.is_some() || user.is_some() || password.is_some() || name.is_some() {
+            reader.problem(
+                "POSTGRES_HOST",
+                "is needed with the other POSTGRES_* variables: set it, or unset those",
+            );
+        }
+        return from_file;
+    };
+    let port = port.unwrap_or_else(|| "5432".to_owned());
+    if port.parse::<u16>().is_err() {
+        reader.problem(
+            "POSTGRES_PORT",
+            format!("{port:?} is not a port; allowed are 1 to 65535"),
+        );
+    }
+    let user = escape(&user.unwrap_or_else(|| "nodeglass".to_owned()));
+    let password = password
+        .map(|password| format!(":{}", escape(&password)))
+        .unwrap_or_default();
+    let name = escape(&name.unwrap_or_else(|| "nodeglass".to_owned()));
+    Some(Secret::from(format!(
+        "postgres://{user}{password}@{}:{port}/{name}",
+        escape(&host)
+    )))
+}
+
+/// Percent-encodes what would end a part of a URL.
+fn escape(text: &str) -> String {
+    let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes()
+        .map(|byte| {
+            if keep(byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(yaml: &str, env: &[(&str, &str)]) -> Result<ServerConfig, ConfigError> {
+        ServerConfig::read(ConfigReader::parse("test.yaml", yaml, Env::from_pairs(env)))
+    }
+
+    #[test]
+    fn the_specification_s_section_is_understood() {
+        let yaml = "metrics:\n  storage:\n    retention_period: 3d\n    max_points_per_query: 500\n    \
+                    compression_enabled: false\n  api:\n    enable_sse_streaming: false\n    \
+                    max_concurrent_streams: 7\n    rate_limiting:\n      requests_per_minute: 60\n";
+        let config = read(yaml, &[]).unwrap();
+        assert_eq!(config.retention_period, DAY * 3);
+        assert_eq!(
+            (
+                config.limits.max_points,
+                config.limits.max_streams,
+                config.limits.streams
+            ),
+            (500, 7, false)
+        );
+        assert_eq!((config.compression, config.requests_per_minute), (false, 60));
+        assert_eq!(
+            config.database_url().expose(),
+            "sqlite:///var/lib/nodeglass-server/nodeglass.db"
+        );
+    }
+
+    #[test]
+    fn the_environment_wins() {
+        let env = [
+            ("METRICS_INTERVAL_LIVE", "2"),
+            ("METRICS_INTERVAL_PERSIST", "30"),
+            ("METRICS_RETENTION_DAYS", "1"),
+            ("POSTGRES_HOST", "db"),
+            ("POSTGRES_USER", "me"),
+            ("POSTGRES_PASSWORD", "a/b@c"),
+            ("POSTGRES_DB", "metrics"),
+        ];
+        let config = read("metrics: {storage: {retention_period: 9d}}", &env).unwrap();
+        assert_eq!(config.retention_period, DAY);
+        assert_eq!(config.ingest.collection_interval, Some(SECOND * 2));
+        assert_eq!(config.ingest.persist_interval, SECOND * 30);
+        assert_eq!(
+            config.database_url().expose(),
+            "postgres://me:a%2Fb%40c@db:5432/metrics"
+        );
+        assert!(
+            !format!("{config:?}").contains("a%2Fb"),
+            "the password is not shown"
+        );
+    }
+
+    #[test]
+    fn every_problem_is_named_at_once() {
+        let env = [
+            ("METRICS_RETENTION_DAYS", "many"),
+            ("POSTGRES_PORT", "5432"),
+            ("NODEGLASS_ADMIN_TOKEN", "short"),
+        ];
+        let yaml = "listen: nowhere\nmetrics: {storage: {retention: 7d}}\ndatabase: mysql://x\n";
+        let problems = read(yaml, &env).unwrap_err().problems().join("\n");
+        for named in [
+            "listen",
+            "metrics.storage.retention",
+            "database",
+            "METRICS_RETENTION_DAYS",
+            "POSTGRES_HOST",
+            "NODEGLASS_ADMIN_TOKEN",
+        ] {
+            assert!(problems.contains(named), "{named} in\n{problems}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Taking samples from agents: who may, what is acceptable, where it goes.
+//!
+//! [`Ingest`] is the gRPC service; [`session`] is one agent's stream. An acceptable sample goes to the live store and to
+//! the writer's queue; it is acknowledged only when the writer has committed it.
+
+mod persist;
+mod session;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::Stream;
+use nodeglass_model::{Clock, Sample, SampleId};
+use nodeglass_proto::v1;
+use nodeglass_proto::v1::agent_service_server::AgentService;
+use nodeglass_runtime::tasks::TaskGroup;
+use nodeglass_store::Store;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::auth::Auth;
+use crate::live::Live;
+use crate::writer::{Entry, WriterQueue};
+
+pub use persist::PersistWindows;
+pub use session::{Answer, SessionHandle};
+
+/// How far ahead of the server's clock a sample may be. Hosts that keep time at all are within seconds; what lies
+/// further ahead would hide real samples from the live view.
+const MAX_AHEAD: Duration = Duration::from_mins(5);
+/// Messages to one agent that wait for its connection; a full queue means that the agent has stopped reading.
+const OUTBOUND_MESSAGES: usize = 32;
+/// How often samples are looked for whose persist interval ended without another sample to say so.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// What the server asks of its agents, and how it stores what they send.
+#[derive(Debug, Clone)]
+pub struct IngestSettings {
+    /// How often an agent gives a sign of life.
+    pub heartbeat_interval: Duration,
+    /// What the server stores of each agent: one sample in this time, the mean of those that came. Zero: all.
+    pub persist_interval: Duration,
+    /// How often agents send; `None` leaves it to their own configuration.
+    pub collection_interval: Option<Duration>,
+}
+
+/// What came in so far, of all agents.
+#[derive(Debug, Default)]
+pub struct IngestBooks {
+    /// Samples received, repeated ones included.
+    pub received: AtomicU64,
+    /// Samples refused for good.
+    pub rejected: AtomicU64,
+}
+
+/// The service that agents talk to.
+#[derive(Clone)]
+pub struct Ingest {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    auth: Arc<Auth>,
+    live: Arc<Live>,
+    store: Arc<dyn Store>,
+    queue: WriterQueue,
+    clock: Arc<dyn Clock>,
+    tasks: TaskGroup,
+    settings: IngestSettings,
+    books: IngestBooks,
+    sessions: AtomicU64,
+}
+
+impl Ingest {
+    /// Sets the service up.
+    pub fn new(
+        auth: Arc<Auth>,
+        live: Arc<Live>,
+        store: Arc<dyn Store>,
+        queue: WriterQueue,
+        clock: Arc<dyn Clock>,
+        tasks: TaskGroup,
+        settings: IngestSettings,
+    ) -> Self {
+        let books = IngestBooks::default();
+        let sessions = AtomicU64::new(0);
+        Self {
+            shared: Arc::new(Shared {
+                auth,
+                live,
+                store,
+                queue,
+                clock,
+                tasks,
+                settings,
+                books,
+                sessions,
+            }),
+        }
+    }
+
+    /// What came in so far.
+    pub fn books(&self) -> &IngestBooks {
+        &self.shared.books
+    }
+
+    /// Stores the samples of persist intervals that are over, until `stop`, and then all that are left.
+    pub async fn sweep(self, stop: CancellationToken) {
+        let persist = self.shared.settings.persist_interval;
+        if persist.is_zero() {
+            stop.cancelled().await;
+            return;
+        }
+        let mut stopped = false;
+        while !stopped {
+            tokio::select! {
+                () = tokio::time::sleep(SWEEP) => {}
+                () = stop.cancelled() => stopped = true,
+            }
+            for agent in self.shared.live.all() {
+                let mut windows = agent
+                    .windows
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                let over = if stopped {
+                    windows.close_all()
+                } else {
+                    windows.close_overdue(self.shared.clock.now(), persist)
+                };
+                drop(windows);
+                for closed in over {
+                    // With no room the agent keeps them, unacknowledged, and sends them in its next session.
+                    self.shared.queue.offer(closed.into_entry(agent.clone()), 0);
+                }
+            }
+        }
+    }
+}
+
+/// A sample that will never be stored, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Refusal {
+    code: &'static str,
+    message: String,
+}
+
+impl Shared {
+    /// Checks one sample from the wire.
+    fn check(&self, sample: v1::Sample) -> Result<(SampleId, Sample), Refusal> {
+        let refuse = |code, message: String| Err(Refusal { code, message });
+        let id = SampleId {
+            epoch: sample.epoch,
+            seq: sample.seq,
+        };
+        if id.seq == 0 || i64::try_from(id.seq).is_err() || i64::try_from(id.epoch).is_err() {
+            return refuse(
+                "invalid_sample",
+                format!("epoch {} and seq {} must be 1 to 2^63 - 1", id.epoch, id.seq),
+            );
+        }
+        let data = sample.data.unwrap_or_default();
+        let sample = match Sample::try_from(data) {
+            Ok(sample) => sample,
+            Err(error) => {
+                let code = match error {
+                    nodeglass_proto::InvalidSample::Value(_) => "invalid_value",
+                    nodeglass_proto::InvalidSample::TooManyDevices(_)
+                    | nodeglass_proto::InvalidSample::LabelTooLong(_) => "too_large",
+                    nodeglass_proto::InvalidSample::NoTimestamp => "invalid_sample",
+                };
+                return refuse(code, error.to_string());
+            }
+        };
+        let now = self.clock.now();
+        if sample.timestamp > now.plus(MAX_AHEAD) {
+            let message = format!(
+                "the sample is from {}, {} s ahead of the server's clock, at most {} s are taken: set the host's clock",
+                sample.timestamp,
+                sample.timestamp.since(now).as_secs(),
+                MAX_AHEAD.as_secs()
+            );
+            return refuse("future_timestamp", message);
+        }
+        Ok((id, sample))
+    }
+
+    /// Hands a checked sample to the writer; `false` if there was no room, and the agent has to send it again.
+    fn keep(
+        &self,
+        agent: &Arc<crate::live::LiveAgent>,
+        id: SampleId,
+        sample: Sample,
+        bytes: usize,
+        backfill: bool,
+    ) -> bool {
+        if self.settings.persist_interval.is_zero() {
+            let entry = Entry {
+                agent: agent.clone(),
+                sample,
+                id,
+                covers: vec![id],
+            };
+            return self.queue.offer(entry, bytes);
+        }
+        let closed = {
+            let mut windows = agent
+                .windows
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            windows.add(id, sample, self.settings.persist_interval, backfill)
+        };
+        closed
+            .into_iter()
+            .all(|closed| self.queue.offer(closed.into_entry(agent.clone()), bytes))
+    }
+}
+
+#[tonic::async_trait]
+impl AgentService for Ingest {
+    type SessionStream = Pin<Box<dyn Stream<Item = Result<v1::ServerMessage, Status>> + Send>>;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<v1::AgentMessage>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        let (metadata, _, inbound) = request.into_parts();
+        let record = self.shared.auth.agent(&metadata.into_headers()).await?;
+        let agent = self.shared.live.admit(&record);
+        let (outbound, messages) = mpsc::channel(OUTBOUND_MESSAGES);
+        let number = self.shared.sessions.fetch_add(1, Ordering::Relaxed);
+        let session = session::Session::new(self.shared.clone(), agent, number, outbound);
+        self.shared.tasks.spawn_transient("session", session.run(inbound));
+        Ok(Response::new(Box::pin(ReceiverStream::new(messages))))
+    }
+}

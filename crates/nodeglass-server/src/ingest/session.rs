@@ -1,0 +1,335 @@
+//! One agent's stream, from its greeting to its end.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use nodeglass_model::system::SystemInfo;
+use nodeglass_model::{SampleId, contiguous};
+use nodeglass_proto::limits::MAX_MESSAGE_BYTES;
+use nodeglass_proto::v1::agent_message::Message as Up;
+use nodeglass_proto::v1::server_message::Message as Down;
+use nodeglass_proto::{seq_range_to_wire, v1};
+use nodeglass_runtime::telemetry::chain;
+use prost::Message as _;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, Streaming};
+use tracing::{debug, info, warn};
+
+use super::{Refusal, Shared};
+use crate::live::LiveAgent;
+
+/// How long an agent may take to greet.
+const GREETING: Duration = Duration::from_secs(10);
+/// A session without a word for this many heartbeats is dead.
+const SILENT_HEARTBEATS: u32 = 3;
+/// How long a message to the agent may wait for its connection.
+const SEND: Duration = Duration::from_secs(20);
+/// How long, when the server stops, a session stays open for what the writer still commits.
+const DRAIN: Duration = Duration::from_secs(3);
+/// How often a session that was turned away looks for room.
+const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
+/// Requests waiting for one agent; people don't ask more at once.
+const REQUESTS: usize = 16;
+
+/// A request to the agent and where its answer goes.
+#[derive(Debug)]
+pub struct Answer {
+    /// What to ask.
+    pub request: v1::TaskRequest,
+    /// Where to answer; dropped if the session ends first.
+    pub answer: oneshot::Sender<v1::TaskResponse>,
+}
+
+/// How the rest of the server reaches an open session.
+#[derive(Debug, Clone)]
+pub struct SessionHandle {
+    pub(crate) number: u64,
+    pub(crate) replaced: CancellationToken,
+    stored: mpsc::UnboundedSender<Vec<SampleId>>,
+    requests: mpsc::Sender<Answer>,
+}
+
+impl SessionHandle {
+    /// Says which samples are stored. What waits here is bounded by the writer's queue, through which all of it came.
+    pub(crate) fn acknowledge(&self, ids: Vec<SampleId>) {
+        // A session that has ended needs no acknowledgement: its agent will send the samples again.
+        let _ = self.stored.send(ids);
+    }
+
+    /// Asks the agent something; `false` if the session can't take it.
+    pub async fn ask(&self, question: Answer) -> bool {
+        self.requests.send(question).await.is_ok()
+    }
+}
+
+type Outbound = mpsc::Sender<Result<v1::ServerMessage, Status>>;
+
+/// Why a session ends; the agent is told.
+type End = Status;
+
+pub(super) struct Session {
+    shared: Arc<Shared>,
+    agent: Arc<LiveAgent>,
+    number: u64,
+    outbound: Outbound,
+    questions: HashMap<String, oneshot::Sender<v1::TaskResponse>>,
+    /// Samples handed to the writer and not acknowledged yet.
+    unacknowledged: usize,
+    /// Whether the writer turned some away, which the agent must send again.
+    turned_away: bool,
+    /// Whether a refusal was logged; the rest is only counted, so that a broken agent can't fill the log.
+    refusal_logged: bool,
+}
+
+impl Session {
+    pub(super) fn new(shared: Arc<Shared>, agent: Arc<LiveAgent>, number: u64, outbound: Outbound) -> Self {
+        Self {
+            shared,
+            agent,
+            number,
+            outbound,
+            questions: HashMap::new(),
+            unacknowledged: 0,
+            turned_away: false,
+            refusal_logged: false,
+        }
+    }
+
+    /// Runs to the session's end.
+    pub(super) async fn run(mut self, mut inbound: Streaming<v1::AgentMessage>) {
+        let end = match self.greet(&mut inbound).await {
+            Ok(()) => self.talk(&mut inbound).await,
+            Err(end) => end,
+        };
+        self.agent.close_session(self.number);
+        info!(agent = %self.agent.id, reason = end.message(), "session ended");
+        let _ = self.outbound.try_send(Err(end));
+    }
+
+    /// Takes the agent's greeting and answers it.
+    async fn greet(&mut self, inbound: &mut Streaming<v1::AgentMessage>) -> Result<(), End> {
+        let first = tokio::time::timeout(GREETING, inbound.message())
+            .await
+            .map_err(|_| {
+                Status::deadline_exceeded("no hello came: send one within 10 s of opening the session")
+            })??;
+        let Some(Up::Hello(hello)) = first.and_then(|first| first.message) else {
+            return Err(Status::invalid_argument("the first message must be a hello"));
+        };
+        if hello.agent_id != self.agent.id.as_str() {
+            return Err(Status::permission_denied(format!(
+                "this token belongs to the agent {}, not to {:?}: enrol the host under its own name",
+                self.agent.id, hello.agent_id
+            )));
+        }
+        info!(agent = %self.agent.id, version = hello.agent_version, "session opened");
+        if let Some(system) = hello.system {
+            self.keep_system_info(SystemInfo::from(system));
+        }
+        let settings = &self.shared.settings;
+        let millis = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
+        let welcome = v1::Welcome {
+            server_version: env!("CARGO_PKG_VERSION").to_owned(),
+            server_time: self.shared.clock.now().0.unsigned_abs(),
+            settings: Some(v1::Settings {
+                heartbeat_interval_ms: millis(settings.heartbeat_interval),
+                max_message_bytes: MAX_MESSAGE_BYTES as u32,
+                collection_interval_ms: settings.collection_interval.map(millis),
+            }),
+        };
+        self.send(Down::Welcome(welcome)).await
+    }
+
+    /// Everything after the greeting.
+    async fn talk(&mut self, inbound: &mut Streaming<v1::AgentMessage>) -> End {
+        let (stored, mut acknowledgements) = mpsc::unbounded_channel();
+        let (requests, mut questions) = mpsc::channel(REQUESTS);
+        let replaced = CancellationToken::new();
+        let handle = SessionHandle {
+            number: self.number,
+            replaced: replaced.clone(),
+            stored,
+            requests,
+        };
+        self.agent.open_session(handle);
+
+        let stop = self.shared.tasks.shutdown_token();
+        let silence = self.shared.settings.heartbeat_interval * SILENT_HEARTBEATS;
+        let mut heard = Instant::now();
+        loop {
+            let went = tokio::select! {
+                message = inbound.message() => {
+                    heard = Instant::now();
+                    match message {
+                        Ok(Some(message)) => self.take(message).await,
+                        Ok(None) => Err(Status::ok("the agent closed it")),
+                        Err(status) => Err(status),
+                    }
+                }
+                Some(ids) = acknowledgements.recv() => self.acknowledge(ids, &mut acknowledgements).await,
+                Some(question) = questions.recv() => self.ask(question).await,
+                () = tokio::time::sleep(LOOK_FOR_ROOM), if self.turned_away => self.ask_again().await,
+                () = tokio::time::sleep_until(heard + silence) => {
+                    Err(Status::deadline_exceeded(format!("no word from the agent for {} s", silence.as_secs())))
+                }
+                () = replaced.cancelled() => {
+                    Err(Status::aborted("another session of this agent was opened; if this host is a copy, enrol it anew"))
+                }
+                () = stop.cancelled() => {
+                    self.drain(&mut acknowledgements).await;
+                    Err(Status::unavailable("the server is stopping"))
+                }
+            };
+            if let Err(end) = went {
+                return end;
+            }
+        }
+    }
+
+    async fn send(&self, message: Down) -> Result<(), End> {
+        let message = v1::ServerMessage {
+            message: Some(message),
+        };
+        match tokio::time::timeout(SEND, self.outbound.send(Ok(message))).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Status::cancelled("the connection is gone")),
+            Err(_) => Err(Status::deadline_exceeded(
+                "the agent does not read what it is sent",
+            )),
+        }
+    }
+
+    async fn take(&mut self, message: v1::AgentMessage) -> Result<(), End> {
+        match message.message {
+            Some(Up::Samples(batch)) => self.take_samples(batch).await,
+            Some(Up::Heartbeat(heartbeat)) => {
+                debug!(agent = %self.agent.id, ?heartbeat, "heartbeat");
+                Ok(())
+            }
+            Some(Up::TaskResponse(response)) => {
+                if let Some(answer) = self.questions.remove(&response.task_id) {
+                    // Nobody waits any more if the caller has given up.
+                    let _ = answer.send(response);
+                }
+                Ok(())
+            }
+            Some(Up::Hello(_)) => Err(Status::invalid_argument("a session has one hello, at its start")),
+            None => Err(Status::invalid_argument(
+                "a message of a kind that this server doesn't know",
+            )),
+        }
+    }
+
+    async fn take_samples(&mut self, batch: v1::SampleBatch) -> Result<(), End> {
+        let mut rejected = Vec::new();
+        let mut newest = None;
+        for sample in batch.samples {
+            self.shared.books.received.fetch_add(1, Ordering::Relaxed);
+            let (epoch, seq, bytes) = (sample.epoch, sample.seq, sample.encoded_len());
+            match self.shared.check(sample) {
+                Ok((id, sample)) => {
+                    if !batch.backfill {
+                        newest = Some(sample.clone());
+                    }
+                    if self.shared.keep(&self.agent, id, sample, bytes, batch.backfill) {
+                        self.unacknowledged += 1;
+                    } else {
+                        self.turned_away = true;
+                    }
+                }
+                Err(refusal) => rejected.push(self.refuse(epoch, seq, refusal)),
+            }
+        }
+        if let Some(newest) = newest {
+            self.agent.show(newest);
+        }
+        if rejected.is_empty() {
+            return Ok(());
+        }
+        self.send(Down::Acknowledgement(v1::Acknowledgement {
+            stored: Vec::new(),
+            rejected,
+        }))
+        .await
+    }
+
+    fn refuse(&mut self, epoch: u64, seq: u64, refusal: Refusal) -> v1::Rejection {
+        self.shared.books.rejected.fetch_add(1, Ordering::Relaxed);
+        if !self.refusal_logged {
+            self.refusal_logged = true;
+            warn!(agent = %self.agent.id, epoch, seq, code = refusal.code, reason = refusal.message,
+                "a sample was refused; further ones of this session are only counted");
+        }
+        v1::Rejection {
+            epoch,
+            seq,
+            code: refusal.code.to_owned(),
+            message: refusal.message,
+        }
+    }
+
+    async fn acknowledge(
+        &mut self,
+        mut ids: Vec<SampleId>,
+        more: &mut mpsc::UnboundedReceiver<Vec<SampleId>>,
+    ) -> Result<(), End> {
+        while let Ok(next) = more.try_recv() {
+            ids.extend(next);
+        }
+        self.unacknowledged = self.unacknowledged.saturating_sub(ids.len());
+        let stored = contiguous(ids).into_iter().map(seq_range_to_wire).collect();
+        self.send(Down::Acknowledgement(v1::Acknowledgement {
+            stored,
+            rejected: Vec::new(),
+        }))
+        .await
+    }
+
+    async fn ask(&mut self, question: Answer) -> Result<(), End> {
+        let Answer { request, answer } = question;
+        // Those whose callers have given up.
+        self.questions.retain(|_, answer| !answer.is_closed());
+        self.questions.insert(request.task_id.clone(), answer);
+        self.send(Down::TaskRequest(request)).await
+    }
+
+    /// Asks for what was turned away, once there is room again.
+    async fn ask_again(&mut self) -> Result<(), End> {
+        if !self.shared.queue.is_roomy() {
+            return Ok(());
+        }
+        self.turned_away = false;
+        self.send(Down::Resend(v1::Resend {})).await
+    }
+
+    /// Waits a moment for what the writer still commits, so that a restart has little to send again.
+    async fn drain(&mut self, acknowledgements: &mut mpsc::UnboundedReceiver<Vec<SampleId>>) {
+        let until = Instant::now() + DRAIN;
+        while self.unacknowledged > 0 {
+            let Ok(Some(ids)) = tokio::time::timeout_at(until, acknowledgements.recv()).await else {
+                return;
+            };
+            if self.acknowledge(ids, acknowledgements).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn keep_system_info(&self, info: SystemInfo) {
+        let json = serde_json::to_string(&info).expect("system information has only text keys");
+        self.agent.describe(info);
+        let (store, agent) = (self.shared.store.clone(), self.agent.clone());
+        self.shared
+            .tasks
+            .spawn_transient("system information", async move {
+                // It comes again with the next session, so one try is enough.
+                if let Err(error) = store.save_system_info(agent.key, &json).await {
+                    warn!(agent = %agent.id, error = %chain(&error), "system information is not kept");
+                }
+            });
+    }
+}

@@ -1,0 +1,23 @@
+//! The server: takes samples from agents, keeps them, and answers for them.
+//!
+//! [`ingest`] takes samples, [`live`] shows the latest, [`writer`] stores them and has them acknowledged, [`queries`]
+//! answers, by way of [`api`] (REST and SSE) and [`service`] (gRPC). [`server`] puts it together.
+
+pub mod access;
+pub mod api;
+pub mod auth;
+pub mod cli;
+pub mod config;
+pub mod enrol;
+pub mod error;
+pub mod ingest;
+pub mod listener;
+pub mod live;
+pub mod queries;
+pub mod retention;
+pub mod server;
+pub mod service;
+pub mod state;
+pub mod stream;
+pub mod tokens;
+pub mod writer;

@@ -1,0 +1,219 @@
+//! The live store: every agent with its state and its latest sample, in memory.
+//!
+//! Readers take what is there or wait for the next sample; a slow reader misses samples, never the latest, and holds
+//! nobody up. A sample is turned into JSON once, for all readers.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use nodeglass_model::system::SystemInfo;
+use nodeglass_model::{AgentId, Sample, UnixMillis};
+use nodeglass_store::{AgentKey, AgentRecord};
+use tokio::sync::watch;
+use tracing::warn;
+
+use crate::ingest::{PersistWindows, SessionHandle};
+
+/// All agents.
+#[derive(Debug, Default)]
+pub struct Live {
+    agents: RwLock<BTreeMap<AgentId, Arc<LiveAgent>>>,
+}
+
+impl Live {
+    /// The agent of that name.
+    pub fn find(&self, id: &str) -> Option<Arc<LiveAgent>> {
+        let id: AgentId = id.parse().ok()?;
+        self.agents
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned()
+    }
+
+    /// All agents, by name.
+    pub fn all(&self) -> Vec<Arc<LiveAgent>> {
+        self.agents
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
+    }
+
+    /// The names most like `id`, for error messages.
+    pub fn nearest(&self, id: &str) -> Vec<String> {
+        let agents = self.agents.read().unwrap_or_else(PoisonError::into_inner);
+        let mut names: Vec<(f64, &AgentId)> = agents
+            .keys()
+            .map(|known| (strsim::jaro_winkler(id, known.as_str()), known))
+            .filter(|(likeness, _)| *likeness > 0.7)
+            .collect();
+        names.sort_by(|a, b| b.0.total_cmp(&a.0));
+        names
+            .into_iter()
+            .take(3)
+            .map(|(_, name)| name.to_string())
+            .collect()
+    }
+
+    /// Makes an enrolled agent known, if it is not yet.
+    pub fn admit(&self, record: &AgentRecord) -> Arc<LiveAgent> {
+        let mut agents = self.agents.write().unwrap_or_else(PoisonError::into_inner);
+        agents
+            .entry(record.id.clone())
+            .or_insert_with(|| Arc::new(LiveAgent::new(record)))
+            .clone()
+    }
+}
+
+/// One agent.
+#[derive(Debug)]
+pub struct LiveAgent {
+    /// Its key in the store.
+    pub key: AgentKey,
+    /// Its name.
+    pub id: AgentId,
+    latest: watch::Sender<Latest>,
+    system: ArcSwapOption<SystemInfo>,
+    session: Mutex<Option<SessionHandle>>,
+    /// Samples that wait for the rest of their persist interval.
+    pub(crate) windows: Mutex<PersistWindows>,
+}
+
+/// What is known of an agent's samples.
+#[derive(Debug, Clone, Default)]
+pub struct Latest {
+    /// When the latest was taken.
+    pub update: Option<UnixMillis>,
+    /// The latest itself; `None` if there never was one, or if it is older than what is kept.
+    pub sample: Option<Arc<LiveSample>>,
+}
+
+impl LiveAgent {
+    fn new(record: &AgentRecord) -> Self {
+        let system = record.system_info.as_deref().and_then(|json| match serde_json::from_str(json) {
+            Ok(info) => Some(Arc::new(info)),
+            Err(error) => {
+                warn!(agent = %record.id, %error, "the stored system information can't be read; waiting for the agent's");
+                None
+            }
+        });
+        Self {
+            key: record.key,
+            id: record.id.clone(),
+            latest: watch::Sender::default(),
+            system: ArcSwapOption::new(system),
+            session: Mutex::default(),
+            windows: Mutex::default(),
+        }
+    }
+
+    /// What is known of its samples.
+    pub fn latest(&self) -> Latest {
+        self.latest.borrow().clone()
+    }
+
+    /// Follows its samples.
+    pub fn follow(&self) -> watch::Receiver<Latest> {
+        self.latest.subscribe()
+    }
+
+    /// Shows a sample as the latest.
+    pub fn show(&self, sample: Sample) {
+        let update = Some(sample.timestamp);
+        self.latest.send_replace(Latest {
+            update,
+            sample: Some(Arc::new(LiveSample::new(sample))),
+        });
+    }
+
+    /// Shows what the store knew when the server started, unless the agent has sent something since.
+    pub fn restore(&self, timestamp: UnixMillis, sample: Option<Sample>) {
+        self.latest.send_if_modified(|latest| {
+            let is_new = latest.update.is_none();
+            if is_new {
+                let sample = sample.map(|sample| Arc::new(LiveSample::new(sample)));
+                *latest = Latest {
+                    update: Some(timestamp),
+                    sample,
+                };
+            }
+            is_new
+        });
+    }
+
+    /// What it is.
+    pub fn system(&self) -> Option<Arc<SystemInfo>> {
+        self.system.load_full()
+    }
+
+    /// Keeps what it says it is.
+    pub fn describe(&self, info: SystemInfo) {
+        self.system.store(Some(Arc::new(info)));
+    }
+
+    /// Its open session.
+    pub fn session(&self) -> Option<SessionHandle> {
+        self.session
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Whether a session is open.
+    pub fn is_connected(&self) -> bool {
+        self.session
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
+    }
+
+    /// Opens a session; the one before ends.
+    pub(crate) fn open_session(&self, session: SessionHandle) {
+        let before = self
+            .session
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(session);
+        if let Some(before) = before {
+            before.replaced.cancel();
+        }
+    }
+
+    /// Closes a session, unless another has taken its place.
+    pub(crate) fn close_session(&self, number: u64) {
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        if session.as_ref().is_some_and(|open| open.number == number) {
+            *session = None;
+        }
+    }
+}
+
+/// A sample with its JSON.
+#[derive(Debug)]
+pub struct LiveSample {
+    /// The sample.
+    pub sample: Sample,
+    json: OnceLock<Bytes>,
+}
+
+impl LiveSample {
+    fn new(sample: Sample) -> Self {
+        Self {
+            sample,
+            json: OnceLock::new(),
+        }
+    }
+
+    /// The sample as JSON, made once.
+    pub fn json(&self) -> Bytes {
+        self.json
+            .get_or_init(|| {
+                Bytes::from(serde_json::to_vec(&self.sample).expect("a sample has only text keys"))
+            })
+            .clone()
+    }
+}

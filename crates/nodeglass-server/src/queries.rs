@@ -1,0 +1,249 @@
+//! What callers may ask, apart from how they ask: REST and gRPC both answer from here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use nodeglass_chunk::row;
+use nodeglass_model::history::{History, HistoryBuilder, HistoryQuery};
+use nodeglass_model::system::{SystemInfo, SystemParts};
+use nodeglass_model::{Clock, TaskId, UnixMillis};
+use nodeglass_proto::v1;
+use nodeglass_proto::v1::metrics_request::RequestType;
+use nodeglass_proto::v1::metrics_response::ResponseType;
+use nodeglass_proto::v1::task_request::Task;
+use nodeglass_proto::v1::task_response::Response;
+use nodeglass_store::Store;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::error::ApiError;
+use crate::ingest::Answer;
+use crate::live::{Live, LiveAgent, LiveSample};
+
+/// Samples read from the store at a time; one page is a few milliseconds of work.
+const PAGE: u32 = 2_000;
+/// How long an agent may take to answer.
+const AGENT_ANSWER: Duration = Duration::from_secs(15);
+/// How often at most the store is asked whether an unknown agent was enrolled meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Answers questions from the live store, the database and the agents.
+#[derive(Debug)]
+pub struct Queries {
+    live: Arc<Live>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    streams: Arc<Semaphore>,
+    limits: QueryLimits,
+    tasks: AtomicU64,
+    looked: Mutex<Option<Instant>>,
+}
+
+/// What the configuration allows callers.
+#[derive(Debug, Clone, Copy)]
+pub struct QueryLimits {
+    /// Points in one answer.
+    pub max_points: u32,
+    /// Streams open at once, SSE and gRPC together.
+    pub max_streams: usize,
+    /// Whether there are streams at all.
+    pub streams: bool,
+}
+
+impl Queries {
+    /// Sets them up.
+    pub fn new(live: Arc<Live>, store: Arc<dyn Store>, clock: Arc<dyn Clock>, limits: QueryLimits) -> Self {
+        let streams = Arc::new(Semaphore::new(limits.max_streams));
+        let tasks = AtomicU64::new(1);
+        Self {
+            live,
+            store,
+            clock,
+            streams,
+            limits,
+            tasks,
+            looked: Mutex::default(),
+        }
+    }
+
+    /// The wall time.
+    pub fn now(&self) -> UnixMillis {
+        self.clock.now()
+    }
+
+    /// The most points in one answer.
+    pub fn max_points(&self) -> u32 {
+        self.limits.max_points
+    }
+
+    /// All agents, by name.
+    pub async fn agents(&self) -> Vec<Arc<LiveAgent>> {
+        if let Err(error) = self.look_for_new_agents().await {
+            warn!(error = %nodeglass_runtime::telemetry::chain(&error), "agents enrolled lately may be missing");
+        }
+        self.live.all()
+    }
+
+    /// The agent of that name.
+    ///
+    /// # Errors
+    /// [`ApiError::UnknownAgent`].
+    pub async fn agent(&self, id: &str) -> Result<Arc<LiveAgent>, ApiError> {
+        if let Some(agent) = self.live.find(id) {
+            return Ok(agent);
+        }
+        self.look_for_new_agents().await?;
+        self.live.find(id).ok_or_else(|| ApiError::UnknownAgent {
+            agent: id.chars().take(80).collect(),
+            nearest: self.live.nearest(id),
+        })
+    }
+
+    /// Agents may be enrolled by another program, `agent add`, while the server runs.
+    async fn look_for_new_agents(&self) -> Result<(), ApiError> {
+        let mut looked = self.looked.lock().await;
+        if looked.is_some_and(|at| at.elapsed() < LOOK_AGAIN) {
+            return Ok(());
+        }
+        for record in self.store.agents().await? {
+            self.live.admit(&record);
+        }
+        *looked = Some(Instant::now());
+        Ok(())
+    }
+
+    /// What a host is: what its agent last said or, if packages are asked for, what it says now.
+    ///
+    /// # Errors
+    /// An unknown agent, one that was never connected, or one that is away when it has to be asked.
+    pub async fn system(&self, id: &str, parts: SystemParts) -> Result<SystemInfo, ApiError> {
+        let agent = self.agent(id).await?;
+        if !parts.packages {
+            let known = agent
+                .system()
+                .ok_or_else(|| ApiError::NoSystemInfo(agent.id.to_string()))?;
+            let mut info = SystemInfo::clone(&known);
+            info.hardware = info.hardware.filter(|_| parts.hardware);
+            info.software = info.software.filter(|_| parts.software);
+            info.network_interfaces = info.network_interfaces.filter(|_| parts.network);
+            return Ok(info);
+        }
+        let request = v1::MetricsRequest {
+            request_type: Some(RequestType::SystemInfo(parts.into())),
+        };
+        let task = Task::MetricsRequest(request);
+        let answer = self
+            .ask(
+                &agent,
+                v1::TaskRequest {
+                    task: Some(task),
+                    ..Default::default()
+                },
+            )
+            .await?;
+        match answer.response {
+            Some(Response::MetricsResponse(v1::MetricsResponse {
+                response_type: Some(ResponseType::SystemInfo(info)),
+            })) => Ok(info.into()),
+            _ => Err(ApiError::Internal(
+                format!("{} answered something else: {}", agent.id, answer.error).into(),
+            )),
+        }
+    }
+
+    /// The latest sample.
+    ///
+    /// # Errors
+    /// An unknown agent, or one that has not sent any.
+    pub async fn metrics(&self, id: &str) -> Result<(Arc<LiveAgent>, Arc<LiveSample>), ApiError> {
+        let agent = self.agent(id).await?;
+        let sample = agent
+            .latest()
+            .sample
+            .ok_or_else(|| ApiError::NoMetrics(agent.id.to_string()))?;
+        Ok((agent, sample))
+    }
+
+    /// Takes one of the streams; it is free again once the permit is dropped.
+    ///
+    /// # Errors
+    /// Streams are switched off, or all taken.
+    pub fn open_stream(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        if !self.limits.streams {
+            return Err(ApiError::StreamsOff);
+        }
+        self.streams
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| ApiError::TooManyStreams(self.limits.max_streams))
+    }
+
+    /// History from the store.
+    ///
+    /// # Errors
+    /// An unknown agent, or a database that does not answer.
+    pub async fn history(&self, id: &str, query: &HistoryQuery) -> Result<History, ApiError> {
+        let agent = self.agent(id).await?;
+        let mut builder = HistoryBuilder::new(query);
+        let mut after = None;
+        loop {
+            let page = self.store.samples(agent.key, query.range, after, PAGE).await?;
+            for stored in &page {
+                match row::read(&stored.payload, stored.timestamp) {
+                    Ok(sample) => {
+                        if builder.add(&sample).is_break() {
+                            return Ok(builder.finish());
+                        }
+                    }
+                    Err(error) => {
+                        warn!(agent = %agent.id, at = %stored.timestamp, %error, "a stored sample can't be read");
+                    }
+                }
+            }
+            let Some(last) = page.last().filter(|_| page.len() == PAGE as usize) else {
+                break;
+            };
+            after = Some(last.position());
+            // Others get their turn between pages.
+            tokio::task::yield_now().await;
+        }
+        Ok(builder.finish())
+    }
+
+    /// Hands a request to an agent and waits for its answer.
+    ///
+    /// # Errors
+    /// An agent that is away or silent.
+    pub async fn ask(
+        &self,
+        agent: &LiveAgent,
+        mut request: v1::TaskRequest,
+    ) -> Result<v1::TaskResponse, ApiError> {
+        let asked_as = request.task_id.clone();
+        let wrong_id = |error: nodeglass_model::IdError| ApiError::Parameter {
+            name: "task_id",
+            problem: error.to_string(),
+        };
+        if !asked_as.is_empty() {
+            asked_as.parse::<TaskId>().map_err(wrong_id)?;
+        }
+        // A number of our own, so that two callers may use the same id.
+        request.task_id = self.tasks.fetch_add(1, Ordering::Relaxed).to_string();
+        request.agent_id = agent.id.to_string();
+        let number = request.task_id.clone();
+        let away = || ApiError::AgentAway(agent.id.to_string());
+        let session = agent.session().ok_or_else(away)?;
+        let (answer, answered) = oneshot::channel();
+        if !session.ask(Answer { request, answer }).await {
+            return Err(away());
+        }
+        let mut response = tokio::time::timeout(AGENT_ANSWER, answered)
+            .await
+            .map_err(|_| ApiError::AgentSilent(agent.id.to_string()))?
+            .map_err(|_| away())?;
+        response.task_id = if asked_as.is_empty() { number } else { asked_as };
+        Ok(response)
+    }
+}

@@ -1,0 +1,248 @@
+//! Puts the server together: opens the store, restores what was known, listens, and starts the tasks.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use futures_util::FutureExt;
+use nodeglass_chunk::row;
+use nodeglass_model::{AgentId, SystemClock};
+use nodeglass_proto::enrolment::Enrolment;
+use nodeglass_proto::limits::{MAX_ANSWER_BYTES, MAX_MESSAGE_BYTES};
+use nodeglass_proto::v1::agent_service_server::AgentServiceServer;
+use nodeglass_proto::v1::metrics_service_server::MetricsServiceServer;
+use nodeglass_runtime::backoff::Backoff;
+use nodeglass_runtime::config::Secret;
+use nodeglass_runtime::tasks::TaskGroup;
+use nodeglass_runtime::telemetry::chain;
+use nodeglass_store::{Role, Store, StoreError};
+use tokio::net::TcpListener;
+use tonic::codec::CompressionEncoding;
+use tracing::{info, warn};
+
+use crate::access::Access;
+use crate::api::Api;
+use crate::auth::Auth;
+use crate::config::ServerConfig;
+use crate::ingest::Ingest;
+use crate::live::Live;
+use crate::queries::Queries;
+use crate::service::ClientService;
+use crate::state::{ServerState, make_private_dir};
+use crate::writer::Writer;
+use crate::{enrol, listener, retention, tokens};
+
+/// How long the start waits for a database that is not there yet, as when a host boots.
+const DATABASE_START: Duration = Duration::from_mins(1);
+
+/// A server that is ready to serve.
+pub struct Server {
+    config: ServerConfig,
+    store: Arc<dyn Store>,
+    listener: TcpListener,
+    url: String,
+    new_admin_token: Option<Secret>,
+}
+
+impl Server {
+    /// Opens the database and takes hold of the address.
+    ///
+    /// # Errors
+    /// The data directory, the database or the address can't be used; the message says which and why.
+    pub async fn bind(config: ServerConfig) -> anyhow::Result<Self> {
+        make_private_dir(&config.data_dir)?;
+        let store = open_store(config.database_url().expose()).await?;
+        let listener = listener::bind(config.listen).await?;
+        let address = listener.local_addr()?;
+        let url = config
+            .public_url
+            .clone()
+            .unwrap_or_else(|| format!("http://{}", reachable(address)));
+        if !address.ip().is_loopback() {
+            warn!(%address, "this server listens beyond this host without TLS: keep it within a network that you trust");
+        }
+        let new_admin_token = ensure_admin_token(store.as_ref(), config.admin_token.as_ref()).await?;
+        let state = ServerState {
+            url: url.clone(),
+            database: config.database_url().expose().to_owned(),
+            pid: std::process::id(),
+        };
+        state.save(&config.data_dir)?;
+        Ok(Self {
+            config,
+            store,
+            listener,
+            url,
+            new_admin_token,
+        })
+    }
+
+    /// Where agents and callers reach it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The admin token, if this start made it. It can't be had again.
+    pub fn new_admin_token(&self) -> Option<&Secret> {
+        self.new_admin_token.as_ref()
+    }
+
+    /// Enrols an agent, or gives one that is enrolled a new token.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn enrol(&self, id: &AgentId) -> Result<Secret, StoreError> {
+        enrol::agent(self.store.as_ref(), id, true).await
+    }
+
+    /// Whether an enrolment was made by this server and still holds.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn knows(&self, enrolment: &Enrolment) -> Result<bool, StoreError> {
+        let known = self.store.agent_by_token(tokens::hash(&enrolment.token)).await?;
+        Ok(known.is_some_and(|record| record.id == enrolment.agent))
+    }
+
+    /// Starts everything in `tasks`; it goes on until they are told to stop.
+    ///
+    /// # Errors
+    /// What was stored can't be read.
+    pub async fn start(self, tasks: &TaskGroup) -> anyhow::Result<()> {
+        let Self {
+            config,
+            store,
+            listener,
+            url,
+            ..
+        } = self;
+        let clock = Arc::new(SystemClock);
+        let stop = tasks.shutdown_token();
+        let live = Arc::new(restore(store.as_ref()).await.context("reading what was stored")?);
+        let auth = Arc::new(Auth::new(store.clone()));
+        auth.load().await.context("reading the tokens")?;
+        let access = Arc::new(Access::new(auth.clone(), config.requests_per_minute));
+        let queries = Arc::new(Queries::new(
+            live.clone(),
+            store.clone(),
+            clock.clone(),
+            config.limits,
+        ));
+        let (queue, writer) = Writer::new(store.clone(), config.compression);
+        let ingest = Ingest::new(
+            auth,
+            live,
+            store.clone(),
+            queue,
+            clock.clone(),
+            tasks.clone(),
+            config.ingest.clone(),
+        );
+        let client = ClientService::new(queries.clone(), access.clone(), stop.clone());
+        let api = Api {
+            queries,
+            access,
+            store: store.clone(),
+            stop: stop.clone(),
+        };
+        let router = grpc(ingest.clone(), client).merge(api.router());
+
+        let connections = tasks.clone();
+        tasks.spawn("writer", writer.run(stop.clone()).map(Ok));
+        tasks.spawn("persist windows", ingest.sweep(stop.clone()).map(Ok));
+        tasks.spawn(
+            "retention",
+            retention::run(store, clock, config.retention_period, stop.clone()).map(Ok),
+        );
+        tasks.spawn(
+            "listener",
+            listener::serve(listener, router, connections, stop).map(Ok),
+        );
+        info!(%url, "serving");
+        Ok(())
+    }
+}
+
+/// The gRPC services, with every limit set.
+fn grpc(ingest: Ingest, client: ClientService) -> Router {
+    // Samples are worth compressing, acknowledgements are not: a few bytes each.
+    let ingest = AgentServiceServer::new(ingest)
+        .accept_compressed(CompressionEncoding::Zstd)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let client = MetricsServiceServer::new(client)
+        .accept_compressed(CompressionEncoding::Zstd)
+        .send_compressed(CompressionEncoding::Zstd)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_ANSWER_BYTES);
+    let mut services = tonic::service::Routes::builder();
+    services.add_service(ingest).add_service(client);
+    // Without tonic's own fallback: unknown paths are answered by the API, in JSON.
+    services.routes().into_axum_router().reset_fallback()
+}
+
+/// Opens the database; one that does not answer yet is waited for.
+async fn open_store(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(5));
+    let began = tokio::time::Instant::now();
+    loop {
+        match nodeglass_store::open(url).await {
+            Err(error @ StoreError::Connect(_))
+                if url.starts_with("postgres") && began.elapsed() < DATABASE_START =>
+            {
+                warn!(error = %chain(&error), "waiting for the database");
+                tokio::time::sleep(backoff.next_delay()).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Sees to it that there is an admin token: the one of the configuration, or one made now and given back.
+async fn ensure_admin_token(store: &dyn Store, given: Option<&Secret>) -> Result<Option<Secret>, StoreError> {
+    if let Some(given) = given {
+        enrol::api_token(store, "admin", Role::Admin, given).await?;
+        return Ok(None);
+    }
+    if store.has_api_token(Role::Admin).await? {
+        return Ok(None);
+    }
+    let token = tokens::generate(tokens::API);
+    enrol::api_token(store, "admin", Role::Admin, &token).await?;
+    Ok(Some(token))
+}
+
+/// The live store as it was when the server stopped.
+async fn restore(store: &dyn Store) -> Result<Live, StoreError> {
+    let live = Live::default();
+    let agents: Vec<_> = store
+        .agents()
+        .await?
+        .iter()
+        .map(|record| live.admit(record))
+        .collect();
+    for latest in store.latest().await? {
+        let Some(agent) = agents.iter().find(|agent| agent.key == latest.agent) else {
+            continue;
+        };
+        let sample = latest
+            .payload
+            .and_then(|payload| row::read(&payload, latest.timestamp).ok());
+        agent.restore(latest.timestamp, sample);
+    }
+    Ok(live)
+}
+
+/// An address that a program on this host can connect to.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let mut reachable = address;
+    if address.ip().is_unspecified() {
+        reachable.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    reachable
+}

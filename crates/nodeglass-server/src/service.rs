@@ -1,0 +1,135 @@
+//! The gRPC service for other programs: the same answers as REST, in the wire's types.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use nodeglass_model::history::HistoryQuery;
+use nodeglass_model::system::SystemParts;
+use nodeglass_proto::v1;
+use nodeglass_proto::v1::metrics_service_server::MetricsService;
+use nodeglass_store::Role;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use crate::access::Access;
+use crate::error::ApiError;
+use crate::live::Latest;
+use crate::queries::Queries;
+use crate::stream::samples;
+
+/// Answers gRPC calls.
+#[derive(Debug, Clone)]
+pub struct ClientService {
+    queries: Arc<Queries>,
+    access: Arc<Access>,
+    stop: CancellationToken,
+}
+
+impl ClientService {
+    /// Sets it up; its streams end at `stop`.
+    pub fn new(queries: Arc<Queries>, access: Arc<Access>, stop: CancellationToken) -> Self {
+        Self {
+            queries,
+            access,
+            stop,
+        }
+    }
+
+    /// Lets a caller in who has at least this role.
+    async fn admit<T>(&self, request: Request<T>, least: Role) -> Result<T, ApiError> {
+        let (metadata, _, message) = request.into_parts();
+        self.access.admit(&metadata.into_headers(), least).await?;
+        Ok(message)
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for ClientService {
+    type StreamMetricsStream = Pin<Box<dyn Stream<Item = Result<v1::MetricsDataResponse, Status>> + Send>>;
+
+    async fn list_agents(
+        &self,
+        request: Request<v1::ListAgentsRequest>,
+    ) -> Result<Response<v1::ListAgentsResponse>, Status> {
+        self.admit(request, Role::Viewer).await?;
+        let agents = self.queries.agents().await;
+        let summaries = agents.iter().map(|agent| {
+            let Latest { update, sample } = agent.latest();
+            v1::AgentSummary {
+                agent_id: agent.id.to_string(),
+                connected: agent.is_connected(),
+                last_metrics_update: update.map(|at| at.0.unsigned_abs()),
+                metrics: sample.map(|live| (&live.sample).into()),
+            }
+        });
+        Ok(Response::new(v1::ListAgentsResponse {
+            agents: summaries.collect(),
+        }))
+    }
+
+    async fn get_system_info(
+        &self,
+        request: Request<v1::GetSystemInfoRequest>,
+    ) -> Result<Response<v1::SystemInfoResponse>, Status> {
+        let request = self.admit(request, Role::Viewer).await?;
+        let parts = request.include.map_or(SystemParts::STANDARD, Into::into);
+        let info = self.queries.system(&request.agent_id, parts).await?;
+        Ok(Response::new((&info).into()))
+    }
+
+    async fn get_metrics(
+        &self,
+        request: Request<v1::GetMetricsRequest>,
+    ) -> Result<Response<v1::MetricsDataResponse>, Status> {
+        let request = self.admit(request, Role::Viewer).await?;
+        let (_, live) = self.queries.metrics(&request.agent_id).await?;
+        Ok(Response::new((&live.sample).into()))
+    }
+
+    async fn stream_metrics(
+        &self,
+        request: Request<v1::StreamMetricsRequest>,
+    ) -> Result<Response<Self::StreamMetricsStream>, Status> {
+        let request = self.admit(request, Role::Viewer).await?;
+        let agent = self.queries.agent(&request.agent_id).await?;
+        let permit = self.queries.open_stream()?;
+        let interval = Duration::from_secs(request.interval_seconds.into());
+        let stream = samples(agent.follow(), interval, self.stop.clone(), permit);
+        Ok(Response::new(Box::pin(
+            stream.map(|live| Ok((&live.sample).into())),
+        )))
+    }
+
+    async fn query_history(
+        &self,
+        request: Request<v1::QueryHistoryRequest>,
+    ) -> Result<Response<v1::MetricsQueryResponse>, Status> {
+        let request = self.admit(request, Role::Viewer).await?;
+        let mut query = request.query.unwrap_or_default();
+        if query.max_points == 0 {
+            query.max_points = self.queries.max_points();
+        }
+        let query = HistoryQuery::try_from(query).map_err(ApiError::from)?;
+        let history = self.queries.history(&request.agent_id, &query).await?;
+        Ok(Response::new(v1::MetricsQueryResponse::new(&query, history)))
+    }
+
+    async fn execute_task(
+        &self,
+        request: Request<v1::TaskRequest>,
+    ) -> Result<Response<v1::TaskResponse>, Status> {
+        let request = self.admit(request, Role::Operator).await?;
+        if request.task.is_none() {
+            let problem = "name what the agent is to do: a metrics_request".to_owned();
+            return Err(ApiError::Parameter {
+                name: "task",
+                problem,
+            }
+            .into());
+        }
+        let agent = self.queries.agent(&request.agent_id).await?;
+        Ok(Response::new(self.queries.ask(&agent, request).await?))
+    }
+}

@@ -1,0 +1,82 @@
+//! What a server leaves in its data directory for the commands beside it: where it listens and which database it uses.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The file's content. It may hold a database password, so only its owner can read it.
+#[derive(Serialize, Deserialize)]
+pub struct ServerState {
+    /// Where agents and callers reach the server: `http://127.0.0.1:7080`.
+    pub url: String,
+    /// The database's URL.
+    pub database: String,
+    /// The server's process.
+    pub pid: u32,
+}
+
+fn path(data_dir: &Path) -> PathBuf {
+    data_dir.join("server.json")
+}
+
+impl ServerState {
+    /// Writes the file whole or not at all.
+    ///
+    /// # Errors
+    /// The directory can't be written.
+    pub fn save(&self, data_dir: &Path) -> io::Result<()> {
+        let text = serde_json::to_string_pretty(self).map_err(io::Error::other)?;
+        write_private(&path(data_dir), text.as_bytes())
+    }
+
+    /// Reads the file; `None` if no server ever ran here.
+    ///
+    /// # Errors
+    /// The file is there but can't be read.
+    pub fn load(data_dir: &Path) -> io::Result<Option<Self>> {
+        match fs::read(path(data_dir)) {
+            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(io::Error::other),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Makes a directory that only its owner can enter, unless it is there.
+///
+/// # Errors
+/// It can't be made.
+pub fn make_private_dir(directory: &Path) -> io::Result<()> {
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory);
+    made.map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("can't make {}: {error}", directory.display()),
+        )
+    })
+}
+
+/// Writes a file that only its owner can read, by way of another, so that nobody sees half of it.
+fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let named =
+        |error: io::Error| io::Error::new(error.kind(), format!("can't write {}: {error}", path.display()));
+    let write = || {
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&beside)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)
+    };
+    write().map_err(named)
+}

@@ -1,0 +1,237 @@
+//! The writer: commits samples of all agents in groups, and only then has them acknowledged.
+//!
+//! While the database is away the group at hand is tried again and again and the queue behind it fills up to its bound
+//! in bytes. What finds no room is turned away unacknowledged, and its agent is asked for it again later.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use nodeglass_chunk::row::{self, Compressor};
+use nodeglass_model::{Sample, SampleId};
+use nodeglass_runtime::backoff::Backoff;
+use nodeglass_runtime::telemetry::chain;
+use nodeglass_store::{AgentKey, StagedSample, Store};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::live::LiveAgent;
+
+/// How long a group is gathered: long enough to share one commit among many agents, short against any interval.
+const GATHER: Duration = Duration::from_millis(200);
+/// Samples in one group at most; a statement of this size takes tens of milliseconds.
+const MAX_GROUP: usize = 4_000;
+/// Bytes waiting to be stored at most, as they were received: about 60,000 samples of 200 series.
+const QUEUE_BYTES: usize = 64 << 20;
+/// What one queued sample costs beyond its own bytes.
+const OVERHEAD_BYTES: usize = 256;
+/// Free room from which on turned-away samples are asked for again: half the queue, so that room lasts a while.
+const ROOMY_BYTES: usize = QUEUE_BYTES / 2;
+/// The pause after a first failed commit, and the longest one.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
+/// How long samples are still tried to be stored after the server was told to stop.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A sample on its way into the store.
+pub(crate) struct Entry {
+    pub(crate) agent: Arc<LiveAgent>,
+    pub(crate) sample: Sample,
+    /// Its identity in the store.
+    pub(crate) id: SampleId,
+    /// The agent's samples that are acknowledged with it.
+    pub(crate) covers: Vec<SampleId>,
+}
+
+struct Queued {
+    entry: Entry,
+    _room: OwnedSemaphorePermit,
+}
+
+/// Where samples are handed in.
+#[derive(Debug, Clone)]
+pub struct WriterQueue {
+    entries: mpsc::UnboundedSender<Queued>,
+    room: Arc<Semaphore>,
+    books: Arc<WriterBooks>,
+}
+
+/// What the writer has done so far.
+#[derive(Debug, Default)]
+pub struct WriterBooks {
+    /// Samples stored that were new.
+    pub stored: AtomicU64,
+    /// Samples that were stored before.
+    pub duplicate: AtomicU64,
+    /// Samples turned away because the queue was full; their agents send them again.
+    pub turned_away: AtomicU64,
+    /// Commits that failed.
+    pub failed_commits: AtomicU64,
+    /// Whether the last commit failed.
+    pub is_failing: AtomicBool,
+}
+
+impl WriterQueue {
+    /// Hands in a sample of about `bytes` bytes; `false` if there is no room for it.
+    pub(crate) fn offer(&self, entry: Entry, bytes: usize) -> bool {
+        let wanted = u32::try_from(bytes + OVERHEAD_BYTES).unwrap_or(u32::MAX);
+        let Ok(room) = self.room.clone().try_acquire_many_owned(wanted) else {
+            self.books.turned_away.fetch_add(1, Ordering::Relaxed);
+            return false;
+        };
+        self.entries.send(Queued { entry, _room: room }).is_ok()
+    }
+
+    /// Whether it makes sense to ask for samples that were turned away.
+    pub(crate) fn is_roomy(&self) -> bool {
+        self.room.available_permits() >= ROOMY_BYTES && !self.books.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// What the writer has done so far.
+    pub fn books(&self) -> &WriterBooks {
+        &self.books
+    }
+}
+
+/// The task that stores.
+pub struct Writer {
+    store: Arc<dyn Store>,
+    entries: mpsc::UnboundedReceiver<Queued>,
+    books: Arc<WriterBooks>,
+    compressor: Option<Compressor>,
+}
+
+impl Writer {
+    /// A writer to `store` and its queue. The queue's bound is in bytes, so the channel itself needs none.
+    pub fn new(store: Arc<dyn Store>, compress: bool) -> (WriterQueue, Self) {
+        let (sender, entries) = mpsc::unbounded_channel();
+        let books = Arc::new(WriterBooks::default());
+        let queue = WriterQueue {
+            entries: sender,
+            room: Arc::new(Semaphore::new(QUEUE_BYTES)),
+            books: books.clone(),
+        };
+        (
+            queue,
+            Self {
+                store,
+                entries,
+                books,
+                compressor: compress.then(Compressor::new),
+            },
+        )
+    }
+
+    /// Stores until `stop`, and what is queued then.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut group = Vec::new();
+        while self.gather(&mut group, &stop).await {
+            let samples = self.pack(&group);
+            if !self.commit(&samples, &stop).await {
+                warn!(
+                    samples = group.len(),
+                    "stopping with samples not stored; their agents keep them"
+                );
+                return;
+            }
+            acknowledge(group.drain(..));
+        }
+    }
+
+    /// Fills `group` with what comes within [`GATHER`]; `false` once there is nothing left and nothing will come.
+    async fn gather(&mut self, group: &mut Vec<Queued>, stop: &CancellationToken) -> bool {
+        let first = tokio::select! {
+            biased;
+            first = self.entries.recv() => first,
+            () = stop.cancelled() => self.entries.try_recv().ok(),
+        };
+        let Some(first) = first else { return false };
+        group.push(first);
+        let until = Instant::now() + GATHER;
+        while group.len() < MAX_GROUP {
+            tokio::select! {
+                biased;
+                next = self.entries.recv() => match next {
+                    Some(next) => group.push(next),
+                    None => break,
+                },
+                () = tokio::time::sleep_until(until) => break,
+                () = stop.cancelled() => match self.entries.try_recv() {
+                    Ok(next) => group.push(next),
+                    Err(_) => break,
+                },
+            }
+        }
+        true
+    }
+
+    fn pack(&mut self, group: &[Queued]) -> Vec<StagedSample> {
+        group
+            .iter()
+            .map(|Queued { entry, .. }| {
+                let small = self
+                    .compressor
+                    .as_mut()
+                    .and_then(|compressor| compressor.encode(&entry.sample).ok());
+                StagedSample {
+                    agent: entry.agent.key,
+                    id: entry.id,
+                    timestamp: entry.sample.timestamp,
+                    payload: small.unwrap_or_else(|| row::encode(&entry.sample)),
+                }
+            })
+            .collect()
+    }
+
+    /// Stores a group, however long the database is away; `false` if the server stops before it is back.
+    async fn commit(&self, samples: &[StagedSample], stop: &CancellationToken) -> bool {
+        let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+        let mut give_up: Option<Instant> = None;
+        loop {
+            match self.store.append(samples).await {
+                Ok(appended) => {
+                    self.books.stored.fetch_add(appended.stored, Ordering::Relaxed);
+                    self.books
+                        .duplicate
+                        .fetch_add(appended.duplicate, Ordering::Relaxed);
+                    if self.books.is_failing.swap(false, Ordering::Relaxed) {
+                        info!("the database takes samples again");
+                    }
+                    return true;
+                }
+                Err(error) => {
+                    self.books.failed_commits.fetch_add(1, Ordering::Relaxed);
+                    if !self.books.is_failing.swap(true, Ordering::Relaxed) {
+                        warn!(error = %chain(&error), "samples can't be stored; trying until they can");
+                    }
+                }
+            }
+            if stop.is_cancelled() && Instant::now() >= *give_up.get_or_insert_with(|| Instant::now() + DRAIN)
+            {
+                return false;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(backoff.next_delay()) => {}
+                () = stop.cancelled(), if !stop.is_cancelled() => {}
+            }
+        }
+    }
+}
+
+/// Tells each agent's session which of its samples are stored now.
+fn acknowledge(group: impl Iterator<Item = Queued>) {
+    let mut by_agent: HashMap<AgentKey, (Arc<LiveAgent>, Vec<SampleId>)> = HashMap::new();
+    for Queued { entry, .. } in group {
+        let (_, ids) = by_agent
+            .entry(entry.agent.key)
+            .or_insert_with(|| (entry.agent, Vec::new()));
+        ids.extend(entry.covers);
+    }
+    for (agent, ids) in by_agent.into_values() {
+        if let Some(session) = agent.session() {
+            session.acknowledge(ids);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+select token_hash, role from api_token

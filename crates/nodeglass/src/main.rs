@@ -1,0 +1,42 @@
+//! `nodeglass`: a whole system in one process (`up`), and questions to a server.
+
+mod agents;
+mod client;
+mod print;
+mod query;
+mod up;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use nodeglass_runtime::exit;
+
+/// Host monitoring: every sample is stored exactly once, or counted as lost with its reason and time.
+#[derive(Debug, Parser)]
+#[command(name = "nodeglass", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run server and agent in one process, with this host enrolled and nothing to set up
+    Up(up::Up),
+    /// List the agents of a server with what they do now
+    Agents(agents::Agents),
+    /// Show the history of an agent's metrics
+    Query(query::Query),
+    /// Follow an agent live
+    Watch(watch::Watch),
+}
+
+fn main() -> ExitCode {
+    exit::main(async |cli: Cli| match cli.command {
+        Command::Up(up) => up.run().await,
+        Command::Agents(agents) => agents.run().await,
+        Command::Query(query) => query.run().await,
+        Command::Watch(watch) => watch.run().await,
+    })
+}

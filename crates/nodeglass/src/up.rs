@@ -1,0 +1,134 @@
+//! `nodeglass up`: server and agent in one process, this host enrolled, nothing to set up.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use nodeglass_agent::config::AgentConfig;
+use nodeglass_agent::{agent, identity};
+use nodeglass_collect::read_host_name;
+use nodeglass_model::AgentId;
+use nodeglass_proto::enrolment::Enrolment;
+use nodeglass_runtime::config::{Env, Secret};
+use nodeglass_runtime::tasks::TaskGroup;
+use nodeglass_runtime::{signals, telemetry};
+use nodeglass_server::config::ServerConfig;
+use nodeglass_server::server::Server;
+
+/// Run server and agent in one process, with this host enrolled and nothing to set up.
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Where everything is kept [default: nodeglass in your data directory]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7080")]
+    listen: SocketAddr,
+    /// <postgres://user:password@host/database> or <sqlite:///path/to/file> [default: SQLite in the data directory]
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+}
+
+impl Up {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let mut server_config = ServerConfig::load(None, Env::process())?;
+        let mut agent_config = AgentConfig::load(None, Env::process())?;
+        let data_dir = self.data_dir.map_or_else(default_data_dir, Ok)?;
+        server_config.listen = self.listen;
+        server_config.data_dir.clone_from(&data_dir);
+        if let Some(database) = self.database {
+            server_config.database = Some(Secret::from(database));
+        }
+        agent_config.data_dir = data_dir.join("agent");
+
+        telemetry::init(server_config.log_format, "warn");
+        let mut termination = signals::install()?;
+        let given_token = server_config.admin_token.clone();
+        let server = Server::bind(server_config).await?;
+        let enrolment = enrol(&server, &agent_config).await?;
+        greet(&server, &enrolment, given_token.is_some(), &data_dir)?;
+
+        // Two groups, so that the server still takes the agent's last samples when both are told to stop.
+        let (serving, sampling) = (TaskGroup::new(), TaskGroup::new());
+        let server_stopped = serving.shutdown_token();
+        server.start(&serving).await?;
+        agent::start(agent_config, enrolment, &sampling)?;
+        let (asked, told) = tokio::sync::oneshot::channel();
+        let agent = async {
+            let stop = async {
+                tokio::select! {
+                    _ = termination.received() => {}
+                    () = server_stopped.cancelled() => {}
+                }
+            };
+            let ended = sampling.run(stop, nodeglass_agent::cli::DRAIN).await;
+            let _ = asked.send(());
+            ended
+        };
+        let agent_ended = async {
+            let _ = told.await;
+        };
+        let (agent, server) = tokio::join!(agent, serving.run(agent_ended, nodeglass_server::cli::DRAIN));
+        server.and(agent).map_err(Into::into)
+    }
+}
+
+/// Where a user's programs keep their data.
+fn default_data_dir() -> anyhow::Result<PathBuf> {
+    let set = |variable| {
+        std::env::var_os(variable)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    set("XDG_DATA_HOME")
+        .or_else(|| set("HOME").map(|home| home.join(".local/share")))
+        .map(|base| base.join("nodeglass"))
+        .context("neither XDG_DATA_HOME nor HOME is set: say where to keep the data with --data-dir DIR")
+}
+
+/// Enrols this host with the server beside it, once; an enrolment that is there keeps its token.
+async fn enrol(server: &Server, config: &AgentConfig) -> anyhow::Result<Enrolment> {
+    let name = read_host_name(&config.collect.host_root).and_then(|name| name.parse().ok());
+    let agent: AgentId = name.unwrap_or_else(|| "localhost".parse().expect("an id"));
+    if let Ok(mut known) = identity::load(&config.data_dir)
+        && server.knows(&known).await?
+    {
+        server.url().clone_into(&mut known.server);
+        return Ok(known);
+    }
+    let token = server.enrol(&agent).await?;
+    let enrolment = Enrolment {
+        server: server.url().to_owned(),
+        agent,
+        token: token.expose().to_owned(),
+    };
+    identity::save(&config.data_dir, &enrolment)?;
+    Ok(enrolment)
+}
+
+/// Says where everything is. The token is shown at the start that makes it, and never again.
+fn greet(server: &Server, enrolment: &Enrolment, token_given: bool, data_dir: &Path) -> io::Result<()> {
+    let url = server.url();
+    let token = match server.new_admin_token() {
+        Some(token) => token.expose(),
+        None if token_given => "the one in NODEGLASS_ADMIN_TOKEN",
+        None => "the one printed at the first start (for another: nodeglass-server token add)",
+    };
+    let mut out = io::stdout().lock();
+    writeln!(out, "Nodeglass is up.\n")?;
+    writeln!(out, "  address  {url}")?;
+    writeln!(out, "  token    {token}")?;
+    writeln!(out, "  agent    {} (this host)", enrolment.agent)?;
+    writeln!(out, "  data     {}\n", data_dir.display())?;
+    writeln!(out, "Put the token into NODEGLASS_TOKEN, then ask:")?;
+    writeln!(out, "  nodeglass agents --server {url}")?;
+    writeln!(
+        out,
+        "  curl -H \"Authorization: Bearer $NODEGLASS_TOKEN\" {url}/api/v1/agents/{}/metrics\n",
+        enrolment.agent
+    )?;
+    writeln!(out, "Ctrl-C stops it; what is stored stays.")?;
+    out.flush()
+}

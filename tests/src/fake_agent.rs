@@ -1,0 +1,169 @@
+//! An agent that speaks the wire and does as the test tells it, right or wrong.
+
+use nodeglass_model::{Clock, Sample, SystemClock, UnixMillis};
+use nodeglass_proto::enrolment::Enrolment;
+use nodeglass_proto::limits::MAX_ANSWER_BYTES;
+use nodeglass_proto::v1;
+use nodeglass_proto::v1::agent_message::Message as Up;
+use nodeglass_proto::v1::agent_service_client::AgentServiceClient;
+use nodeglass_proto::v1::server_message::Message as Down;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::codec::CompressionEncoding;
+use tonic::transport::Endpoint;
+use tonic::{Request, Status, Streaming};
+
+use crate::PATIENCE;
+
+/// One open session.
+#[derive(Debug)]
+pub struct FakeAgent {
+    outbound: mpsc::Sender<v1::AgentMessage>,
+    inbound: Streaming<v1::ServerMessage>,
+    /// The epoch of its samples.
+    pub epoch: u64,
+}
+
+impl FakeAgent {
+    /// Opens a session as the enrolment says.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub async fn open(enrolment: &Enrolment, epoch: u64) -> Result<Self, Status> {
+        Self::open_as(enrolment, enrolment.agent.as_str(), epoch).await
+    }
+
+    /// Opens a session and claims a name.
+    ///
+    /// # Errors
+    /// The server refuses.
+    ///
+    /// # Panics
+    /// It can't be reached.
+    pub async fn open_as(enrolment: &Enrolment, name: &str, epoch: u64) -> Result<Self, Status> {
+        let channel = Endpoint::from_shared(enrolment.server.clone())
+            .expect("an address")
+            .connect()
+            .await
+            .map_err(|error| Status::unavailable(error.to_string()))?;
+        let (outbound, messages) = mpsc::channel(8);
+        let mut request = Request::new(ReceiverStream::new(messages));
+        let token = format!("Bearer {}", enrolment.token);
+        request
+            .metadata_mut()
+            .insert("authorization", token.parse().expect("a token"));
+        let mut client = AgentServiceClient::new(channel)
+            .send_compressed(CompressionEncoding::Zstd)
+            .max_encoding_message_size(MAX_ANSWER_BYTES);
+        let hello = v1::Hello {
+            agent_id: name.to_owned(),
+            epoch,
+            ..Default::default()
+        };
+        let _ = outbound
+            .send(v1::AgentMessage {
+                message: Some(Up::Hello(hello)),
+            })
+            .await;
+        let inbound = client.session(request).await?.into_inner();
+        let mut agent = Self {
+            outbound,
+            inbound,
+            epoch,
+        };
+        match agent.next().await? {
+            Down::Welcome(_) => Ok(agent),
+            other => Err(Status::internal(format!("no welcome but {other:?}"))),
+        }
+    }
+
+    /// The server's next message.
+    ///
+    /// # Errors
+    /// How the session ended.
+    ///
+    /// # Panics
+    /// Nothing comes.
+    pub async fn next(&mut self) -> Result<Down, Status> {
+        let message = tokio::time::timeout(PATIENCE, self.inbound.message())
+            .await
+            .expect("a message in time")?;
+        message
+            .and_then(|message| message.message)
+            .ok_or_else(|| Status::ok("the stream ended"))
+    }
+
+    /// Sends samples, each under its number.
+    pub async fn send(&self, samples: impl IntoIterator<Item = (u64, Sample)>) {
+        let samples = samples
+            .into_iter()
+            .map(|(seq, sample)| (seq, v1::MetricsDataResponse::from(&sample)));
+        self.send_raw(samples, false).await;
+    }
+
+    /// Sends what the types of the model would not allow.
+    pub async fn send_raw(
+        &self,
+        samples: impl IntoIterator<Item = (u64, v1::MetricsDataResponse)>,
+        backfill: bool,
+    ) {
+        let samples = samples
+            .into_iter()
+            .map(|(seq, data)| v1::Sample {
+                epoch: self.epoch,
+                seq,
+                data: Some(data),
+            })
+            .collect();
+        let batch = v1::SampleBatch { samples, backfill };
+        // A session that has ended shows in what is received.
+        let _ = self
+            .outbound
+            .send(v1::AgentMessage {
+                message: Some(Up::Samples(batch)),
+            })
+            .await;
+    }
+
+    /// A sign of life.
+    pub async fn heartbeat(&self) {
+        let heartbeat = v1::Heartbeat::default();
+        let _ = self
+            .outbound
+            .send(v1::AgentMessage {
+                message: Some(Up::Heartbeat(heartbeat)),
+            })
+            .await;
+    }
+
+    /// Waits until so many samples have got their word; gives the numbers stored and the rejections.
+    ///
+    /// # Errors
+    /// How the session ended.
+    pub async fn settled(&mut self, count: usize) -> Result<(Vec<u64>, Vec<v1::Rejection>), Status> {
+        let (mut stored, mut rejected) = (Vec::new(), Vec::new());
+        while stored.len() + rejected.len() < count {
+            if let Down::Acknowledgement(words) = self.next().await? {
+                stored.extend(words.stored.iter().flat_map(|run| run.first..=run.last));
+                rejected.extend(words.rejected);
+            }
+        }
+        stored.sort_unstable();
+        Ok((stored, rejected))
+    }
+}
+
+/// A sample with a processor usage and nothing else.
+pub fn sample(timestamp: UnixMillis, usage: f64) -> Sample {
+    let mut sample = Sample {
+        timestamp,
+        ..Default::default()
+    };
+    sample.cpu.usage_percent = Some(usage);
+    sample
+}
+
+/// The wall time.
+pub fn now() -> UnixMillis {
+    SystemClock.now()
+}

@@ -1,0 +1,55 @@
+//! What whole-system tests stand on: a database of the test's own, the real server and the real agent as processes on
+//! port 0, and an agent that speaks the wire and does as the test tells it.
+//!
+//! Everything cleans up after itself when it is dropped, and waits for conditions, never for time to pass.
+
+pub mod agent;
+pub mod database;
+pub mod fake_agent;
+pub mod process;
+pub mod server;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long any condition may take on a busy two-core machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks again and again until there is an answer.
+///
+/// # Panics
+/// There is none within [`PATIENCE`]; says what was waited for.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(
+            Instant::now() < until,
+            "waited {} s in vain for: {what}",
+            PATIENCE.as_secs()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Makes each function a test on SQLite and on PostgreSQL; it is given a [`database::Database`].
+#[macro_export]
+macro_rules! on_every_database {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test($crate::database::Database::sqlite()).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test($crate::database::Database::postgres().await).await;
+            })+
+        }
+    };
+}

@@ -1,0 +1,120 @@
+//! A program of ours as a process: found, started, told to stop, and never left behind.
+
+use std::path::PathBuf;
+use std::process::{ExitStatus, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+
+use crate::PATIENCE;
+
+/// The program of that name that was built beside this test.
+///
+/// # Panics
+/// It was not built; `cargo xtask test` does.
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    let path = test
+        .ancestors()
+        .nth(2)
+        .expect("target/debug/deps/test")
+        .join(name);
+    assert!(
+        path.exists(),
+        "{} is not built: run `cargo xtask test`, or `cargo build --workspace`",
+        path.display()
+    );
+    path
+}
+
+/// A command that runs a program of ours with nothing of the environment that would change what it does.
+pub fn command(name: &str) -> Command {
+    let mut command = Command::new(program(name));
+    command.kill_on_drop(true).stdin(Stdio::null());
+    for variable in [
+        "NODEGLASS_ADMIN_TOKEN",
+        "NODEGLASS_TOKEN",
+        "NODEGLASS_SERVER",
+        "NODEGLASS_LOG",
+    ] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// Runs a program of ours to its end.
+///
+/// # Panics
+/// It can't be started, or does not end.
+pub async fn run(command: &mut Command) -> Output {
+    tokio::time::timeout(PATIENCE, command.output())
+        .await
+        .expect("the program ends")
+        .expect("the program starts")
+}
+
+/// A running program, killed when it is dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Starts it. Its log goes to the test's output.
+    ///
+    /// # Panics
+    /// It can't be started.
+    pub fn start(command: &mut Command) -> Self {
+        Self {
+            child: command.spawn().expect("the program starts"),
+        }
+    }
+
+    /// Its pid.
+    ///
+    /// # Panics
+    /// It has ended.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("a running process")
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().ok().flatten().is_some()
+    }
+
+    /// Takes what it prints.
+    pub fn take_stdout(&mut self) -> Option<tokio::process::ChildStdout> {
+        self.child.stdout.take()
+    }
+
+    /// Tells it to stop, and waits until it has.
+    ///
+    /// # Panics
+    /// It does not stop.
+    pub async fn terminate(mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.ended().await
+    }
+
+    /// Kills it, as a power loss would.
+    ///
+    /// # Panics
+    /// It does not die.
+    pub async fn kill(mut self) {
+        self.signal(Signal::KILL);
+        self.ended().await;
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.pid()).expect("a pid")).expect("a pid");
+        kill_process(pid, signal).expect("a process of our own");
+    }
+
+    async fn ended(&mut self) -> ExitStatus {
+        tokio::time::timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("the program ends")
+            .expect("its status")
+    }
+}

@@ -1,0 +1,178 @@
+//! The real server as a process.
+
+use std::path::Path;
+
+use nodeglass_proto::enrolment::Enrolment;
+use reqwest::StatusCode;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::database::Database;
+use crate::eventually;
+use crate::process::{Process, command, run};
+
+/// The admin token of every test server.
+pub const TOKEN: &str = "test-admin-token-0123456789";
+
+/// A server on a port of its own.
+#[derive(Debug)]
+pub struct Server {
+    process: Option<Process>,
+    /// Where it is reached: `http://127.0.0.1:PORT`.
+    pub url: String,
+    data_dir: TempDir,
+    database: String,
+    config: Option<String>,
+    http: reqwest::Client,
+}
+
+impl Server {
+    /// Starts a server on `database` with the default configuration.
+    pub async fn start(database: &Database) -> Self {
+        Self::start_with(database, None).await
+    }
+
+    /// Starts a server with a configuration of the test's own.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn start_with(database: &Database, config: Option<&str>) -> Self {
+        let mut server = Self {
+            process: None,
+            url: String::new(),
+            data_dir: tempfile::tempdir().expect("a temporary directory"),
+            database: database.url().to_owned(),
+            config: config.map(str::to_owned),
+            http: reqwest::Client::new(),
+        };
+        server.launch("127.0.0.1:0").await;
+        server
+    }
+
+    async fn launch(&mut self, listen: &str) {
+        let mut command = command("nodeglass-server");
+        command
+            .args(["--listen", listen, "--database", &self.database, "--data-dir"])
+            .arg(self.data_dir.path())
+            .env("NODEGLASS_ADMIN_TOKEN", TOKEN);
+        if let Some(config) = &self.config {
+            let path = self.data_dir.path().join("server.yaml");
+            std::fs::write(&path, config).expect("a file in a temporary directory");
+            command.arg("--config").arg(path);
+        }
+        let mut process = Process::start(&mut command);
+        let pid = process.pid();
+        let state = self.data_dir.path().join("server.json");
+        self.url = eventually("the server's address", async || {
+            assert!(
+                !process.has_ended(),
+                "the server ended at its start; its log says why"
+            );
+            let state: Value = serde_json::from_slice(&std::fs::read(&state).ok()?).ok()?;
+            (state["pid"] == pid).then(|| state["url"].as_str().map(str::to_owned))?
+        })
+        .await;
+        self.process = Some(process);
+        eventually("the server to be healthy", async || {
+            self.http
+                .get(format!("{}/health", self.url))
+                .send()
+                .await
+                .ok()
+                .filter(|answer| answer.status().is_success())
+        })
+        .await;
+    }
+
+    /// Where it keeps its state.
+    pub fn data_dir(&self) -> &Path {
+        self.data_dir.path()
+    }
+
+    /// Kills it, as a power loss would.
+    pub async fn kill(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.kill().await;
+        }
+    }
+
+    /// Tells it to stop; gives its exit code.
+    pub async fn terminate(&mut self) -> Option<i32> {
+        self.process.take()?.terminate().await.code()
+    }
+
+    /// Starts it again on the same port.
+    pub async fn start_again(&mut self) {
+        let listen = self.url.trim_start_matches("http://").to_owned();
+        self.launch(&listen).await;
+    }
+
+    /// Enrols a host; gives the enrolment string.
+    ///
+    /// # Panics
+    /// It can't be enrolled.
+    pub async fn add_agent(&self, name: &str) -> String {
+        let mut command = command("nodeglass-server");
+        command
+            .args(["agent", "add", name, "--json", "--data-dir"])
+            .arg(self.data_dir.path());
+        let output = run(&mut command).await;
+        let printed: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("agent add failed: {}", String::from_utf8_lossy(&output.stderr)));
+        printed["enrolment"].as_str().expect("an enrolment").to_owned()
+    }
+
+    /// Enrols a host; gives what the string holds.
+    ///
+    /// # Panics
+    /// It can't be enrolled.
+    pub async fn enrolment(&self, name: &str) -> Enrolment {
+        Enrolment::decode(&self.add_agent(name).await).expect("an enrolment")
+    }
+
+    /// A call with the admin token: status and JSON.
+    ///
+    /// # Panics
+    /// No JSON comes back.
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let response = self.request(path).send().await.expect("an answer");
+        let status = response.status();
+        (
+            status,
+            response
+                .json()
+                .await
+                .unwrap_or_else(|error| panic!("{path}: {error}")),
+        )
+    }
+
+    /// A call that must succeed.
+    ///
+    /// # Panics
+    /// It does not.
+    pub async fn ok(&self, path: &str) -> Value {
+        let (status, body) = self.get(path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        body
+    }
+
+    /// A call to be sent.
+    pub fn request(&self, path: &str) -> reqwest::RequestBuilder {
+        self.http.get(format!("{}{path}", self.url)).bearer_auth(TOKEN)
+    }
+
+    /// Without a token.
+    pub fn anonymous(&self, path: &str) -> reqwest::RequestBuilder {
+        self.http.get(format!("{}{path}", self.url))
+    }
+
+    /// The overview's entry of an agent.
+    pub async fn overview(&self, agent: &str) -> Option<Value> {
+        let all = self.ok("/api/v1/metrics/agents").await;
+        all["agents"]
+            .as_array()?
+            .iter()
+            .find(|entry| entry["agent_id"] == agent)
+            .cloned()
+    }
+}

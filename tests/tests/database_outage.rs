@@ -1,0 +1,107 @@
+//! PostgreSQL dies under load and comes back: the live view goes on, acknowledgements stop, nothing is lost, and storing
+//! goes on by itself.
+
+use std::time::Duration;
+
+use nodeglass_model::UnixMillis;
+use nodeglass_tests::agent::Agent;
+use nodeglass_tests::database::Database;
+use nodeglass_tests::eventually;
+use nodeglass_tests::fake_agent::{FakeAgent, now, sample};
+use nodeglass_tests::server::Server;
+use reqwest::StatusCode;
+use xtask::postgres::{Binaries, Cluster, Options};
+
+/// A server of the test's own, which it may kill.
+fn cluster() -> Cluster {
+    let binaries = Binaries::find().expect("PostgreSQL's programs");
+    Cluster::start(&binaries, Options { fsync: true }).expect("a PostgreSQL of the test's own")
+}
+
+async fn timestamp(server: &Server, agent: &str) -> i64 {
+    server
+        .overview(agent)
+        .await
+        .and_then(|overview| overview["last_metrics_update"].as_i64())
+        .unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_of_the_database_costs_nothing() {
+    let mut cluster = cluster();
+    cluster.create_database("outage").expect("a database");
+    let database = Database::borrowed(cluster.url("outage"));
+    let server = Server::start(&database).await;
+    let mut agents = [
+        Agent::start(&server, "one").await,
+        Agent::start(&server, "two").await,
+    ];
+    let enrolment = server.enrolment("load").await;
+    let mut load = FakeAgent::open(&enrolment, 1).await.unwrap();
+    let first = now().minus(Duration::from_hours(1));
+    let batch =
+        |from: u64| (from..from + 200).map(move |seq| (seq, sample(UnixMillis(first.0 + seq as i64), 1.0)));
+    load.send(batch(1)).await;
+    load.settled(200).await.unwrap();
+    eventually("both agents to be stored", async || {
+        let stored = database.stored().await.ok()?;
+        ["one", "two"]
+            .iter()
+            .all(|name| stored.iter().any(|(agent, ..)| agent == name))
+            .then_some(())
+    })
+    .await;
+
+    // Under load: a batch is on its way when the database dies, and more come after.
+    load.send(batch(201)).await;
+    cluster.stop_immediate().expect("a stopped PostgreSQL");
+    load.send(batch(401)).await;
+    load.heartbeat().await;
+
+    let seen = timestamp(&server, "one").await;
+    eventually("the live view to go on", async || {
+        (timestamp(&server, "one").await >= seen + 3_000).then_some(())
+    })
+    .await;
+    let (status, body) = server.get("/ready").await;
+    assert_eq!(
+        (status, &body["code"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &"database_unavailable".into())
+    );
+    let (status, body) = server
+        .get("/api/v1/agents/one/metrics/history?metrics=cpu.usage_percent")
+        .await;
+    assert_eq!(
+        (status, &body["code"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &"database_unavailable".into())
+    );
+    assert_eq!(
+        server.anonymous("/health").send().await.unwrap().status(),
+        StatusCode::OK
+    );
+    assert_eq!(server.get("/api/v1/agents/two/metrics").await.0, StatusCode::OK);
+
+    cluster.start_again().expect("PostgreSQL again");
+    load.heartbeat().await;
+    let (stored, rejected) = load.settled(400).await.expect("the session lives on");
+    assert_eq!(
+        (stored, rejected.len()),
+        ((201..=600).collect::<Vec<_>>(), 0),
+        "all acknowledged now, none before"
+    );
+    assert_eq!(server.get("/ready").await.0, StatusCode::OK);
+    for agent in &mut agents {
+        assert_eq!(agent.terminate().await, Some(0));
+    }
+
+    let stored = database.stored().await.unwrap();
+    for name in ["one", "two", "load"] {
+        let seqs: Vec<i64> = stored
+            .iter()
+            .filter(|(agent, ..)| agent == name)
+            .map(|(_, _, seq)| *seq)
+            .collect();
+        let expected: Vec<i64> = (1..=seqs.len() as i64).collect();
+        assert_eq!(seqs, expected, "every sample of {name}, each once");
+    }
+}

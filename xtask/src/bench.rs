@@ -1,0 +1,88 @@
+//! `cargo xtask bench`: what a sample costs, on the agent and on the server, in processor time of whole processes.
+//!
+//! Processor time is what holds up on a shared machine; wall time does not. Peers run beside us where they are installed.
+
+mod agent;
+mod cost;
+mod ingest;
+mod programs;
+
+use clap::Args;
+use serde_json::{Map, Value};
+
+use crate::{cargo, run};
+
+/// Measure what a sample costs.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// What to measure; everything without it
+    part: Option<Part>,
+    /// How long each measurement takes, in seconds
+    #[arg(long, default_value_t = 30)]
+    seconds: u64,
+    /// How many agents the server is given
+    #[arg(long, default_value_t = 200)]
+    agents: u32,
+    /// Print the figures as one JSON object on the last line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// The agent's processor time per sample
+    Agent,
+    /// The server's processor time per stored sample
+    Ingest,
+}
+
+/// One line of the table.
+struct Figure {
+    name: String,
+    value: f64,
+    unit: &'static str,
+}
+
+impl Figure {
+    fn new(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
+        Self {
+            name: name.into(),
+            value,
+            unit,
+        }
+    }
+}
+
+impl Bench {
+    /// Builds what is measured, measures it, and prints a table.
+    ///
+    /// # Errors
+    /// Something does not build or start.
+    pub fn run(&self) -> anyhow::Result<()> {
+        run(cargo().args(["build", "--release", "--workspace", "--bins", "--locked"]))?;
+        let wanted = |part| self.part.is_none_or(|only| only == part);
+        let mut figures = Vec::new();
+        if wanted(Part::Agent) {
+            figures.extend(agent::measure(self.seconds)?);
+        }
+        if wanted(Part::Ingest) {
+            figures.extend(ingest::measure(self.agents, self.seconds)?);
+        }
+        let width = figures
+            .iter()
+            .map(|figure| figure.name.chars().count())
+            .max()
+            .unwrap_or(0);
+        for Figure { name, value, unit } in &figures {
+            println!("{name:<width$}  {value:>12.3} {unit}");
+        }
+        if self.json {
+            let object: Map<String, Value> = figures
+                .into_iter()
+                .map(|figure| (format!("{} [{}]", figure.name, figure.unit), figure.value.into()))
+                .collect();
+            println!("{}", Value::Object(object));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,22 @@
+//! `cargo xtask check`: what must hold before the tests are worth running.
+
+use crate::cargo;
+use crate::generate::Generate;
+
+/// Checks format, lints and generated files.
+///
+/// # Errors
+/// One of them is not as it should be.
+pub fn run() -> anyhow::Result<()> {
+    crate::run(cargo().args(["fmt", "--all", "--check"]))?;
+    crate::run(cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    Generate { check: true }.run()
+}

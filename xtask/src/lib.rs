@@ -1,0 +1,58 @@
+//! What `cargo xtask` does, and what the whole-system tests share with it: a PostgreSQL of one's own.
+
+pub mod bench;
+pub mod check;
+pub mod generate;
+pub mod postgres;
+pub mod test;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+/// The workspace's directory.
+///
+/// # Panics
+/// The package was moved out of the workspace.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask lies in the workspace")
+}
+
+/// Where cargo puts what it builds.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+}
+
+/// Cargo, in the workspace.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace());
+    cargo
+}
+
+/// Runs a command that must succeed.
+///
+/// # Errors
+/// It can't be started, or fails.
+pub fn run(command: &mut Command) -> anyhow::Result<()> {
+    eprintln!("» {}", shown(command));
+    let status = command
+        .status()
+        .with_context(|| format!("can't start {}", shown(command)))?;
+    ensure!(status.success(), "{} failed: {status}", shown(command));
+    Ok(())
+}
+
+fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program())
+        .file_name()
+        .unwrap_or(command.get_program());
+    let words = std::iter::once(program).chain(command.get_args());
+    words
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
