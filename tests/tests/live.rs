@@ -239,7 +239,7 @@ async fn a_stream_gives_each_sample(database: Database) {
     settled_sample(&server, "host").await;
     let request = server
         .request("/api/v1/agents/host/metrics/stream?interval=1")
-        .timeout(Duration::from_secs(60));
+        .timeout(Duration::from_mins(1));
     let mut response = request.send().await.unwrap();
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     let mut text = String::new();

@@ -13,7 +13,7 @@ use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 
 /// How long the server may take to start or stop.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What to say where PostgreSQL is missing and can't be installed.
 const HOW_TO_INSTALL: &str = "PostgreSQL's server programs (initdb, postgres, pg_ctl) are not on this machine. \

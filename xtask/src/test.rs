@@ -31,21 +31,15 @@ impl Test {
         let began = Instant::now();
         // The tests of outages kill a server of their own, so the programs are needed in any case.
         let binaries = Binaries::find_or_install();
-        let (url, _cluster) = match std::env::var("TEST_DATABASE_URL") {
-            Ok(url) => {
-                eprintln!("using the PostgreSQL of TEST_DATABASE_URL");
-                (url, None)
-            }
-            Err(_) => {
-                let binaries = binaries?;
-                let cluster = Cluster::start(&binaries, Options { fsync: false })?;
-                eprintln!(
-                    "started a PostgreSQL from {} in {:.1} s",
-                    binaries.directory().display(),
-                    began.elapsed().as_secs_f64()
-                );
-                (cluster.url("postgres"), Some(cluster))
-            }
+        let (url, _cluster) = if let Ok(url) = std::env::var("TEST_DATABASE_URL") {
+            eprintln!("using the PostgreSQL of TEST_DATABASE_URL");
+            (url, None)
+        } else {
+            let binaries = binaries?;
+            let cluster = Cluster::start(&binaries, Options { fsync: false })?;
+            let (directory, seconds) = (binaries.directory().display(), began.elapsed().as_secs_f64());
+            eprintln!("started a PostgreSQL from {directory} in {seconds:.1} s");
+            (cluster.url("postgres"), Some(cluster))
         };
         run(cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
         let tests = Tests::start(&self.cargo_arguments, &url)?;

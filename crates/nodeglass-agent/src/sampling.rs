@@ -69,12 +69,12 @@ pub async fn run(
         sampler = back;
         buffer.push(&sample);
         taken += 1;
-        let step = if taken == 1 {
+        let until_next = if taken == 1 {
             interval.min(SECOND_SAMPLE)
         } else {
             interval
         };
         // A host that slept, or was too busy, goes on from now rather than catching up.
-        due = (due + step).max(Instant::now());
+        due = (due + until_next).max(Instant::now());
     }
 }

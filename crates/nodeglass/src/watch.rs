@@ -54,10 +54,9 @@ impl Watch {
             .map_err(refused)?
             .into_inner();
         if !self.json {
-            let titles: String = COLUMNS
-                .iter()
+            let titles = COLUMNS
                 .map(|(title, _, width)| format!("{title:>width$}"))
-                .collect();
+                .concat();
             println!("{:<20}{titles}", "TIME");
         }
         let mut shown = 0;
@@ -77,13 +76,13 @@ impl Watch {
 }
 
 fn line(sample: &Sample) -> String {
-    let figures = COLUMNS.iter().map(|(_, path, width)| {
+    let figures = COLUMNS.map(|(_, path, width)| {
         let figure = catalogue::by_path(path).and_then(|metric| catalogue::value(sample, metric, None));
         format!("{:>width$}", value(path, figure))
     });
     format!(
         "{:<20}{}",
         moment(Some(sample.timestamp.0.unsigned_abs())),
-        figures.collect::<String>()
+        figures.concat()
     )
 }
