@@ -40,6 +40,8 @@ const IN_FLIGHT: usize = 2_000;
 const OUTBOUND_MESSAGES: usize = 4;
 /// How long, when the agent stops, it waits for its last samples to be stored.
 const DRAIN: Duration = Duration::from_secs(3);
+/// How long it then waits for the server to close the session.
+const GOODBYE: Duration = Duration::from_millis(500);
 /// Signs of life until the server says how often it wants them.
 const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(10);
 
@@ -214,7 +216,7 @@ struct Session<'a> {
 
 impl Session<'_> {
     async fn talk(
-        &self,
+        self,
         inbound: &mut Streaming<v1::ServerMessage>,
         settings: &v1::Settings,
         stop: &CancellationToken,
@@ -228,6 +230,9 @@ impl Session<'_> {
             if let Some(until) = until
                 && (buffer.is_settled() || Instant::now() >= until)
             {
+                // The last word is ours: the server sees an end, not a broken connection.
+                drop(self.outbound);
+                let _ = tokio::time::timeout(GOODBYE, inbound.message()).await;
                 return Ok(());
             }
             tokio::select! {

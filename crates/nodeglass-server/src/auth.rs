@@ -1,7 +1,7 @@
 //! Who is calling: looks tokens up by their hash, and remembers the answers, so that live data needs no database.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderMap, header};
@@ -15,6 +15,8 @@ use crate::tokens;
 const FRESH: Duration = Duration::from_secs(5);
 /// How long a good answer is taken for true while the database can't be asked.
 const STALE: Duration = Duration::from_hours(24);
+/// How long a call waits for the confirmation of an answer that was good before.
+const CONFIRM: Duration = Duration::from_millis(250);
 /// Answers remembered; far more than there are tokens, so that only an attack reaches it.
 const REMEMBERED: usize = 50_000;
 
@@ -84,7 +86,16 @@ fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
 
 /// Answers of the database by token.
 #[derive(Debug)]
-struct Remembered<T>(Mutex<HashMap<TokenHash, (Option<T>, Instant)>>);
+struct Remembered<T>(Mutex<HashMap<TokenHash, Answer<T>>>);
+
+#[derive(Debug, Clone)]
+struct Answer<T> {
+    value: Option<T>,
+    /// When the database said so.
+    confirmed: Instant,
+    /// When it was last asked, whether or not it answered.
+    asked: Instant,
+}
 
 impl<T> Default for Remembered<T> {
     fn default() -> Self {
@@ -98,35 +109,100 @@ impl<T: Clone> Remembered<T> {
         token: TokenHash,
         ask: impl Future<Output = Result<Option<T>, StoreError>>,
     ) -> Result<T, ApiError> {
-        let known = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&token)
-            .cloned();
-        let answer = match known {
-            Some((answer, asked)) if asked.elapsed() < FRESH => answer,
-            known => match ask.await {
-                Ok(answer) => {
-                    self.remember(token, answer.clone());
-                    answer
+        let known = self.lock().get(&token).cloned();
+        let value = match known {
+            Some(known) if known.asked.elapsed() < FRESH => known.value,
+            // A good answer is only confirmed: a database that is away must not hold up live reads.
+            Some(known) if known.value.is_some() && known.confirmed.elapsed() < STALE => {
+                self.lock()
+                    .entry(token)
+                    .and_modify(|answer| answer.asked = Instant::now());
+                match tokio::time::timeout(CONFIRM, ask).await {
+                    Ok(Ok(value)) => self.remember(token, value),
+                    Ok(Err(_)) | Err(_) => known.value,
                 }
-                Err(error) => match known {
-                    Some((answer @ Some(_), asked)) if asked.elapsed() < STALE => answer,
-                    _ => return Err(error.into()),
-                },
-            },
+            }
+            _ => {
+                let value = ask.await?;
+                self.remember(token, value)
+            }
         };
-        answer.ok_or(ApiError::WrongToken)
+        value.ok_or(ApiError::WrongToken)
     }
 
-    fn remember(&self, token: TokenHash, answer: Option<T>) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn remember(&self, token: TokenHash, value: Option<T>) -> Option<T> {
+        let mut known = self.lock();
         if known.len() >= REMEMBERED {
-            known.retain(|_, (answer, asked)| answer.is_some() && asked.elapsed() < STALE);
+            known.retain(|_, answer| answer.value.is_some() && answer.confirmed.elapsed() < STALE);
         }
         if known.len() < REMEMBERED {
-            known.insert(token, (answer, Instant::now()));
+            let now = Instant::now();
+            known.insert(
+                token,
+                Answer {
+                    value: value.clone(),
+                    confirmed: now,
+                    asked: now,
+                },
+            );
         }
+        value
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<TokenHash, Answer<T>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: TokenHash = TokenHash([1; 32]);
+
+    fn away() -> Result<Option<u8>, StoreError> {
+        Err(StoreError::Timeout { operation: "answer" })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_seen_before_is_good_while_the_database_is_away() {
+        let remembered = Remembered::<u8>::default();
+        assert!(matches!(
+            remembered.find(TOKEN, async { away() }).await,
+            Err(ApiError::Database(_))
+        ));
+        assert_eq!(remembered.find(TOKEN, async { Ok(Some(7)) }).await.unwrap(), 7);
+        tokio::time::advance(FRESH * 2).await;
+        assert_eq!(remembered.find(TOKEN, async { away() }).await.unwrap(), 7);
+        tokio::time::advance(FRESH * 2).await;
+        let began = Instant::now();
+        assert_eq!(remembered.find(TOKEN, std::future::pending()).await.unwrap(), 7);
+        assert!(
+            began.elapsed() <= CONFIRM,
+            "a database that hangs holds nobody up"
+        );
+        assert_eq!(
+            remembered
+                .find(TOKEN, async { panic!("not asked again so soon") })
+                .await
+                .unwrap(),
+            7
+        );
+        tokio::time::advance(STALE).await;
+        assert!(matches!(
+            remembered.find(TOKEN, async { away() }).await,
+            Err(ApiError::Database(_))
+        ));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_revoked_token_is_worth_nothing_within_seconds() {
+        let remembered = Remembered::<u8>::default();
+        remembered.find(TOKEN, async { Ok(Some(7)) }).await.unwrap();
+        tokio::time::advance(FRESH).await;
+        assert!(matches!(
+            remembered.find(TOKEN, async { Ok(None) }).await,
+            Err(ApiError::WrongToken)
+        ));
     }
 }

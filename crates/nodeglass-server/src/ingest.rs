@@ -7,8 +7,8 @@ mod persist;
 mod session;
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::Stream;
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::auth::Auth;
-use crate::live::Live;
+use crate::live::{Live, LiveAgent};
 use crate::writer::{Entry, WriterQueue};
 
 pub use persist::PersistWindows;
@@ -122,10 +122,7 @@ impl Ingest {
                 () = stop.cancelled() => stopped = true,
             }
             for agent in self.shared.live.all() {
-                let mut windows = agent
-                    .windows
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut windows = agent.windows.lock().unwrap_or_else(PoisonError::into_inner);
                 let over = if stopped {
                     windows.close_all()
                 } else {
@@ -134,7 +131,7 @@ impl Ingest {
                 drop(windows);
                 for closed in over {
                     // With no room the agent keeps them, unacknowledged, and sends them in its next session.
-                    self.shared.queue.offer(closed.into_entry(agent.clone()), 0);
+                    self.shared.queue.offer(closed.into_entry(agent.clone()));
                 }
             }
         }
@@ -189,33 +186,19 @@ impl Shared {
     }
 
     /// Hands a checked sample to the writer; `false` if there was no room, and the agent has to send it again.
-    fn keep(
-        &self,
-        agent: &Arc<crate::live::LiveAgent>,
-        id: SampleId,
-        sample: Sample,
-        bytes: usize,
-        backfill: bool,
-    ) -> bool {
+    fn keep(&self, agent: &Arc<LiveAgent>, id: SampleId, sample: Sample, backfill: bool) -> bool {
         if self.settings.persist_interval.is_zero() {
-            let entry = Entry {
-                agent: agent.clone(),
-                sample,
-                id,
-                covers: vec![id],
-            };
-            return self.queue.offer(entry, bytes);
+            return self.queue.offer(Entry::new(agent.clone(), &sample, id, vec![id]));
         }
         let closed = {
-            let mut windows = agent
-                .windows
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut windows = agent.windows.lock().unwrap_or_else(PoisonError::into_inner);
             windows.add(id, sample, self.settings.persist_interval, backfill)
         };
-        closed
+        // Each is offered, whatever became of the one before.
+        let offered = closed
             .into_iter()
-            .all(|closed| self.queue.offer(closed.into_entry(agent.clone()), bytes))
+            .map(|closed| self.queue.offer(closed.into_entry(agent.clone())));
+        offered.filter(|taken| !taken).count() == 0
     }
 }
 

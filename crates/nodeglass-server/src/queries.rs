@@ -13,10 +13,11 @@ use nodeglass_proto::v1::metrics_request::RequestType;
 use nodeglass_proto::v1::metrics_response::ResponseType;
 use nodeglass_proto::v1::task_request::Task;
 use nodeglass_proto::v1::task_response::Response;
+use nodeglass_runtime::telemetry::chain;
 use nodeglass_store::Store;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::error::ApiError;
 use crate::ingest::Answer;
@@ -26,6 +27,8 @@ use crate::live::{Live, LiveAgent, LiveSample};
 const PAGE: u32 = 2_000;
 /// How long an agent may take to answer.
 const AGENT_ANSWER: Duration = Duration::from_secs(15);
+/// How long a list of agents waits for those that were enrolled lately.
+const LIST_WAIT: Duration = Duration::from_millis(250);
 /// How often at most the store is asked whether an unknown agent was enrolled meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -78,10 +81,12 @@ impl Queries {
         self.limits.max_points
     }
 
-    /// All agents, by name.
+    /// All agents, by name. Those enrolled in the last moments may be missing while the database is away.
     pub async fn agents(&self) -> Vec<Arc<LiveAgent>> {
-        if let Err(error) = self.look_for_new_agents().await {
-            warn!(error = %nodeglass_runtime::telemetry::chain(&error), "agents enrolled lately may be missing");
+        match tokio::time::timeout(LIST_WAIT, self.look_for_new_agents()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => debug!(error = %chain(&error), "agents enrolled lately may be missing"),
+            Err(_) => debug!("agents enrolled lately may be missing: the database does not answer"),
         }
         self.live.all()
     }
@@ -103,14 +108,17 @@ impl Queries {
 
     /// Agents may be enrolled by another program, `agent add`, while the server runs.
     async fn look_for_new_agents(&self) -> Result<(), ApiError> {
-        let mut looked = self.looked.lock().await;
+        // Whoever finds somebody else looking has nothing to add.
+        let Ok(mut looked) = self.looked.try_lock() else {
+            return Ok(());
+        };
         if looked.is_some_and(|at| at.elapsed() < LOOK_AGAIN) {
             return Ok(());
         }
+        *looked = Some(Instant::now());
         for record in self.store.agents().await? {
             self.live.admit(&record);
         }
-        *looked = Some(Instant::now());
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use nodeglass_chunk::row::{self, Compressor};
-use nodeglass_model::{Sample, SampleId};
+use nodeglass_model::{Sample, SampleId, UnixMillis};
 use nodeglass_runtime::backoff::Backoff;
 use nodeglass_runtime::telemetry::chain;
 use nodeglass_store::{AgentKey, StagedSample, Store};
@@ -24,7 +24,7 @@ use crate::live::LiveAgent;
 const GATHER: Duration = Duration::from_millis(200);
 /// Samples in one group at most; a statement of this size takes tens of milliseconds.
 const MAX_GROUP: usize = 4_000;
-/// Bytes waiting to be stored at most, as they were received: about 60,000 samples of 200 series.
+/// Bytes waiting to be stored at most: about 60,000 samples of 200 series.
 const QUEUE_BYTES: usize = 64 << 20;
 /// What one queued sample costs beyond its own bytes.
 const OVERHEAD_BYTES: usize = 256;
@@ -37,12 +37,29 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// A sample on its way into the store.
 pub(crate) struct Entry {
-    pub(crate) agent: Arc<LiveAgent>,
-    pub(crate) sample: Sample,
-    /// Its identity in the store.
-    pub(crate) id: SampleId,
-    /// The agent's samples that are acknowledged with it.
-    pub(crate) covers: Vec<SampleId>,
+    agent: Arc<LiveAgent>,
+    timestamp: UnixMillis,
+    row: Vec<u8>,
+    id: SampleId,
+    covers: Vec<SampleId>,
+}
+
+impl Entry {
+    /// A sample with its identity in the store, and those of the agent's samples that are acknowledged with it.
+    pub(crate) fn new(agent: Arc<LiveAgent>, sample: &Sample, id: SampleId, covers: Vec<SampleId>) -> Self {
+        Self {
+            agent,
+            timestamp: sample.timestamp,
+            row: row::encode(sample),
+            id,
+            covers,
+        }
+    }
+
+    /// What it costs in memory while it waits.
+    fn bytes(&self) -> usize {
+        self.row.len() + OVERHEAD_BYTES
+    }
 }
 
 struct Queued {
@@ -74,9 +91,9 @@ pub struct WriterBooks {
 }
 
 impl WriterQueue {
-    /// Hands in a sample of about `bytes` bytes; `false` if there is no room for it.
-    pub(crate) fn offer(&self, entry: Entry, bytes: usize) -> bool {
-        let wanted = u32::try_from(bytes + OVERHEAD_BYTES).unwrap_or(u32::MAX);
+    /// Hands in a sample; `false` if there is no room for it.
+    pub(crate) fn offer(&self, entry: Entry) -> bool {
+        let wanted = u32::try_from(entry.bytes()).unwrap_or(u32::MAX);
         let Ok(room) = self.room.clone().try_acquire_many_owned(wanted) else {
             self.books.turned_away.fetch_add(1, Ordering::Relaxed);
             return false;
@@ -168,19 +185,19 @@ impl Writer {
     }
 
     fn pack(&mut self, group: &[Queued]) -> Vec<StagedSample> {
+        let compressor = &mut self.compressor;
+        let mut small = |row: &[u8]| {
+            compressor
+                .as_mut()
+                .and_then(|compressor| compressor.compress(row).ok())
+        };
         group
             .iter()
-            .map(|Queued { entry, .. }| {
-                let small = self
-                    .compressor
-                    .as_mut()
-                    .and_then(|compressor| compressor.encode(&entry.sample).ok());
-                StagedSample {
-                    agent: entry.agent.key,
-                    id: entry.id,
-                    timestamp: entry.sample.timestamp,
-                    payload: small.unwrap_or_else(|| row::encode(&entry.sample)),
-                }
+            .map(|Queued { entry, .. }| StagedSample {
+                agent: entry.agent.key,
+                id: entry.id,
+                timestamp: entry.timestamp,
+                payload: small(&entry.row).unwrap_or_else(|| entry.row.clone()),
             })
             .collect()
     }

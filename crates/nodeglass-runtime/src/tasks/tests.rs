@@ -26,6 +26,14 @@ fn until_shutdown(group: &TaskGroup) -> impl Future<Output = Result<(), TaskFail
     }
 }
 
+/// The error of a group that ends by itself, or a panic if it lives on.
+async fn failure_of(group: TaskGroup) -> TaskError {
+    tokio::time::timeout(Duration::from_hours(1), group.run(pending(), DEADLINE))
+        .await
+        .expect("the group ends by itself")
+        .unwrap_err()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stop_ends_all_tasks_and_waits_for_them() {
     let group = TaskGroup::new();
@@ -49,7 +57,7 @@ async fn an_error_ends_the_group_and_keeps_its_cause() {
     let group = TaskGroup::new();
     group.spawn("writer", async { Err("disk full".into()) });
     group.spawn("a", until_shutdown(&group));
-    let error = group.run(pending(), DEADLINE).await.unwrap_err();
+    let error = failure_of(group).await;
     assert_eq!(chain(&error).to_string(), "task writer failed: disk full");
 }
 
@@ -57,7 +65,7 @@ async fn an_error_ends_the_group_and_keeps_its_cause() {
 async fn an_early_end_is_a_failure() {
     let group = TaskGroup::new();
     group.spawn("writer", async { Ok(()) });
-    let error = group.run(pending(), DEADLINE).await.unwrap_err();
+    let error = failure_of(group).await;
     assert!(matches!(error, TaskError::Ended { task: "writer" }), "{error}");
 }
 
@@ -67,7 +75,7 @@ async fn a_panic_ends_the_group_and_keeps_its_text() {
     let number = 7;
     group.spawn("writer", async move { panic!("lost {number}") });
     let token = group.shutdown_token();
-    let error = group.run(pending(), DEADLINE).await.unwrap_err();
+    let error = failure_of(group).await;
     assert_eq!(error.to_string(), "task writer panicked: lost 7");
     assert!(token.is_cancelled());
 }
@@ -97,7 +105,7 @@ async fn the_first_failure_is_the_one_that_is_given() {
         Err("b".into())
     });
     group.spawn("slow", pending());
-    let error = group.run(pending(), DEADLINE).await.unwrap_err();
+    let error = failure_of(group).await;
     assert!(
         matches!(error, TaskError::Failed { task: "first", .. }),
         "{error}"

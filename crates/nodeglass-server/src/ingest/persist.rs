@@ -38,13 +38,9 @@ pub(crate) struct Closed {
 impl Closed {
     /// The interval's sample under the identity of its last one, for the writer.
     pub(crate) fn into_entry(self, agent: Arc<LiveAgent>) -> Entry {
-        let id = self.ids.last().copied().unwrap_or(SampleId { epoch: 0, seq: 0 });
-        Entry {
-            agent,
-            sample: self.sample,
-            id,
-            covers: self.ids,
-        }
+        let Self { sample, ids } = self;
+        let id = ids.last().copied().unwrap_or(SampleId { epoch: 0, seq: 0 });
+        Entry::new(agent, &sample, id, ids)
     }
 }
 

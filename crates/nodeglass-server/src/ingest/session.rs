@@ -12,7 +12,6 @@ use nodeglass_proto::v1::agent_message::Message as Up;
 use nodeglass_proto::v1::server_message::Message as Down;
 use nodeglass_proto::{seq_range_to_wire, v1};
 use nodeglass_runtime::telemetry::chain;
-use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -229,13 +228,13 @@ impl Session {
         let mut newest = None;
         for sample in batch.samples {
             self.shared.books.received.fetch_add(1, Ordering::Relaxed);
-            let (epoch, seq, bytes) = (sample.epoch, sample.seq, sample.encoded_len());
+            let (epoch, seq) = (sample.epoch, sample.seq);
             match self.shared.check(sample) {
                 Ok((id, sample)) => {
                     if !batch.backfill {
                         newest = Some(sample.clone());
                     }
-                    if self.shared.keep(&self.agent, id, sample, bytes, batch.backfill) {
+                    if self.shared.keep(&self.agent, id, sample, batch.backfill) {
                         self.unacknowledged += 1;
                     } else {
                         self.turned_away = true;
