@@ -34,6 +34,8 @@ use crate::state::{ServerState, make_private_dir};
 use crate::writer::Writer;
 use crate::{enrol, listener, retention, tokens};
 
+/// A token of fewer characters may be found by trying.
+const GUESSABLE: usize = 16;
 /// How long the start waits for a database that is not there yet, as when a host boots.
 const DATABASE_START: Duration = Duration::from_mins(1);
 
@@ -203,6 +205,11 @@ async fn open_store(url: &str) -> Result<Arc<dyn Store>, StoreError> {
 /// Sees to it that there is an admin token: the one of the configuration, or one made now and given back.
 async fn ensure_admin_token(store: &dyn Store, given: Option<&Secret>) -> Result<Option<Secret>, StoreError> {
     if let Some(given) = given {
+        if given.expose().len() < GUESSABLE {
+            warn!(
+                "NODEGLASS_ADMIN_TOKEN is short enough to be guessed; make one with `openssl rand -hex 32`"
+            );
+        }
         enrol::api_token(store, "admin", Role::Admin, given).await?;
         return Ok(None);
     }
