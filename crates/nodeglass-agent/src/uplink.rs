@@ -4,11 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nodeglass_model::{Clock, SampleId};
+use nodeglass_proto::connection::endpoint;
 use nodeglass_proto::enrolment::Enrolment;
-use nodeglass_proto::limits::{
-    CONNECT_TIMEOUT, CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_BATCH_BYTES,
-    MAX_BATCH_SAMPLES, MAX_HEADER_BYTES, MAX_MESSAGE_BYTES, REQUEST_TIMEOUT, STREAM_WINDOW_BYTES,
-};
+use nodeglass_proto::limits::{MAX_BATCH_BYTES, MAX_BATCH_SAMPLES, MAX_MESSAGE_BYTES, REQUEST_TIMEOUT};
 use nodeglass_proto::v1::agent_message::Message as Up;
 use nodeglass_proto::v1::agent_service_client::AgentServiceClient;
 use nodeglass_proto::v1::server_message::Message as Down;
@@ -23,7 +21,6 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::Endpoint;
 use tonic::{Code, Request, Status, Streaming};
 use tracing::{debug, info, warn};
 
@@ -148,7 +145,11 @@ impl Uplink {
         messages: mpsc::Receiver<v1::AgentMessage>,
         outbound: &mpsc::Sender<v1::AgentMessage>,
     ) -> Result<Streaming<v1::ServerMessage>, SessionError> {
-        let channel = endpoint(&self.enrolment.server)?.connect().await?;
+        let server = &self.enrolment.server;
+        let channel = endpoint(server, concat!("nodeglass-agent/", env!("CARGO_PKG_VERSION")))
+            .map_err(|_| SessionError::Address(server.clone()))?
+            .connect()
+            .await?;
         let token: MetadataValue<Ascii> = format!("Bearer {}", self.enrolment.token)
             .parse()
             .map_err(|_| SessionError::Token)?;
@@ -190,23 +191,6 @@ impl Uplink {
             _ => Err(SessionError::NoWelcome),
         }
     }
-}
-
-/// Everything about the connection, nothing left at a default.
-fn endpoint(server: &str) -> Result<Endpoint, SessionError> {
-    let endpoint =
-        Endpoint::from_shared(server.to_owned()).map_err(|_| SessionError::Address(server.to_owned()))?;
-    Ok(endpoint
-        .user_agent(concat!("nodeglass-agent/", env!("CARGO_PKG_VERSION")))?
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-        .keep_alive_while_idle(true)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .http2_max_header_list_size(MAX_HEADER_BYTES)
-        .http2_adaptive_window(false))
 }
 
 struct Session<'a> {

@@ -1,19 +1,15 @@
 //! The connection to a server, for the commands that ask it something.
 
-use std::time::Duration;
-
 use anyhow::{Context, bail};
 use clap::Args;
-use nodeglass_proto::limits::{
-    CONNECT_TIMEOUT, CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_ANSWER_BYTES,
-    MAX_HEADER_BYTES, MAX_MESSAGE_BYTES, STREAM_WINDOW_BYTES,
-};
+use nodeglass_proto::connection::endpoint;
+use nodeglass_proto::limits::{MAX_ANSWER_BYTES, MAX_MESSAGE_BYTES, REQUEST_TIMEOUT};
 use nodeglass_proto::v1::metrics_service_client::MetricsServiceClient;
 use tonic::codec::CompressionEncoding;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 /// Which server to ask, and as whom.
@@ -45,9 +41,6 @@ impl Interceptor for Bearer {
 
 pub(crate) type Client = MetricsServiceClient<InterceptedService<Channel, Bearer>>;
 
-/// How long the server may take to begin its answer.
-const ANSWER: Duration = Duration::from_secs(30);
-
 impl Server {
     /// Connects.
     pub(crate) async fn connect(&self) -> anyhow::Result<Client> {
@@ -65,17 +58,9 @@ impl Server {
         } else {
             format!("http://{}", self.server)
         };
-        let channel = Endpoint::from_shared(server.clone())
+        let channel = endpoint(&server, concat!("nodeglass/", env!("CARGO_PKG_VERSION")))
             .with_context(|| format!("{server:?} is not an address such as http://127.0.0.1:7080"))?
-            .user_agent(concat!("nodeglass/", env!("CARGO_PKG_VERSION")))?
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(ANSWER)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .http2_max_header_list_size(MAX_HEADER_BYTES)
+            .timeout(REQUEST_TIMEOUT)
             .connect()
             .await
             .with_context(|| format!("can't reach a server at {server}; is it running there?"))?;
