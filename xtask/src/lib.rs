@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod check;
 pub mod generate;
+pub mod interrupt;
 pub mod postgres;
 pub mod test;
 

@@ -1,5 +1,7 @@
 //! `cargo xtask`: see the library.
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// What developers and CI run.
@@ -22,11 +24,12 @@ enum Command {
     Bench(xtask::bench::Bench),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
-        Command::Test(test) => test.run(),
+        Command::Test(test) => return test.run(),
         Command::Check => xtask::check::run(),
         Command::Generate(generate) => generate.run(),
         Command::Bench(bench) => bench.run(),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

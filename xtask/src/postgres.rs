@@ -1,100 +1,29 @@
 //! A PostgreSQL of one's own: found or installed, run in a temporary directory on a socket, gone at the end.
+//!
+//! A dropped cluster leaves nothing. Where the process that owns it is killed before it can drop it, the kernel ends
+//! the server (on Linux), and only the temporary directory stays.
+
+mod binaries;
+mod server;
+mod user;
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 
+pub use binaries::Binaries;
+use server::Server;
+use user::User;
+
 /// How long the server may take to start or stop.
 const PATIENCE: Duration = Duration::from_mins(1);
-
-/// What to say where PostgreSQL is missing and can't be installed.
-const HOW_TO_INSTALL: &str = "PostgreSQL's server programs (initdb, postgres, pg_ctl) are not on this machine. \
-     Install them (Debian, Ubuntu: `apt-get install postgresql`; Fedora: `dnf install postgresql-server`; \
-     Alpine: `apk add postgresql`), or set TEST_DATABASE_URL to a PostgreSQL on which databases may be made";
-
-/// PostgreSQL's programs.
-#[derive(Debug, Clone)]
-pub struct Binaries(PathBuf);
-
-impl Binaries {
-    /// Finds the newest that are installed.
-    ///
-    /// # Errors
-    /// There are none; says what to install.
-    pub fn find() -> anyhow::Result<Self> {
-        let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|entry| {
-                Some((
-                    entry.file_name().to_str()?.parse().ok()?,
-                    entry.path().join("bin"),
-                ))
-            })
-            .collect();
-        versions.sort();
-        let packaged = versions.into_iter().rev().map(|(_, directory)| directory);
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut all = packaged.chain(std::env::split_paths(&path));
-        let complete = |directory: &PathBuf| {
-            ["initdb", "postgres", "pg_ctl"]
-                .iter()
-                .all(|program| directory.join(program).is_file())
-        };
-        all.find(complete).map(Self).context(HOW_TO_INSTALL)
-    }
-
-    /// Finds them, or installs Debian's package where that is possible.
-    ///
-    /// # Errors
-    /// Neither is possible; says what to install.
-    pub fn find_or_install() -> anyhow::Result<Self> {
-        Self::find().or_else(|missing| {
-            if !rustix::process::geteuid().is_root() || !Path::new("/usr/bin/apt-get").exists() {
-                return Err(missing);
-            }
-            install().context(HOW_TO_INSTALL)?;
-            Self::find()
-        })
-    }
-
-    /// Where they are.
-    pub fn directory(&self) -> &Path {
-        &self.0
-    }
-}
-
-fn install() -> anyhow::Result<()> {
-    // Only the programs are wanted: Debian's package would otherwise make a cluster and start it.
-    let settings = Path::new("/etc/postgresql-common/createcluster.conf");
-    if !settings.exists() {
-        fs::create_dir_all("/etc/postgresql-common")?;
-        fs::write(settings, "create_main_cluster = false\n")?;
-    }
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new("apt-get");
-        crate::run(command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
-    };
-    apt(&["update", "--quiet"])?;
-    apt(&[
-        "install",
-        "--quiet",
-        "--yes",
-        "--no-install-recommends",
-        "-o",
-        "Dpkg::Options::=--force-confold",
-        "postgresql",
-    ])
-}
 
 /// How a cluster is run.
 #[derive(Debug, Clone, Copy)]
@@ -110,7 +39,7 @@ pub struct Cluster {
     options: Options,
     user: User,
     directory: TempDir,
-    server: Option<Child>,
+    server: Option<Server>,
 }
 
 impl Cluster {
@@ -119,8 +48,12 @@ impl Cluster {
     /// # Errors
     /// A program of PostgreSQL's failed; says what it said.
     pub fn start(binaries: &Binaries, options: Options) -> anyhow::Result<Self> {
-        let directory = tempfile::Builder::new().prefix("nodeglass-postgres-").tempdir()?;
         let user = User::unprivileged()?;
+        let parent = parent_directory(user);
+        let directory = tempfile::Builder::new()
+            .prefix("nodeglass-postgres-")
+            .tempdir_in(&parent)
+            .with_context(|| format!("can't make a directory in {}", parent.display()))?;
         user.own(directory.path())?;
         let mut cluster = Self {
             binaries: binaries.clone(),
@@ -149,7 +82,20 @@ impl Cluster {
 
     /// A program of PostgreSQL's, as a user that it accepts.
     fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(self.binaries.directory().join(name));
+        self.program_after(&[], name)
+    }
+
+    /// The same, started by the programs of `prefix`.
+    fn program_after(&self, prefix: &[&str], name: &str) -> Command {
+        let program = self.binaries.directory().join(name);
+        let mut command = match prefix {
+            [] => Command::new(program),
+            [first, rest @ ..] => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+        };
         command.current_dir(self.directory.path()).stdin(Stdio::null());
         command
             .env_remove("PGDATA")
@@ -159,19 +105,21 @@ impl Cluster {
         command
     }
 
-    /// The URL of a database.
+    /// The URL of a database: `postgres://postgres@%2Ftmp%2Fnodeglass-postgres-x/database`. A host that begins with a
+    /// slash is the directory of the socket, to `libpq` and to `sqlx` alike.
     pub fn url(&self, database: &str) -> String {
-        let socket = self.directory.path().to_string_lossy().replace('/', "%2F");
+        let socket = percent_encoded(self.directory.path());
         format!("postgres://postgres@{socket}/{database}")
     }
 
     /// Starts it after [`Cluster::stop_immediate`].
     ///
     /// # Errors
-    /// It does not start; says what its log says.
+    /// It does not start, saying what its log says; or it runs already.
     pub fn start_again(&mut self) -> anyhow::Result<()> {
+        ensure!(!self.runs(), "PostgreSQL runs already");
         let log = self.directory.path().join("log");
-        let mut command = self.program("postgres");
+        let mut command = self.program_after(server::ends_with_its_starter(), "postgres");
         command
             .arg("-D")
             .arg(self.data())
@@ -190,16 +138,10 @@ impl Cluster {
         }
         let output = fs::OpenOptions::new().create(true).append(true).open(&log)?;
         command.stdout(output.try_clone()?).stderr(output);
-        // A group of its own: Ctrl-C is for the one who started it, who then stops it in order.
-        command.process_group(0);
-        self.server = Some(command.spawn().context("can't start postgres")?);
+        self.server = Some(Server::start(command)?);
         let until = Instant::now() + PATIENCE;
         while !self.is_ready() {
-            let ended = self
-                .server
-                .as_mut()
-                .is_some_and(|server| server.try_wait().ok().flatten().is_some());
-            if ended || Instant::now() > until {
+            if !self.runs() || Instant::now() > until {
                 bail!(
                     "PostgreSQL does not start:\n{}",
                     fs::read_to_string(&log).unwrap_or_default()
@@ -210,26 +152,32 @@ impl Cluster {
         Ok(())
     }
 
+    fn runs(&self) -> bool {
+        self.server.as_ref().is_some_and(|server| !server.has_ended())
+    }
+
     /// Its own word for it: the last line of the file that it keeps.
     fn is_ready(&self) -> bool {
         let state = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
-        let pid = self.server.as_ref().map(|server| server.id().to_string());
+        let pid = self.server.as_ref().map(|server| server.pid().to_string());
         state.lines().next().map(str::to_owned) == pid
             && state.lines().last().is_some_and(|line| line.trim() == "ready")
     }
 
-    /// Stops it as a crash would, without a last word to anybody.
+    /// Stops it as a crash would, without a last word to anybody. A server that has ended by itself is stopped.
     ///
     /// # Errors
     /// It does not stop.
     pub fn stop_immediate(&mut self) -> anyhow::Result<()> {
-        let mut stop = self.program("pg_ctl");
-        succeed(
-            stop.arg("stop")
-                .args(["-m", "immediate", "-w", "-D"])
-                .arg(self.data()),
-        )?;
-        if let Some(mut server) = self.server.take() {
+        if self.runs() {
+            let mut stop = self.program("pg_ctl");
+            succeed(
+                stop.arg("stop")
+                    .args(["-m", "immediate", "-w", "-D"])
+                    .arg(self.data()),
+            )?;
+        }
+        if let Some(server) = self.server.take() {
             server.wait()?;
         }
         Ok(())
@@ -252,7 +200,7 @@ impl Cluster {
 
     /// The process ids of the server and of everything that it started.
     pub fn pids(&self) -> Vec<u32> {
-        let Some(server) = self.server.as_ref().map(Child::id) else {
+        let Some(server) = self.server.as_ref().map(Server::pid) else {
             return Vec::new();
         };
         let path = format!("/proc/{server}/task/{server}/children");
@@ -265,56 +213,32 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if self.server.is_some()
-            && let Err(error) = self.stop_immediate()
-        {
+        if let Err(error) = self.stop_immediate() {
             // Nothing can be done but to say so.
             let _ = writeln!(std::io::stderr(), "PostgreSQL is left behind: {error:#}");
         }
     }
 }
 
-/// Whom PostgreSQL runs as; it refuses root.
-#[derive(Debug, Clone, Copy)]
-enum User {
-    Myself,
-    Other { uid: u32, gid: u32 },
+/// Where the cluster's directory may lie: the temporary directory, unless another user could not reach it or the
+/// socket's path would be longer than a socket's path may be (107 bytes).
+fn parent_directory(user: User) -> PathBuf {
+    const LONGEST: usize = 60;
+    let wanted = std::env::temp_dir();
+    if matches!(user, User::Myself) && wanted.as_os_str().len() <= LONGEST {
+        wanted
+    } else {
+        PathBuf::from("/tmp")
+    }
 }
 
-impl User {
-    fn unprivileged() -> anyhow::Result<Self> {
-        if !rustix::process::geteuid().is_root() {
-            return Ok(Self::Myself);
-        }
-        let passwd = fs::read_to_string("/etc/passwd").context("can't read /etc/passwd")?;
-        let find = |name: &str| {
-            let fields: Vec<&str> = passwd
-                .lines()
-                .map(|line| line.split(':').collect::<Vec<_>>())
-                .find(|fields| fields[0] == name)?;
-            Some(Self::Other {
-                uid: fields.get(2)?.parse().ok()?,
-                gid: fields.get(3)?.parse().ok()?,
-            })
-        };
-        find("postgres")
-            .or_else(|| find("nobody"))
-            .context("PostgreSQL can't run as root, and there is neither a user postgres nor nobody")
-    }
-
-    fn own(self, directory: &Path) -> anyhow::Result<()> {
-        if let Self::Other { uid, gid } = self {
-            chown(directory, Some(uid), Some(gid))?;
-        }
-        fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
-        Ok(())
-    }
-
-    fn become_it(self, command: &mut Command) {
-        if let Self::Other { uid, gid } = self {
-            command.uid(uid).gid(gid);
-        }
-    }
+/// A path as the host of a URL.
+fn percent_encoded(path: &Path) -> String {
+    let encode = |byte: &u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(*byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    path.as_os_str().as_bytes().iter().map(encode).collect()
 }
 
 fn succeed(command: &mut Command) -> anyhow::Result<Output> {
@@ -332,28 +256,4 @@ fn succeed(command: &mut Command) -> anyhow::Result<Output> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn starts_dies_starts_again_and_leaves_nothing() {
-        let mut cluster = Cluster::start(&Binaries::find().unwrap(), Options { fsync: false }).unwrap();
-        cluster.create_database("kept").unwrap();
-        let directory = cluster.directory.path().to_owned();
-        cluster.stop_immediate().unwrap();
-        assert!(cluster.create_database("refused").is_err());
-        cluster.start_again().unwrap();
-        assert!(
-            cluster
-                .create_database("kept")
-                .unwrap_err()
-                .to_string()
-                .contains("already exists")
-        );
-        let pids = cluster.pids();
-        assert!(pids.len() > 3, "the server and its helpers: {pids:?}");
-        drop(cluster);
-        assert!(!directory.exists());
-        assert!(!Path::new(&format!("/proc/{}", pids[0])).exists());
-    }
-}
+mod tests;

@@ -1,18 +1,19 @@
 //! `cargo xtask test`: every test there is, with the databases that they need.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+mod sum;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{ExitCode, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow};
 use clap::Args;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::cargo;
+use crate::interrupt::Interrupt;
 use crate::postgres::{Binaries, Cluster, Options};
-use crate::{cargo, run};
+use sum::Sum;
 
 /// Run all tests, on SQLite and on a PostgreSQL that is started for them.
 #[derive(Debug, Args)]
@@ -23,133 +24,93 @@ pub struct Test {
 }
 
 impl Test {
-    /// Builds, starts PostgreSQL, tests, and prints the sum.
+    /// Starts PostgreSQL, builds, tests, and prints the sum as the last line. The code is a failure if a test failed or
+    /// none ran.
     ///
     /// # Errors
-    /// Something does not build, a test failed, or none ran.
-    pub fn run(&self) -> anyhow::Result<()> {
-        let began = Instant::now();
-        // The tests of outages kill a server of their own, so the programs are needed in any case.
-        let binaries = Binaries::find_or_install();
-        let (url, _cluster) = if let Ok(url) = std::env::var("TEST_DATABASE_URL") {
-            eprintln!("using the PostgreSQL of TEST_DATABASE_URL");
-            (url, None)
-        } else {
-            let binaries = binaries?;
-            let cluster = Cluster::start(&binaries, Options { fsync: false })?;
-            let (directory, seconds) = (binaries.directory().display(), began.elapsed().as_secs_f64());
-            eprintln!("started a PostgreSQL from {directory} in {seconds:.1} s");
-            (cluster.url("postgres"), Some(cluster))
-        };
-        run(cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
-        let tests = Tests::start(&self.cargo_arguments, &url)?;
-        let sum = tests.finish()?;
-        eprintln!("tests took {:.0} s in all", began.elapsed().as_secs_f64());
+    /// Something does not build or start, or the command was interrupted. PostgreSQL is gone all the same.
+    pub fn run(&self) -> anyhow::Result<ExitCode> {
+        let interrupt = Interrupt::watch()?;
+        let (database, cluster) = database()?;
+        timed("built the programs", || {
+            interrupt.run(cargo().args(["build", "--workspace", "--bins", "--locked"]))
+        })?;
+        let sum = timed("ran the tests", || self.test(&interrupt, &database))?;
+        drop(cluster);
         println!("{sum}");
-        ensure!(
-            sum.failed == 0 && sum.succeeded,
-            "tests failed; their names stand above"
-        );
-        ensure!(sum.passed > 0, "no test ran");
-        Ok(())
-    }
-}
-
-/// `cargo test`, running.
-struct Tests {
-    child: std::process::Child,
-    interrupted: Arc<AtomicBool>,
-}
-
-impl Tests {
-    fn start(arguments: &[String], database: &str) -> anyhow::Result<Self> {
-        let interrupted = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            signal_hook::flag::register(signal, interrupted.clone())?;
-        }
-        let mut command: Command = cargo();
-        command
-            .args(["test", "--workspace", "--locked", "--no-fail-fast"])
-            .args(arguments);
-        command.env("TEST_DATABASE_URL", database).stdout(Stdio::piped());
-        let child = command.spawn().context("can't start cargo test")?;
-        Ok(Self { child, interrupted })
-    }
-
-    /// Passes the output on and adds it up. An interrupt ends the tests, and then PostgreSQL, in order.
-    fn finish(mut self) -> anyhow::Result<Sum> {
-        let output = self.child.stdout.take().context("the tests' output")?;
-        let reader = thread::spawn(move || {
-            let mut sum = Sum::default();
-            for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
-                let line = String::from_utf8_lossy(&line);
-                // A closed terminal is no reason to stop counting.
-                let _ = writeln!(std::io::stdout(), "{line}");
-                sum.add(&line);
-            }
-            sum
-        });
-        let status = loop {
-            if let Some(status) = self.child.try_wait()? {
-                break status;
-            }
-            if self.interrupted.load(Ordering::Relaxed) {
-                let _ = self.child.kill();
-            }
-            thread::sleep(Duration::from_millis(100));
-        };
-        let mut sum = reader
-            .join()
-            .map_err(|_| anyhow::anyhow!("the tests' output could not be read"))?;
-        sum.succeeded = status.success();
-        Ok(sum)
-    }
-}
-
-/// What all test programs together report.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Sum {
-    passed: u64,
-    failed: u64,
-    ignored: u64,
-    succeeded: bool,
-}
-
-impl Sum {
-    /// Adds a line such as `test result: ok. 28 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 1s`.
-    fn add(&mut self, line: &str) {
-        let Some(counts) = line
-            .strip_prefix("test result: ")
-            .and_then(|rest| rest.split_once(". "))
-        else {
-            return;
-        };
-        for count in counts.1.split("; ") {
-            let Some((number, what)) = count.split_once(' ') else {
-                continue;
-            };
-            let Ok(number) = number.parse::<u64>() else {
-                continue;
-            };
-            match what {
-                "passed" => self.passed += number,
-                "failed" => self.failed += number,
-                "ignored" => self.ignored += number,
-                _ => {}
-            }
-        }
-    }
-}
-
-impl std::fmt::Display for Sum {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} passed, {} failed", self.passed, self.failed)?;
-        if self.ignored > 0 {
-            write!(f, ", {} skipped", self.ignored)
+        Ok(if sum.failed == 0 && sum.passed > 0 {
+            ExitCode::SUCCESS
         } else {
-            Ok(())
-        }
+            ExitCode::FAILURE
+        })
     }
+
+    fn test(&self, interrupt: &Interrupt, database: &str) -> anyhow::Result<Sum> {
+        let mut command = cargo();
+        command.args(["test", "--locked", "--no-fail-fast"]);
+        if !names_packages(&self.cargo_arguments) {
+            command.arg("--workspace");
+        }
+        command
+            .args(&self.cargo_arguments)
+            .env("TEST_DATABASE_URL", database)
+            .stdout(Stdio::piped());
+        let mut tests = Interrupt::start(&mut command)?;
+        let output = tests.stdout.take().context("the tests' output")?;
+        let reader = thread::spawn(move || pass_on(output));
+        let status = interrupt.wait(&mut tests)?;
+        if !status.success() {
+            eprintln!("cargo test failed: {status}; what failed is named above");
+        }
+        let sum = reader
+            .join()
+            .map_err(|_| anyhow!("the tests' output can't be read"))?;
+        Ok(sum.finish(status.success()))
+    }
+}
+
+/// The PostgreSQL to test on: its URL, and the cluster if it is our own.
+fn database() -> anyhow::Result<(String, Option<Cluster>)> {
+    // The tests of outages kill a server of their own, so the programs are needed in any case.
+    let binaries = timed("found PostgreSQL's programs", Binaries::find_or_install);
+    if let Ok(url) = std::env::var("TEST_DATABASE_URL") {
+        eprintln!("PostgreSQL: the server of TEST_DATABASE_URL");
+        return Ok((url, None));
+    }
+    let binaries = binaries?;
+    let cluster = timed("started PostgreSQL", || {
+        Cluster::start(&binaries, Options { fsync: false })
+    })?;
+    eprintln!("PostgreSQL: a server of our own, {binaries}");
+    Ok((cluster.url("postgres"), Some(cluster)))
+}
+
+/// Whether these arguments say which packages to test.
+fn names_packages(arguments: &[String]) -> bool {
+    arguments
+        .iter()
+        .take_while(|argument| *argument != "--")
+        .any(|argument| argument.starts_with("-p") || argument.starts_with("--package"))
+}
+
+/// Passes the output on as it comes, and adds it up.
+fn pass_on(output: impl Read) -> Sum {
+    let mut sum = Sum::default();
+    for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line);
+        // A closed terminal is no reason to stop counting.
+        let _ = writeln!(std::io::stdout(), "{line}");
+        sum.add(&line);
+    }
+    sum
+}
+
+/// Says how long a step took, if it succeeded.
+fn timed<T>(what: &str, step: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let began = Instant::now();
+    let result = step()?;
+    eprintln!("» {what} in {:.1} s", began.elapsed().as_secs_f64());
+    Ok(result)
 }
 
 #[cfg(test)]
@@ -157,13 +118,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_are_added_up() {
-        let mut sum = Sum::default();
-        sum.add(
-            "test result: ok. 28 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.01s",
-        );
-        sum.add("test a_thing ... ok");
-        sum.add("test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 9.90s");
-        assert_eq!(sum.to_string(), "30 passed, 1 failed, 1 skipped");
+    fn named_packages_are_tested_alone() {
+        let names = |line: &str| names_packages(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        assert!(names("--package nodeglass-tests --test restart"));
+        assert!(names("-p xtask") && names("-pxtask") && names("--package=xtask"));
+        assert!(!names("--test restart") && !names("--lib -- -p"));
     }
 }

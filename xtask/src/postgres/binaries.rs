@@ -1,0 +1,104 @@
+//! PostgreSQL's programs: found, or installed.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context;
+
+/// What to say where PostgreSQL is missing and can't be installed.
+const HOW_TO_INSTALL: &str = "PostgreSQL's server programs (initdb, postgres, pg_ctl) are not on this machine. \
+     Install them (Debian, Ubuntu: `apt-get install postgresql`; Fedora: `dnf install postgresql-server`; \
+     Alpine: `apk add postgresql`), or set TEST_DATABASE_URL to a PostgreSQL on which databases may be made";
+
+/// PostgreSQL's programs, all that are needed here.
+#[derive(Debug, Clone)]
+pub struct Binaries(PathBuf);
+
+const PROGRAMS: [&str; 4] = ["initdb", "postgres", "pg_ctl", "createdb"];
+
+impl Binaries {
+    /// Finds the newest that are installed.
+    ///
+    /// # Errors
+    /// There are none; says what to install.
+    pub fn find() -> anyhow::Result<Self> {
+        let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| {
+                Some((
+                    entry.file_name().to_str()?.parse().ok()?,
+                    entry.path().join("bin"),
+                ))
+            })
+            .collect();
+        versions.sort();
+        let packaged = versions.into_iter().rev().map(|(_, directory)| directory);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut all = packaged.chain(configured()).chain(std::env::split_paths(&path));
+        let complete = |directory: &PathBuf| PROGRAMS.iter().all(|program| directory.join(program).is_file());
+        all.find(complete).map(Self).context(HOW_TO_INSTALL)
+    }
+
+    /// Finds them, or installs Debian's package where that is possible.
+    ///
+    /// # Errors
+    /// Neither is possible; says what to install.
+    pub fn find_or_install() -> anyhow::Result<Self> {
+        Self::find().or_else(|missing| {
+            if !rustix::process::geteuid().is_root() || !Path::new("/usr/bin/apt-get").exists() {
+                return Err(missing);
+            }
+            install().context(HOW_TO_INSTALL)?;
+            Self::find()
+        })
+    }
+
+    /// Where they are.
+    pub fn directory(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl fmt::Display for Binaries {
+    /// Their version and where they are: `postgres (PostgreSQL) 15.14 from /usr/lib/postgresql/15/bin`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = Command::new(self.0.join("postgres")).arg("--version").output();
+        let version = said.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        let version = version.unwrap_or_else(|_| "postgres of an unknown version".to_owned());
+        write!(f, "{version} from {}", self.0.display())
+    }
+}
+
+/// Where PostgreSQL's own word for it is, if there is `pg_config`.
+fn configured() -> Option<PathBuf> {
+    let output = Command::new("pg_config").arg("--bindir").output().ok()?;
+    let directory = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| directory.trim().into())
+}
+
+fn install() -> anyhow::Result<()> {
+    // Only the programs are wanted: Debian's package would otherwise make a cluster and start it.
+    let settings = Path::new("/etc/postgresql-common/createcluster.conf");
+    if !settings.exists() {
+        fs::create_dir_all("/etc/postgresql-common")?;
+        fs::write(settings, "create_main_cluster = false\n")?;
+    }
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        crate::run(command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    apt(&["update", "--quiet"])?;
+    apt(&[
+        "install",
+        "--quiet",
+        "--yes",
+        "--no-install-recommends",
+        "-o",
+        "Dpkg::Options::=--force-confold",
+        "postgresql",
+    ])
+}
