@@ -157,10 +157,15 @@ impl SampleBuffer {
         inner.waiting > 0 && inner.sent < in_flight
     }
 
-    /// Whether anything is neither stored nor refused.
+    /// Whether everything is stored or refused.
     pub fn is_settled(&self) -> bool {
         let inner = self.lock();
         inner.waiting + inner.sent == 0
+    }
+
+    /// Whether everything was sent at least.
+    pub fn is_sent(&self) -> bool {
+        self.lock().waiting == 0
     }
 
     /// Marks samples as stored.

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use nodeglass_collect::{CollectConfig, read_system_info};
 use nodeglass_model::Clock;
-use nodeglass_model::filter::MetricFilter;
 use nodeglass_model::history::HistoryQuery;
 use nodeglass_model::system::SystemInfo;
 use nodeglass_proto::v1;
@@ -85,10 +84,13 @@ impl Requests {
             RequestType::StreamRequest(change) => self.change_plan(&change).map(|()| None),
             RequestType::QueryRequest(query) => {
                 let query = HistoryQuery::try_from(query).map_err(|error| error.to_string())?;
-                let history = self.buffer.history(&query);
-                Ok(Some(ResponseType::QueryResponse(v1::MetricsQueryResponse::new(
-                    &query, history,
-                ))))
+                let buffer = self.buffer.clone();
+                let answer = tokio::task::spawn_blocking(move || {
+                    v1::MetricsQueryResponse::new(&query, buffer.history(&query))
+                })
+                .await
+                .map_err(|error| error.to_string())?;
+                Ok(Some(ResponseType::QueryResponse(answer)))
             }
         }
     }
@@ -107,17 +109,18 @@ impl Requests {
             Action::try_from(change.action).map_err(|_| format!("action: {} is none", change.action))?;
         match action {
             Action::Start => {
-                let filter = if change.metrics.is_empty() {
-                    self.configured.filter.clone()
-                } else {
-                    MetricFilter::new(&change.metrics, &[]).map_err(|unknown| {
+                // What this host's owner left out stays out.
+                let filter = self
+                    .configured
+                    .filter
+                    .narrowed(&change.metrics)
+                    .map_err(|unknown| {
                         unknown
                             .iter()
                             .map(ToString::to_string)
                             .collect::<Vec<_>>()
                             .join("; ")
-                    })?
-                };
+                    })?;
                 self.plan.send_replace(SamplingPlan {
                     running: true,
                     interval,

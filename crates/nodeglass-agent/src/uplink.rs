@@ -114,7 +114,7 @@ impl Uplink {
         if books.buffered > 0 {
             warn!(
                 samples = books.buffered,
-                "stopping with samples that the server has not stored"
+                "stopping with samples that the server has not acknowledged"
             );
         }
     }
@@ -209,10 +209,19 @@ impl Session<'_> {
         let buffer = &self.uplink.buffer;
         let mut heartbeat = tokio::time::interval(heartbeat_interval(settings));
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // A server that stores once in a while acknowledges once in a while: it has what was sent, and will store it.
+        let is_done = || {
+            if settings.persist_interval_ms == 0 {
+                buffer.is_settled()
+            } else {
+                buffer.is_sent()
+            }
+        };
         let mut until: Option<Instant> = None;
+        self.send_live().await?;
         loop {
             if let Some(until) = until
-                && (buffer.is_settled() || Instant::now() >= until)
+                && (is_done() || Instant::now() >= until)
             {
                 // The last word is ours: the server sees an end, not a broken connection.
                 drop(self.outbound);

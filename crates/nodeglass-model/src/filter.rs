@@ -7,7 +7,8 @@ use crate::sample::Sample;
 /// (`cpu`, `cpu.temperature`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MetricFilter {
-    include: Vec<String>,
+    /// Lists of which each must name a metric that is kept.
+    include: Vec<Vec<String>>,
     exclude: Vec<String>,
 }
 
@@ -25,29 +26,34 @@ impl MetricFilter {
     /// # Errors
     /// The patterns that fit no metric, all of them.
     pub fn new(include: &[String], exclude: &[String]) -> Result<Self, Vec<UnknownPattern>> {
-        let unknown: Vec<UnknownPattern> = include
-            .iter()
-            .chain(exclude)
-            .filter(|pattern| !METRICS.iter().any(|metric| fits(pattern, metric.path)))
-            .map(|pattern| UnknownPattern {
-                pattern: pattern.clone(),
-                nearest: catalogue::nearest(pattern),
-            })
-            .collect();
-        if unknown.is_empty() {
-            Ok(Self {
-                include: include.to_vec(),
-                exclude: exclude.to_vec(),
-            })
-        } else {
-            Err(unknown)
-        }
+        check(include.iter().chain(exclude))?;
+        let mut filter = Self {
+            include: Vec::new(),
+            exclude: exclude.to_vec(),
+        };
+        filter
+            .include
+            .extend((!include.is_empty()).then(|| include.to_vec()));
+        Ok(filter)
+    }
+
+    /// Keeps what this filter keeps and `include` names besides; all that it keeps if `include` is empty.
+    ///
+    /// # Errors
+    /// The patterns that fit no metric, all of them.
+    pub fn narrowed(&self, include: &[String]) -> Result<Self, Vec<UnknownPattern>> {
+        check(include.iter())?;
+        let mut filter = self.clone();
+        filter
+            .include
+            .extend((!include.is_empty()).then(|| include.to_vec()));
+        Ok(filter)
     }
 
     /// Whether this metric is wanted.
     pub fn keeps(&self, metric: &Metric) -> bool {
         let named = |patterns: &[String]| patterns.iter().any(|pattern| fits(pattern, metric.path));
-        (self.include.is_empty() || named(&self.include)) && !named(&self.exclude)
+        self.include.iter().all(|list| named(list)) && !named(&self.exclude)
     }
 
     /// Whether any metric under this prefix is wanted, so that a collector can be left out: `disk`.
@@ -74,6 +80,18 @@ impl MetricFilter {
     }
 }
 
+/// Finds the patterns that fit no metric.
+fn check<'a>(patterns: impl Iterator<Item = &'a String>) -> Result<(), Vec<UnknownPattern>> {
+    let unknown: Vec<UnknownPattern> = patterns
+        .filter(|pattern| !METRICS.iter().any(|metric| fits(pattern, metric.path)))
+        .map(|pattern| UnknownPattern {
+            pattern: pattern.clone(),
+            nearest: catalogue::nearest(pattern),
+        })
+        .collect();
+    if unknown.is_empty() { Ok(()) } else { Err(unknown) }
+}
+
 fn fits(pattern: &str, path: &str) -> bool {
     path.strip_prefix(pattern)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '_']))
@@ -96,6 +114,16 @@ mod tests {
         assert!(!filter.keeps(catalogue::by_path("cpu.temperature_celsius").unwrap()));
         assert!(!filter.keeps(catalogue::by_path("memory.used_bytes").unwrap()));
         assert!(filter.keeps_any("cpu") && !filter.keeps_any("disk"));
+    }
+
+    #[test]
+    fn a_narrowed_filter_keeps_nothing_that_the_wide_one_did_not() {
+        let wide = filter(&["cpu", "memory"], &["cpu.nice"]).unwrap();
+        let narrow = wide.narrowed(&["cpu".to_owned(), "load".to_owned()]).unwrap();
+        let keeps = |path| narrow.keeps(catalogue::by_path(path).unwrap());
+        assert!(keeps("cpu.usage_percent"));
+        assert!(!keeps("memory.used_bytes") && !keeps("load.load1") && !keeps("cpu.nice_percent"));
+        assert_eq!(wide.narrowed(&[]).unwrap(), wide);
     }
 
     #[test]

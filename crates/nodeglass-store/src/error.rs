@@ -13,9 +13,9 @@ pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A failed operation on the database.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// A URL of a kind that we don't know.
+    /// A URL of a kind that we don't know, or with a part that can't be read. It is not repeated: it may hold a password.
     #[error(
-        "the database URL is of an unknown kind: use postgres://user:password@host/database or sqlite:///path/to/file"
+        "the database URL can't be read: use postgres://user:password@host/database or sqlite:///path/to/file"
     )]
     Url,
     /// The database could not be opened.
@@ -52,6 +52,20 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the database was not reached, or is starting: trying again may help.
+    pub fn is_unreachable(&self) -> bool {
+        const STARTING_UP: &str = "57P03";
+        match self {
+            Self::Connect(source) | Self::Query { source, .. } => match source {
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
+                sqlx::Error::Database(error) => error.code().as_deref() == Some(STARTING_UP),
+                _ => false,
+            },
+            Self::Timeout { .. } => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn migrate(error: sqlx::migrate::MigrateError) -> Self {
         match error {
             sqlx::migrate::MigrateError::VersionMissing(version) => Self::Schema(version),

@@ -202,9 +202,34 @@ pub trait Store: Send + Sync + fmt::Debug {
 /// [`StoreError::Url`] for another kind of URL, [`StoreError::Connect`] if nobody answers, [`StoreError::Schema`] if
 /// its tables are from a newer Nodeglass. No message has a password in it.
 pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
-    match url.split_once(':').map(|(scheme, _)| scheme) {
-        Some("postgres" | "postgresql") => Ok(Arc::new(postgres::Postgres::open(url).await?)),
-        Some("sqlite") => Ok(Arc::new(sqlite::Sqlite::open(url).await?)),
-        _ => Err(StoreError::Url),
+    Ok(match Kind::of(url)? {
+        Kind::Postgres => Arc::new(postgres::Postgres::open(url).await?),
+        Kind::Sqlite => Arc::new(sqlite::Sqlite::open(url).await?),
+    })
+}
+
+/// Checks a database's URL without connecting.
+///
+/// # Errors
+/// [`StoreError::Url`].
+pub fn check_url(url: &str) -> Result<(), StoreError> {
+    match Kind::of(url)? {
+        Kind::Postgres => postgres::options(url).map(drop),
+        Kind::Sqlite => sqlite::options(url).map(drop),
+    }
+}
+
+enum Kind {
+    Postgres,
+    Sqlite,
+}
+
+impl Kind {
+    fn of(url: &str) -> Result<Self, StoreError> {
+        match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("postgres" | "postgresql") => Ok(Self::Postgres),
+            Some("sqlite") => Ok(Self::Sqlite),
+            _ => Err(StoreError::Url),
+        }
     }
 }

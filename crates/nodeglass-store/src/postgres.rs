@@ -10,8 +10,10 @@ use crate::both::{implement_store, token_hash};
 use crate::error::{ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT, StoreError, within};
 use crate::{AgentKey, AgentRecord, Appended, Latest, Position, Role, StagedSample, TokenHash};
 
-/// Connections: one for the writer, the rest for queries. More would only compete for the same two cores.
-const CONNECTIONS: u32 = 8;
+/// Connections for queries. More would only compete for the same few cores.
+const READERS: u32 = 6;
+/// Connections for the writer and for changes, so that slow queries never hold up storing.
+const WRITERS: u32 = 2;
 
 #[derive(Debug)]
 pub(crate) struct Postgres {
@@ -19,27 +21,32 @@ pub(crate) struct Postgres {
     writer: PgPool,
 }
 
+/// What a URL says, or that it can't be read.
+pub(crate) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    PgConnectOptions::from_str(url).map_err(|_| StoreError::Url)
+}
+
 impl Postgres {
     pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(url)
-            .map_err(StoreError::Connect)?
+        let options = options(url)?
             .application_name("nodeglass")
             .options([("statement_timeout", STATEMENT_TIMEOUT.as_millis().to_string())]);
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(true)
-            .connect_with(options)
+        let pool = |connections, options| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .test_before_acquire(true)
+                .connect_with(options)
+        };
+        let writer = pool(WRITERS, options.clone())
             .await
             .map_err(StoreError::Connect)?;
         sqlx::migrate!("../../migrations/postgres")
-            .run(&pool)
+            .run(&writer)
             .await
             .map_err(StoreError::migrate)?;
-        Ok(Self {
-            reader: pool.clone(),
-            writer: pool,
-        })
+        let reader = pool(READERS, options).await.map_err(StoreError::Connect)?;
+        Ok(Self { reader, writer })
     }
 
     /// Stores a group in one transaction; says how many samples were new.

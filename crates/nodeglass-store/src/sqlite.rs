@@ -1,5 +1,6 @@
 //! SQLite: one writer, several readers, WAL with full synchronisation, so that a commit survives a power loss.
 
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -24,10 +25,30 @@ pub(crate) struct Sqlite {
     writer: SqlitePool,
 }
 
+/// What a URL says, or that it can't be read.
+pub(crate) fn options(url: &str) -> Result<SqliteConnectOptions, StoreError> {
+    SqliteConnectOptions::from_str(url).map_err(|_| StoreError::Url)
+}
+
+/// Makes the file readable by its owner alone, if it is not there yet; SQLite gives the files beside it the same mode.
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(StoreError::Connect(error.into()))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Sqlite {
     pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::from_str(url)
-            .map_err(StoreError::Connect)?
+        let options = options(url)?;
+        make_private(options.get_filename())?;
+        let options = options
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)

@@ -319,10 +319,20 @@ async fn refuses_tables_from_a_newer_version(url: &str) {
 
 #[tokio::test]
 async fn an_address_that_is_none_says_what_would_be() {
-    for url in ["", "mysql://host/db", "/var/lib/db"] {
+    for url in [
+        "",
+        "mysql://host/db",
+        "/var/lib/db",
+        "postgres://u:secret@h:noport/d",
+        "postgres://h/d?sslmode=secret",
+    ] {
         let message = open(url).await.unwrap_err().to_string();
         assert!(
             message.contains("postgres://") && message.contains("sqlite://"),
+            "{message}"
+        );
+        assert!(
+            !message.contains("secret") && nodeglass_store::check_url(url).is_err(),
             "{message}"
         );
     }
