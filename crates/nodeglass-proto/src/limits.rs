@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// The largest message of a session, as it is decoded. A sample of a thousand devices is about 100 KiB.
 pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
+/// The largest question that the client-facing service takes.
+pub const MAX_QUESTION_BYTES: usize = 256 << 10;
 /// The largest answer that the client-facing service gives: 10,000 points of many series.
 pub const MAX_ANSWER_BYTES: usize = 64 << 20;
 /// What a sender puts into one batch at most, before compression; well under [`MAX_MESSAGE_BYTES`].

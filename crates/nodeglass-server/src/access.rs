@@ -1,4 +1,4 @@
-//! Who may call: a valid token with enough of a role, and not too often.
+//! Who may call: whoever has a valid token, and not too often.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,16 +36,14 @@ impl Access {
         }
     }
 
-    /// Lets a caller in who has at least this role.
+    /// Lets a caller in, and says what it may do.
     ///
     /// # Errors
-    /// No token, a wrong one, too small a role, or too many calls.
-    pub async fn admit(&self, headers: &HeaderMap, least: Role) -> Result<(), ApiError> {
+    /// No token, a wrong one, or too many calls.
+    pub async fn admit(&self, headers: &HeaderMap) -> Result<Role, ApiError> {
         let (role, token) = self.auth.role(headers).await?;
-        if role < least {
-            return Err(ApiError::Forbidden(role.name()));
-        }
-        self.spend(token)
+        self.spend(token)?;
+        Ok(role)
     }
 
     /// Takes one call off a token's allowance. Only valid tokens get here, so there are few.

@@ -17,7 +17,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{Method, Uri, header};
-use nodeglass_store::{Role, Store};
+use nodeglass_store::Store;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
@@ -60,29 +60,57 @@ impl Api {
             .nest("/api", api)
             .method_not_allowed_fallback(wrong_method)
             .fallback(no_such_path)
-            .layer(middleware::from_fn_with_state(self.clone(), admit))
             .layer(
                 ServiceBuilder::new()
-                    .layer(HandleErrorLayer::new(not_taken))
+                    .layer(HandleErrorLayer::new(async |error: axum::BoxError| {
+                        not_taken(&error)
+                    }))
                     .layer(LoadShedLayer::new())
                     .layer(GlobalConcurrencyLimitLayer::new(CALLS_AT_ONCE))
                     .timeout(CALL),
-            );
+            )
+            // Outermost: a call without a token takes no place from one that has one.
+            .layer(middleware::from_fn_with_state(self.clone(), admit));
         Router::new()
             .route("/health", get(health))
+            .method_not_allowed_fallback(wrong_method)
             .merge(guarded)
             .with_state(self)
     }
+
+    /// The same guards before the gRPC service for programs; what they refuse has a gRPC status.
+    pub fn guard_grpc(&self, service: Router) -> Router {
+        service
+            .layer(
+                ServiceBuilder::new()
+                    .layer(HandleErrorLayer::new(async |error: axum::BoxError| {
+                        grpc_response(not_taken(&error))
+                    }))
+                    .layer(LoadShedLayer::new())
+                    .layer(GlobalConcurrencyLimitLayer::new(CALLS_AT_ONCE))
+                    .timeout(CALL),
+            )
+            .layer(middleware::from_fn_with_state(self.clone(), admit_grpc))
+    }
 }
 
-/// Lets nobody past without a token.
-async fn admit(State(api): State<Api>, request: Request, next: Next) -> Result<Response, ApiError> {
-    api.access.admit(request.headers(), Role::Viewer).await?;
+/// Lets nobody past without a token. What the caller may do travels with the call.
+async fn admit(State(api): State<Api>, mut request: Request, next: Next) -> Result<Response, ApiError> {
+    let role = api.access.admit(request.headers()).await?;
+    request.extensions_mut().insert(role);
     Ok(next.run(request).await)
 }
 
+async fn admit_grpc(api: State<Api>, request: Request, next: Next) -> Response {
+    admit(api, request, next).await.unwrap_or_else(grpc_response)
+}
+
+fn grpc_response(error: ApiError) -> Response {
+    tonic::Status::from(error).into_http()
+}
+
 /// Why the layers before the handlers gave a call up.
-async fn not_taken(error: axum::BoxError) -> ApiError {
+fn not_taken(error: &axum::BoxError) -> ApiError {
     if error.is::<tower::timeout::error::Elapsed>() {
         ApiError::TooSlow
     } else {

@@ -6,17 +6,23 @@ use std::time::Duration;
 
 use http::{HeaderMap, header};
 use nodeglass_store::{AgentRecord, Role, Store, StoreError, TokenHash};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::error::ApiError;
 use crate::tokens;
 
-/// How long an answer is taken for true without asking again; a revoked token lives this much longer.
+/// How long an answer is taken for true without asking again: so long a revoked token still opens calls and sessions.
+/// What it has opened stays open.
 const FRESH: Duration = Duration::from_secs(5);
 /// How long a good answer is taken for true while the database can't be asked.
 const STALE: Duration = Duration::from_hours(24);
 /// How long a call waits for the confirmation of an answer that was good before.
 const CONFIRM: Duration = Duration::from_millis(250);
+/// Questions about unknown tokens at once.
+const QUESTIONS: usize = 8;
+/// How long the answer to one may take.
+const QUESTION: Duration = Duration::from_secs(2);
 /// Answers remembered; far more than there are tokens, so that only an attack reaches it.
 const REMEMBERED: usize = 50_000;
 
@@ -86,7 +92,11 @@ fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
 
 /// Answers of the database by token.
 #[derive(Debug)]
-struct Remembered<T>(Mutex<HashMap<TokenHash, Answer<T>>>);
+struct Remembered<T> {
+    answers: Mutex<HashMap<TokenHash, Answer<T>>>,
+    /// Room for questions about tokens that nobody knows: an attacker must not keep the database busy.
+    questions: Semaphore,
+}
 
 #[derive(Debug, Clone)]
 struct Answer<T> {
@@ -99,7 +109,10 @@ struct Answer<T> {
 
 impl<T> Default for Remembered<T> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self {
+            answers: Mutex::default(),
+            questions: Semaphore::new(QUESTIONS),
+        }
     }
 }
 
@@ -123,7 +136,11 @@ impl<T: Clone> Remembered<T> {
                 }
             }
             _ => {
-                let value = ask.await?;
+                let _room = self.questions.try_acquire().map_err(|_| ApiError::Overloaded)?;
+                let unanswered = |_| StoreError::Timeout {
+                    operation: "look up a token",
+                };
+                let value = tokio::time::timeout(QUESTION, ask).await.map_err(unanswered)??;
                 self.remember(token, value)
             }
         };
@@ -150,7 +167,7 @@ impl<T: Clone> Remembered<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<TokenHash, Answer<T>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -13,7 +13,7 @@ use nodeglass_runtime::{signals, telemetry};
 use nodeglass_store::Role;
 use tracing::info;
 
-use crate::config::{ServerConfig, embedded};
+use crate::config::{Overrides, ServerConfig, embedded};
 use crate::enrol;
 use crate::server::Server;
 use crate::state::{ServerState, make_private_dir};
@@ -71,7 +71,7 @@ enum AgentCommand {
         /// Print JSON
         #[arg(long)]
         json: bool,
-        /// Give a host that is enrolled already a new token; the one before ends
+        /// Give a host that is enrolled already a new token; the one before opens no session any more
         #[arg(long)]
         replace: bool,
     },
@@ -162,29 +162,34 @@ impl Target {
 
 impl Options {
     fn load(&self) -> Result<ServerConfig, ConfigError> {
-        let mut config = ServerConfig::load(self.config.as_deref(), Env::process())?;
-        if let Some(data_dir) = &self.data_dir {
-            config.data_dir.clone_from(data_dir);
-        }
-        if let Some(listen) = self.listen {
-            config.listen = listen;
-        }
-        if let Some(database) = &self.database {
-            config.database = Some(Secret::from(database.clone()));
-        }
-        Ok(config)
+        let overrides = Overrides {
+            data_dir: self.data_dir.clone(),
+            listen: self.listen,
+            database: self.database.clone(),
+        };
+        ServerConfig::load(self.config.as_deref(), Env::process(), overrides)
     }
 }
 
 async fn serve(config: ServerConfig) -> anyhow::Result<()> {
     telemetry::init(config.log_format, "info");
     let mut termination = signals::install()?;
-    let server = Server::bind(config).await?;
-    if let Some(token) = server.new_admin_token() {
-        println!("admin token, shown this once: {}", token.expose());
-    }
     let tasks = TaskGroup::new();
-    server.start(&tasks).await?;
+    let start = async {
+        let server = Server::bind(config).await?;
+        if let Some(token) = server.admin_token().await? {
+            println!("admin token, shown this once: {}", token.expose());
+        }
+        server.start(&tasks).await
+    };
+    // Waiting for a database can take a while; who wants to stop it need not wait too.
+    tokio::select! {
+        started = start => started?,
+        signal = termination.received() => {
+            info!(signal, "stopped before it had started");
+            return Ok(());
+        }
+    }
     let stop = async {
         let signal = termination.received().await;
         info!(signal, "stopping");

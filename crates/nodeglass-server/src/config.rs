@@ -48,20 +48,31 @@ pub struct ServerConfig {
     pub log_format: LogFormat,
 }
 
+/// What the command line sets, over file and environment.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// See [`ServerConfig::data_dir`].
+    pub data_dir: Option<PathBuf>,
+    /// See [`ServerConfig::listen`].
+    pub listen: Option<SocketAddr>,
+    /// See [`ServerConfig::database`].
+    pub database: Option<String>,
+}
+
 impl ServerConfig {
     /// Reads a file, or only defaults and environment if there is none.
     ///
     /// # Errors
     /// Every problem at once.
-    pub fn load(path: Option<&Path>, env: Env) -> Result<Self, ConfigError> {
-        Self::read(ConfigReader::load(path, env))
+    pub fn load(path: Option<&Path>, env: Env, overrides: Overrides) -> Result<Self, ConfigError> {
+        Self::read(ConfigReader::load(path, env), overrides)
     }
 
     /// Reads everything that `reader` has.
     ///
     /// # Errors
     /// Every problem at once.
-    pub fn read(mut reader: ConfigReader) -> Result<Self, ConfigError> {
+    pub fn read(mut reader: ConfigReader, overrides: Overrides) -> Result<Self, ConfigError> {
         let retention = SECOND * 60..=DAY * 3_650;
         let intervals = SECOND..=HOUR;
         let collection = reader.duration(
@@ -78,13 +89,23 @@ impl ServerConfig {
         let persist = reader.env_seconds("METRICS_INTERVAL_PERSIST", persist, intervals);
         let retention_period =
             reader.duration("metrics.storage.retention_period", DAY * 7, retention.clone());
+        let listen = reader.parsed("listen");
+        let data_dir = reader.text("data_dir").map(PathBuf::from);
+        let configured = database(&mut reader);
+        let database = overrides.database.map(Secret::from).or(configured);
+        if let Some(url) = &database
+            && let Err(error) = nodeglass_store::check_url(url.expose())
+        {
+            reader.problem("database", error.to_string());
+        }
         let config = Self {
-            listen: reader.parsed("listen").unwrap_or(DEFAULT_LISTEN),
+            listen: overrides.listen.or(listen).unwrap_or(DEFAULT_LISTEN),
             public_url: reader.text("public_url"),
-            data_dir: reader
-                .text("data_dir")
-                .map_or_else(|| DEFAULT_DATA_DIR.into(), PathBuf::from),
-            database: database(&mut reader),
+            data_dir: overrides
+                .data_dir
+                .or(data_dir)
+                .unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
+            database,
             admin_token: reader.env_text("NODEGLASS_ADMIN_TOKEN").map(Secret::from),
             retention_period: reader.env_days("METRICS_RETENTION_DAYS", retention_period, retention),
             compression: reader.flag("metrics.storage.compression_enabled", true),
@@ -148,16 +169,6 @@ pub fn embedded(data_dir: &Path) -> Secret {
 /// The database of the file, or of the environment's `POSTGRES_*`.
 fn database(reader: &mut ConfigReader) -> Option<Secret> {
     let from_file = reader.secret("database");
-    if let Some(url) = &from_file
-        && !["postgres://", "postgresql://", "sqlite:"]
-            .iter()
-            .any(|scheme| url.expose().starts_with(scheme))
-    {
-        reader.problem(
-            "database",
-            "must be postgres://user:password@host/database or sqlite:///path/to/file",
-        );
-    }
     let host = reader.env_text("POSTGRES_HOST");
     let port = reader.env_text("POSTGRES_PORT");
     let user = reader.env_text("POSTGRES_USER");
@@ -209,7 +220,10 @@ mod tests {
     use super::*;
 
     fn read(yaml: &str, env: &[(&str, &str)]) -> Result<ServerConfig, ConfigError> {
-        ServerConfig::read(ConfigReader::parse("test.yaml", yaml, Env::from_pairs(env)))
+        ServerConfig::read(
+            ConfigReader::parse("test.yaml", yaml, Env::from_pairs(env)),
+            Overrides::default(),
+        )
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::Stream;
-use nodeglass_model::{Clock, Sample, SampleId};
+use nodeglass_model::{Clock, Sample, SampleId, UnixMillis};
 use nodeglass_proto::v1;
 use nodeglass_proto::v1::agent_service_server::AgentService;
 use nodeglass_runtime::tasks::TaskGroup;
@@ -108,30 +108,31 @@ impl Ingest {
         &self.shared.books
     }
 
-    /// Stores the samples of persist intervals that are over, until `stop`, and then all that are left.
-    pub async fn sweep(self, stop: CancellationToken) {
+    /// Hands on the samples of persist intervals that are over, until `stop`, and then all that are left. Cancels `last`
+    /// when it has nothing more to hand on.
+    pub async fn sweep(self, stop: CancellationToken, last: CancellationToken) {
         let persist = self.shared.settings.persist_interval;
-        if persist.is_zero() {
-            stop.cancelled().await;
-            return;
-        }
-        let mut stopped = false;
-        while !stopped {
+        while !persist.is_zero() && !stop.is_cancelled() {
             tokio::select! {
-                () = tokio::time::sleep(SWEEP) => {}
-                () = stop.cancelled() => stopped = true,
+                () = tokio::time::sleep(SWEEP) => self.close_windows(|windows, now| windows.close_overdue(now, persist)),
+                () = stop.cancelled() => {}
             }
-            for agent in self.shared.live.all() {
-                let mut windows = agent.windows.lock().unwrap_or_else(PoisonError::into_inner);
-                let over = if stopped {
-                    windows.close_all()
-                } else {
-                    windows.close_overdue(self.shared.clock.now(), persist)
-                };
-                drop(windows);
-                for closed in over {
-                    // With no room the agent keeps them, unacknowledged, and sends them in its next session.
-                    self.shared.queue.offer(closed.into_entry(agent.clone()));
+        }
+        stop.cancelled().await;
+        self.close_windows(|windows, _| windows.close_all());
+        last.cancel();
+    }
+
+    fn close_windows(&self, close: impl Fn(&mut PersistWindows, UnixMillis) -> Vec<persist::Closed>) {
+        for agent in self.shared.live.all() {
+            let mut windows = agent.windows.lock().unwrap_or_else(PoisonError::into_inner);
+            let closed = close(&mut windows, self.shared.clock.now());
+            drop(windows);
+            for closed in closed {
+                if !self.shared.queue.offer(closed.into_entry(agent.clone()))
+                    && let Some(session) = agent.session()
+                {
+                    session.turn_away();
                 }
             }
         }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -17,13 +18,14 @@ use nodeglass_runtime::tasks::TaskGroup;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 use tracing::{debug, warn};
 
 /// Connections at once: 10,000 agents and their readers, within the usual limit of open files.
 const MAX_CONNECTIONS: usize = 20_000;
 /// Streams on one HTTP/2 connection: an agent needs one, a program a few.
 const MAX_STREAMS: u32 = 100;
-/// How long the headers of an HTTP/1 call may take to come.
+/// How long a connection may take to its first call, and the headers of an HTTP/1 call to come.
 const HEADERS: Duration = Duration::from_secs(10);
 /// Headers in one HTTP/1 call.
 const MAX_HEADERS: usize = 64;
@@ -33,6 +35,11 @@ const MAX_HEAD_BYTES: usize = 64 << 10;
 const MAX_SEND_BUFFER_BYTES: usize = 256 << 10;
 /// Streams that a client may open and reset before it is cut off (the rapid-reset attack).
 const MAX_RESETS: usize = 100;
+/// How long data may wait for the other end to take it.
+#[cfg(target_os = "linux")]
+const STALLED: Duration = Duration::from_secs(30);
+/// How long connections stay open for their last answers once the server is told to stop. Sessions take up to 3 s.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// The pause after a failed accept, which means that open files have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -67,16 +74,36 @@ pub async fn serve(listener: TcpListener, router: Router, tasks: TaskGroup, stop
 
 async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) -> Result<(), String> {
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    // The kernel ends a connection whose other end takes nothing: a stalled reader must not hold its stream for ever.
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(&stream)
+        .set_tcp_user_timeout(Some(STALLED))
+        .map_err(|error| error.to_string())?;
+
+    let spoken = Arc::new(AtomicBool::new(false));
+    let first = spoken.clone();
+    let service = router.map_request(move |request: http::Request<hyper::body::Incoming>| {
+        first.store(true, Ordering::Relaxed);
+        request
+    });
     let builder = builder();
-    let service = TowerToHyperService::new(router);
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let connection =
+        builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
     let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => ended.map_err(|error| error.to_string()),
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await.map_err(|error| error.to_string())
+    let silence = async {
+        tokio::time::sleep(HEADERS).await;
+        if spoken.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
         }
+    };
+    tokio::select! {
+        ended = connection.as_mut() => return ended.map_err(|error| error.to_string()),
+        () = silence => return Err("nothing was asked".to_owned()),
+        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    match tokio::time::timeout(LAST_ANSWERS, connection).await {
+        Ok(ended) => ended.map_err(|error| error.to_string()),
+        Err(_) => Err("the other end does not take the last answers".to_owned()),
     }
 }
 
@@ -114,4 +141,21 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .map_err(|error| io::Error::new(error.kind(), format!("can't listen on {address}: {error}")))
+}
+
+/// Lets this process have as many open files, and so connections, as the system allows it.
+pub fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum
+        && let Err(error) = setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: maximum,
+                maximum,
+            },
+        )
+    {
+        warn!(%error, ?current, "the number of connections stays limited by the limit of open files");
+    }
 }

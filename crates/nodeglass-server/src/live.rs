@@ -92,6 +92,17 @@ pub struct Latest {
     pub sample: Option<Arc<LiveSample>>,
 }
 
+/// An agent as lists show it.
+#[derive(Debug, Clone)]
+pub struct Overview {
+    /// Whether a session is open.
+    pub connected: bool,
+    /// When its latest sample was taken.
+    pub update: Option<UnixMillis>,
+    /// The latest sample while it is connected: what an agent did that is away is not how it does now.
+    pub sample: Option<Arc<LiveSample>>,
+}
+
 impl LiveAgent {
     fn new(record: &AgentRecord) -> Self {
         let system = record.system_info.as_deref().and_then(|json| match serde_json::from_str(json) {
@@ -114,6 +125,17 @@ impl LiveAgent {
     /// What is known of its samples.
     pub fn latest(&self) -> Latest {
         self.latest.borrow().clone()
+    }
+
+    /// How lists show it.
+    pub fn overview(&self) -> Overview {
+        let Latest { update, sample } = self.latest();
+        let connected = self.is_connected();
+        Overview {
+            connected,
+            update,
+            sample: sample.filter(|_| connected),
+        }
     }
 
     /// Follows its samples.

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use nodeglass_chunk::row;
 use nodeglass_model::{AgentId, SystemClock};
 use nodeglass_proto::enrolment::Enrolment;
-use nodeglass_proto::limits::{MAX_ANSWER_BYTES, MAX_MESSAGE_BYTES};
+use nodeglass_proto::limits::{MAX_ANSWER_BYTES, MAX_MESSAGE_BYTES, MAX_QUESTION_BYTES};
 use nodeglass_proto::v1::agent_service_server::AgentServiceServer;
 use nodeglass_proto::v1::metrics_service_server::MetricsServiceServer;
 use nodeglass_runtime::backoff::Backoff;
@@ -19,6 +19,7 @@ use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_runtime::telemetry::chain;
 use nodeglass_store::{Role, Store, StoreError};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
 use tracing::{info, warn};
 
@@ -30,7 +31,7 @@ use crate::ingest::Ingest;
 use crate::live::Live;
 use crate::queries::Queries;
 use crate::service::ClientService;
-use crate::state::{ServerState, make_private_dir};
+use crate::state::{DataDirLock, ServerState, make_private_dir};
 use crate::writer::Writer;
 use crate::{enrol, listener, retention, tokens};
 
@@ -45,18 +46,20 @@ pub struct Server {
     store: Arc<dyn Store>,
     listener: TcpListener,
     url: String,
-    new_admin_token: Option<Secret>,
+    lock: DataDirLock,
 }
 
 impl Server {
-    /// Opens the database and takes hold of the address.
+    /// Takes hold of the data directory and the address, and opens the database.
     ///
     /// # Errors
-    /// The data directory, the database or the address can't be used; the message says which and why.
+    /// The data directory, the address or the database can't be used; the message says which and why.
     pub async fn bind(config: ServerConfig) -> anyhow::Result<Self> {
+        listener::raise_open_files();
         make_private_dir(&config.data_dir)?;
-        let store = open_store(config.database_url().expose()).await?;
+        let lock = DataDirLock::take(&config.data_dir)?;
         let listener = listener::bind(config.listen).await?;
+        let store = open_store(config.database_url().expose()).await?;
         let address = listener.local_addr()?;
         let url = config
             .public_url
@@ -65,19 +68,19 @@ impl Server {
         if !address.ip().is_loopback() {
             warn!(%address, "this server listens beyond this host without TLS: keep it within a network that you trust");
         }
-        let new_admin_token = ensure_admin_token(store.as_ref(), config.admin_token.as_ref()).await?;
-        let state = ServerState {
+        let database = config.database_url().expose().to_owned();
+        ServerState {
             url: url.clone(),
-            database: config.database_url().expose().to_owned(),
+            database,
             pid: std::process::id(),
-        };
-        state.save(&config.data_dir)?;
+        }
+        .save(&config.data_dir)?;
         Ok(Self {
             config,
             store,
             listener,
             url,
-            new_admin_token,
+            lock,
         })
     }
 
@@ -86,17 +89,41 @@ impl Server {
         &self.url
     }
 
-    /// The admin token, if this start made it. It can't be had again.
-    pub fn new_admin_token(&self) -> Option<&Secret> {
-        self.new_admin_token.as_ref()
-    }
-
-    /// Enrols an agent, or gives one that is enrolled a new token.
+    /// Sees to it that there is an admin token: the one of the configuration, or one that is made now and given back.
+    /// Show it at once, it can't be had again.
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn enrol(&self, id: &AgentId) -> Result<Secret, StoreError> {
-        enrol::agent(self.store.as_ref(), id, true).await
+    pub async fn admin_token(&self) -> Result<Option<Secret>, StoreError> {
+        let store = self.store.as_ref();
+        if let Some(given) = &self.config.admin_token {
+            if given.expose().len() < GUESSABLE {
+                warn!(
+                    "NODEGLASS_ADMIN_TOKEN is short enough to be guessed; make one with `openssl rand -hex 32`"
+                );
+            }
+            enrol::api_token(store, "admin", Role::Admin, given).await?;
+            return Ok(None);
+        }
+        if store.has_api_token(Role::Admin).await? {
+            return Ok(None);
+        }
+        let token = tokens::generate(tokens::API);
+        enrol::api_token(store, "admin", Role::Admin, &token).await?;
+        Ok(Some(token))
+    }
+
+    /// Enrols an agent.
+    ///
+    /// # Errors
+    /// There is one of that name and it may not be replaced, or the database does not answer.
+    pub async fn enrol(&self, id: &AgentId, replace: bool) -> Result<Secret, StoreError> {
+        enrol::agent(self.store.as_ref(), id, replace).await
+    }
+
+    /// Whether its database is its own, under its data directory.
+    pub fn is_embedded(&self) -> bool {
+        self.config.database.is_none()
     }
 
     /// Whether an enrolment was made by this server and still holds.
@@ -118,7 +145,7 @@ impl Server {
             store,
             listener,
             url,
-            ..
+            lock,
         } = self;
         let clock = Arc::new(SystemClock);
         let stop = tasks.shutdown_token();
@@ -142,18 +169,25 @@ impl Server {
             tasks.clone(),
             config.ingest.clone(),
         );
-        let client = ClientService::new(queries.clone(), access.clone(), stop.clone());
+        let client = ClientService::new(queries.clone(), stop.clone());
         let api = Api {
             queries,
             access,
             store: store.clone(),
             stop: stop.clone(),
         };
-        let router = grpc(ingest.clone(), client).merge(api.router());
+        let router = routes(ingest.clone(), client, api);
 
         let connections = tasks.clone();
-        tasks.spawn("writer", writer.run(stop.clone()).map(Ok));
-        tasks.spawn("persist windows", ingest.sweep(stop.clone()).map(Ok));
+        // Whoever hands samples to the writer ends before it does.
+        let last = CancellationToken::new();
+        let writing = writer.run(last.clone());
+        tasks.spawn("writer", async move {
+            writing.await;
+            drop(lock);
+            Ok(())
+        });
+        tasks.spawn("persist windows", ingest.sweep(stop.clone(), last).map(Ok));
         tasks.spawn(
             "retention",
             retention::run(store, clock, config.retention_period, stop.clone()).map(Ok),
@@ -167,8 +201,8 @@ impl Server {
     }
 }
 
-/// The gRPC services, with every limit set.
-fn grpc(ingest: Ingest, client: ClientService) -> Router {
+/// Everything that is served, with every limit set.
+fn routes(ingest: Ingest, client: ClientService, api: Api) -> Router {
     // Samples are worth compressing, acknowledgements are not: a few bytes each.
     let ingest = AgentServiceServer::new(ingest)
         .accept_compressed(CompressionEncoding::Zstd)
@@ -177,12 +211,13 @@ fn grpc(ingest: Ingest, client: ClientService) -> Router {
     let client = MetricsServiceServer::new(client)
         .accept_compressed(CompressionEncoding::Zstd)
         .send_compressed(CompressionEncoding::Zstd)
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_decoding_message_size(MAX_QUESTION_BYTES)
         .max_encoding_message_size(MAX_ANSWER_BYTES);
-    let mut services = tonic::service::Routes::builder();
-    services.add_service(ingest).add_service(client);
     // Without tonic's own fallback: unknown paths are answered by the API, in JSON.
-    services.routes().into_axum_router().reset_fallback()
+    let grpc = |services: tonic::service::Routes| services.into_axum_router().reset_fallback();
+    let agents = grpc(tonic::service::Routes::new(ingest));
+    let programs = api.guard_grpc(grpc(tonic::service::Routes::new(client)));
+    agents.merge(programs).merge(api.router())
 }
 
 /// Opens the database; one that does not answer yet is waited for.
@@ -191,34 +226,13 @@ async fn open_store(url: &str) -> Result<Arc<dyn Store>, StoreError> {
     let began = tokio::time::Instant::now();
     loop {
         match nodeglass_store::open(url).await {
-            Err(error @ StoreError::Connect(_))
-                if url.starts_with("postgres") && began.elapsed() < DATABASE_START =>
-            {
+            Err(error) if error.is_unreachable() && began.elapsed() < DATABASE_START => {
                 warn!(error = %chain(&error), "waiting for the database");
                 tokio::time::sleep(backoff.next_delay()).await;
             }
             done => return done,
         }
     }
-}
-
-/// Sees to it that there is an admin token: the one of the configuration, or one made now and given back.
-async fn ensure_admin_token(store: &dyn Store, given: Option<&Secret>) -> Result<Option<Secret>, StoreError> {
-    if let Some(given) = given {
-        if given.expose().len() < GUESSABLE {
-            warn!(
-                "NODEGLASS_ADMIN_TOKEN is short enough to be guessed; make one with `openssl rand -hex 32`"
-            );
-        }
-        enrol::api_token(store, "admin", Role::Admin, given).await?;
-        return Ok(None);
-    }
-    if store.has_api_token(Role::Admin).await? {
-        return Ok(None);
-    }
-    let token = tokens::generate(tokens::API);
-    enrol::api_token(store, "admin", Role::Admin, &token).await?;
-    Ok(Some(token))
 }
 
 /// The live store as it was when the server stopped.

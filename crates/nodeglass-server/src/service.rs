@@ -13,35 +13,31 @@ use nodeglass_store::Role;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use crate::access::Access;
 use crate::error::ApiError;
-use crate::live::Latest;
+use crate::live::Overview;
 use crate::queries::Queries;
 use crate::stream::samples;
 
-/// Answers gRPC calls.
+/// Answers gRPC calls of those whom the guard before it has let in.
 #[derive(Debug, Clone)]
 pub struct ClientService {
     queries: Arc<Queries>,
-    access: Arc<Access>,
     stop: CancellationToken,
 }
 
 impl ClientService {
     /// Sets it up; its streams end at `stop`.
-    pub fn new(queries: Arc<Queries>, access: Arc<Access>, stop: CancellationToken) -> Self {
-        Self {
-            queries,
-            access,
-            stop,
-        }
+    pub fn new(queries: Arc<Queries>, stop: CancellationToken) -> Self {
+        Self { queries, stop }
     }
+}
 
-    /// Lets a caller in who has at least this role.
-    async fn admit<T>(&self, request: Request<T>, least: Role) -> Result<T, ApiError> {
-        let (metadata, _, message) = request.into_parts();
-        self.access.admit(&metadata.into_headers(), least).await?;
-        Ok(message)
+/// The question of a caller who has at least this role.
+fn admitted<T>(request: Request<T>, least: Role) -> Result<T, ApiError> {
+    match request.extensions().get::<Role>() {
+        Some(role) if *role >= least => Ok(request.into_inner()),
+        Some(role) => Err(ApiError::Forbidden(role.name())),
+        None => Err(ApiError::NoToken),
     }
 }
 
@@ -53,13 +49,17 @@ impl MetricsService for ClientService {
         &self,
         request: Request<v1::ListAgentsRequest>,
     ) -> Result<Response<v1::ListAgentsResponse>, Status> {
-        self.admit(request, Role::Viewer).await?;
+        admitted(request, Role::Viewer)?;
         let agents = self.queries.agents().await;
         let summaries = agents.iter().map(|agent| {
-            let Latest { update, sample } = agent.latest();
+            let Overview {
+                connected,
+                update,
+                sample,
+            } = agent.overview();
             v1::AgentSummary {
                 agent_id: agent.id.to_string(),
-                connected: agent.is_connected(),
+                connected,
                 last_metrics_update: update.map(|at| at.0.unsigned_abs()),
                 metrics: sample.map(|live| (&live.sample).into()),
             }
@@ -73,7 +73,7 @@ impl MetricsService for ClientService {
         &self,
         request: Request<v1::GetSystemInfoRequest>,
     ) -> Result<Response<v1::SystemInfoResponse>, Status> {
-        let request = self.admit(request, Role::Viewer).await?;
+        let request = admitted(request, Role::Viewer)?;
         let parts = request.include.map_or(SystemParts::STANDARD, Into::into);
         let info = self.queries.system(&request.agent_id, parts).await?;
         Ok(Response::new((&info).into()))
@@ -83,7 +83,7 @@ impl MetricsService for ClientService {
         &self,
         request: Request<v1::GetMetricsRequest>,
     ) -> Result<Response<v1::MetricsDataResponse>, Status> {
-        let request = self.admit(request, Role::Viewer).await?;
+        let request = admitted(request, Role::Viewer)?;
         let (_, live) = self.queries.metrics(&request.agent_id).await?;
         Ok(Response::new((&live.sample).into()))
     }
@@ -92,7 +92,7 @@ impl MetricsService for ClientService {
         &self,
         request: Request<v1::StreamMetricsRequest>,
     ) -> Result<Response<Self::StreamMetricsStream>, Status> {
-        let request = self.admit(request, Role::Viewer).await?;
+        let request = admitted(request, Role::Viewer)?;
         let agent = self.queries.agent(&request.agent_id).await?;
         let permit = self.queries.open_stream()?;
         let interval = Duration::from_secs(request.interval_seconds.into());
@@ -106,7 +106,7 @@ impl MetricsService for ClientService {
         &self,
         request: Request<v1::QueryHistoryRequest>,
     ) -> Result<Response<v1::MetricsQueryResponse>, Status> {
-        let request = self.admit(request, Role::Viewer).await?;
+        let request = admitted(request, Role::Viewer)?;
         let mut query = request.query.unwrap_or_default();
         if query.max_points == 0 {
             query.max_points = self.queries.max_points();
@@ -120,7 +120,7 @@ impl MetricsService for ClientService {
         &self,
         request: Request<v1::TaskRequest>,
     ) -> Result<Response<v1::TaskResponse>, Status> {
-        let request = self.admit(request, Role::Operator).await?;
+        let request = admitted(request, Role::Operator)?;
         if request.task.is_none() {
             let problem = "name what the agent is to do: a metrics_request".to_owned();
             return Err(ApiError::Parameter {

@@ -45,6 +45,40 @@ impl ServerState {
     }
 }
 
+/// The data directory is in use by this server, until it is dropped or the process ends.
+#[derive(Debug)]
+pub struct DataDirLock {
+    _file: fs::File,
+}
+
+impl DataDirLock {
+    /// Takes hold of a data directory.
+    ///
+    /// # Errors
+    /// Another server has it; the message names its process.
+    pub fn take(data_dir: &Path) -> io::Result<Self> {
+        let path = data_dir.join("server.lock");
+        let file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path);
+        let file = file.map_err(|error| {
+            io::Error::new(error.kind(), format!("can't write {}: {error}", path.display()))
+        })?;
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+            let other = ServerState::load(data_dir).ok().flatten();
+            let pid = other.map_or_else(|| "unknown".to_owned(), |state| state.pid.to_string());
+            let directory = data_dir.display();
+            io::Error::other(format!(
+                "another server (process {pid}) uses {directory}: stop it, or choose another data directory"
+            ))
+        })?;
+        Ok(Self { _file: file })
+    }
+}
+
 /// Makes a directory that only its owner can enter, unless it is there.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use nodeglass_chunk::row::{self, Compressor};
 use nodeglass_model::{Sample, SampleId, UnixMillis};
 use nodeglass_runtime::backoff::Backoff;
 use nodeglass_runtime::telemetry::chain;
-use nodeglass_store::{AgentKey, StagedSample, Store};
+use nodeglass_store::{AgentKey, Appended, StagedSample, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -141,7 +141,7 @@ impl Writer {
         )
     }
 
-    /// Stores until `stop`, and what is queued then.
+    /// Stores until `stop`, and what is queued then. Stop it last: who offers samples must have ended by then.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut group = Vec::new();
         while self.gather(&mut group, &stop).await {
@@ -149,7 +149,7 @@ impl Writer {
             if !self.commit(&samples, &stop).await {
                 warn!(
                     samples = group.len(),
-                    "stopping with samples not stored; their agents keep them"
+                    "stopping with samples not stored; agents that run on send them again"
                 );
                 return;
             }
@@ -203,25 +203,29 @@ impl Writer {
     }
 
     /// Stores a group, however long the database is away; `false` if the server stops before it is back.
+    ///
+    /// After a failure that is not the connection's the group is tried in smaller parts: a statement that takes too
+    /// long gets through in the end.
     async fn commit(&self, samples: &[StagedSample], stop: &CancellationToken) -> bool {
         let mut backoff = Backoff::new(RETRY.0, RETRY.1);
         let mut give_up: Option<Instant> = None;
-        loop {
-            match self.store.append(samples).await {
+        let (mut rest, mut size) = (samples, samples.len());
+        while !rest.is_empty() {
+            let (part, after) = rest.split_at(size.clamp(1, rest.len()));
+            match self.store.append(part).await {
                 Ok(appended) => {
-                    self.books.stored.fetch_add(appended.stored, Ordering::Relaxed);
-                    self.books
-                        .duplicate
-                        .fetch_add(appended.duplicate, Ordering::Relaxed);
-                    if self.books.is_failing.swap(false, Ordering::Relaxed) {
-                        info!("the database takes samples again");
-                    }
-                    return true;
+                    self.count(appended);
+                    rest = after;
+                    size = size.saturating_mul(2);
+                    continue;
                 }
                 Err(error) => {
                     self.books.failed_commits.fetch_add(1, Ordering::Relaxed);
                     if !self.books.is_failing.swap(true, Ordering::Relaxed) {
                         warn!(error = %chain(&error), "samples can't be stored; trying until they can");
+                    }
+                    if matches!(error, StoreError::Timeout { .. }) || !error.is_unreachable() {
+                        size = part.len() / 2;
                     }
                 }
             }
@@ -233,6 +237,17 @@ impl Writer {
                 () = tokio::time::sleep(backoff.next_delay()) => {}
                 () = stop.cancelled(), if !stop.is_cancelled() => {}
             }
+        }
+        true
+    }
+
+    fn count(&self, appended: Appended) {
+        self.books.stored.fetch_add(appended.stored, Ordering::Relaxed);
+        self.books
+            .duplicate
+            .fetch_add(appended.duplicate, Ordering::Relaxed);
+        if self.books.is_failing.swap(false, Ordering::Relaxed) {
+            info!("the database takes samples again");
         }
     }
 }

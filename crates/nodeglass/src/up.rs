@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use nodeglass_agent::config::AgentConfig;
 use nodeglass_agent::{agent, identity};
@@ -14,8 +14,9 @@ use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_runtime::config::{Env, Secret};
 use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_runtime::{signals, telemetry};
-use nodeglass_server::config::ServerConfig;
+use nodeglass_server::config::{Overrides, ServerConfig};
 use nodeglass_server::server::Server;
+use nodeglass_store::StoreError;
 
 /// Run server and agent in one process, with this host enrolled and nothing to set up.
 #[derive(Debug, Args)]
@@ -33,22 +34,36 @@ pub(crate) struct Up {
 
 impl Up {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let mut server_config = ServerConfig::load(None, Env::process())?;
-        let mut agent_config = AgentConfig::load(None, Env::process())?;
         let data_dir = self.data_dir.map_or_else(default_data_dir, Ok)?;
-        server_config.listen = self.listen;
-        server_config.data_dir.clone_from(&data_dir);
-        if let Some(database) = self.database {
-            server_config.database = Some(Secret::from(database));
-        }
+        let overrides = Overrides {
+            data_dir: Some(data_dir.clone()),
+            listen: Some(self.listen),
+            database: self.database,
+        };
+        let server_config = ServerConfig::load(None, Env::process(), overrides)?;
+        let mut agent_config = AgentConfig::load(None, Env::process())?;
         agent_config.data_dir = data_dir.join("agent");
 
         telemetry::init(server_config.log_format, "warn");
         let mut termination = signals::install()?;
-        let given_token = server_config.admin_token.clone();
-        let server = Server::bind(server_config).await?;
-        let enrolment = enrol(&server, &agent_config).await?;
-        greet(&server, &enrolment, given_token.is_some(), &data_dir)?;
+        let token_given = server_config.admin_token.is_some();
+        let set_up = async {
+            let server = Server::bind(server_config).await?;
+            let enrolment = enrol(&server, &agent_config).await?;
+            let new_token = server.admin_token().await?;
+            greet(
+                server.url(),
+                new_token.as_ref(),
+                token_given,
+                &enrolment,
+                &data_dir,
+            )?;
+            anyhow::Ok((server, enrolment))
+        };
+        let (server, enrolment) = tokio::select! {
+            ready = set_up => ready?,
+            _ = termination.received() => return Ok(()),
+        };
 
         // Two groups, so that the server still takes the agent's last samples when both are told to stop.
         let (serving, sampling) = (TaskGroup::new(), TaskGroup::new());
@@ -75,6 +90,9 @@ impl Up {
     }
 }
 
+/// Hosts of one name that may share a database.
+const NAMESAKES: u32 = 20;
+
 /// Where a user's programs keep their data.
 fn default_data_dir() -> anyhow::Result<PathBuf> {
     let set = |variable| {
@@ -90,28 +108,44 @@ fn default_data_dir() -> anyhow::Result<PathBuf> {
 
 /// Enrols this host with the server beside it, once; an enrolment that is there keeps its token.
 async fn enrol(server: &Server, config: &AgentConfig) -> anyhow::Result<Enrolment> {
-    let name = read_host_name(&config.collect.host_root).and_then(|name| name.parse().ok());
-    let agent: AgentId = name.unwrap_or_else(|| "localhost".parse().expect("an id"));
     if let Ok(mut known) = identity::load(&config.data_dir)
         && server.knows(&known).await?
     {
         server.url().clone_into(&mut known.server);
         return Ok(known);
     }
-    let token = server.enrol(&agent).await?;
-    let enrolment = Enrolment {
-        server: server.url().to_owned(),
-        agent,
-        token: token.expose().to_owned(),
-    };
-    identity::save(&config.data_dir, &enrolment)?;
-    Ok(enrolment)
+    let host = read_host_name(&config.collect.host_root).filter(|name| name.parse::<AgentId>().is_ok());
+    let host = host.unwrap_or_else(|| "localhost".to_owned());
+    // A name that is taken in a database of others is another host's; in our own it is ours.
+    let names = std::iter::once(host.clone()).chain((2..=NAMESAKES).map(|number| format!("{host}-{number}")));
+    for name in names {
+        let agent: AgentId = name.parse()?;
+        match server.enrol(&agent, server.is_embedded()).await {
+            Err(StoreError::AgentExists(_)) => {}
+            done => {
+                let token = done?.expose().to_owned();
+                let enrolment = Enrolment {
+                    server: server.url().to_owned(),
+                    agent,
+                    token,
+                };
+                identity::save(&config.data_dir, &enrolment)?;
+                return Ok(enrolment);
+            }
+        }
+    }
+    bail!("{NAMESAKES} agents are called {host} in this database: give this host another name")
 }
 
 /// Says where everything is. The token is shown at the start that makes it, and never again.
-fn greet(server: &Server, enrolment: &Enrolment, token_given: bool, data_dir: &Path) -> io::Result<()> {
-    let url = server.url();
-    let token = match server.new_admin_token() {
+fn greet(
+    url: &str,
+    new_token: Option<&Secret>,
+    token_given: bool,
+    enrolment: &Enrolment,
+    data_dir: &Path,
+) -> io::Result<()> {
+    let token = match new_token {
         Some(token) => token.expose(),
         None if token_given => "the one in NODEGLASS_ADMIN_TOKEN",
         None => "the one printed at the first start (for another: nodeglass-server token add)",

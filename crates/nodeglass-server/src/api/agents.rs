@@ -1,19 +1,20 @@
 //! What agents are and do now.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use nodeglass_model::Sample;
+use nodeglass_model::history::{MAX_SELECTORS, QueryError};
 use nodeglass_model::selector::Selector;
 use nodeglass_model::system::{SystemInfo, SystemParts};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::parameters::Parameters;
+use super::parameters::{AgentName, Parameters};
 use super::{Api, json};
 use crate::error::ApiError;
-use crate::live::Latest;
+use crate::live::Overview;
 
 /// What the overview shows of each agent unless the caller names something else.
 const OVERVIEW: [&str; 2] = ["cpu.usage_percent", "memory.usage_percent"];
@@ -28,7 +29,7 @@ pub(super) struct SystemBody {
 /// `GET /agents/{id}/system`, with `packages=true` for the installed packages.
 pub(super) async fn system(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    AgentName(id): AgentName,
     parameters: Parameters,
 ) -> Result<Json<SystemBody>, ApiError> {
     let parameters = parameters.only(&["packages"])?;
@@ -49,7 +50,7 @@ pub(super) async fn system(
 /// `GET /agents/{id}/metrics`
 pub(super) async fn metrics(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    AgentName(id): AgentName,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
     parameters.only(&[])?;
@@ -83,6 +84,9 @@ pub(super) async fn all(State(api): State<Api>, parameters: Parameters) -> Resul
     } else {
         named
     };
+    if wanted.len() > MAX_SELECTORS {
+        return Err(ApiError::Query(QueryError::TooManyMetrics(wanted.len())));
+    }
     let selectors = wanted
         .into_iter()
         .map(Selector::parse)
@@ -92,16 +96,16 @@ pub(super) async fn all(State(api): State<Api>, parameters: Parameters) -> Resul
     let agents = agents
         .iter()
         .map(|agent| {
-            let Latest { update, sample } = agent.latest();
-            let connected = agent.is_connected();
+            let Overview {
+                connected,
+                update,
+                sample,
+            } = agent.overview();
             AgentBody {
                 agent_id: agent.id.to_string(),
                 status: if connected { "connected" } else { "disconnected" },
                 last_metrics_update: update.map(|at| at.0),
-                // Figures of an agent that is away are not how it does now.
-                metrics: sample
-                    .filter(|_| connected)
-                    .map(|live| nested(&live.sample, &selectors)),
+                metrics: sample.map(|live| nested(&live.sample, &selectors)),
             }
         })
         .collect();

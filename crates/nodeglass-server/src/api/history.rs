@@ -1,14 +1,14 @@
 //! `GET /agents/{id}/metrics/history`
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use nodeglass_model::history::{HistoryQuery, Point};
 use nodeglass_model::{TimeRange, UnixMillis};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::Api;
-use super::parameters::{Parameters, wrong};
+use super::parameters::{AgentName, Parameters, wrong};
 use crate::error::ApiError;
 
 const PARAMETERS: [&str; 5] = ["metrics", "start", "end", "interval", "max_points"];
@@ -46,7 +46,7 @@ impl Serialize for PointBody {
 /// Aligned buckets of the named metrics; `start` is `-1h` and `end` is `now` unless given.
 pub(super) async fn history(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    AgentName(id): AgentName,
     parameters: Parameters,
 ) -> Result<Json<HistoryBody>, ApiError> {
     let parameters = parameters.only(&PARAMETERS)?;

@@ -1,14 +1,27 @@
-//! Query parameters: unknown ones are refused, so that a slip of the pen is not an unnoticed default.
+//! Parameters of calls: the agent in the path, and those after the question mark, of which unknown ones are refused, so that a slip of the pen is not an unnoticed default.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use axum::extract::FromRequestParts;
-use axum::extract::Query;
+use axum::extract::{FromRequestParts, Path, Query};
 use http::request::Parts;
 
 use crate::error::ApiError;
+
+/// The agent that a path names.
+#[derive(Debug)]
+pub(super) struct AgentName(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for AgentName {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        path.map(|Path(name)| Self(name))
+            .map_err(|error| wrong("agent", error.body_text()))
+    }
+}
 
 /// The parameters of one call.
 #[derive(Debug)]

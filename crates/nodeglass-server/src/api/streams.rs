@@ -3,12 +3,12 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::{Stream, StreamExt};
 
 use super::Api;
-use super::parameters::{Parameters, wrong};
+use super::parameters::{AgentName, Parameters, wrong};
 use crate::error::ApiError;
 use crate::stream::samples;
 
@@ -22,7 +22,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// An event `metrics` with the latest sample at once, and with each new one, at most one in each `interval` seconds.
 pub(super) async fn stream(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    AgentName(id): AgentName,
     parameters: Parameters,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let parameters = parameters.only(&["interval"])?;

@@ -27,6 +27,8 @@ const GREETING: Duration = Duration::from_secs(10);
 const SILENT_HEARTBEATS: u32 = 3;
 /// How long a message to the agent may wait for its connection.
 const SEND: Duration = Duration::from_secs(20);
+/// The same once the server is told to stop.
+const LAST_SEND: Duration = Duration::from_secs(1);
 /// How long, when the server stops, a session stays open for what the writer still commits.
 const DRAIN: Duration = Duration::from_secs(3);
 /// How often a session that was turned away looks for room.
@@ -43,12 +45,21 @@ pub struct Answer {
     pub answer: oneshot::Sender<v1::TaskResponse>,
 }
 
+/// What became of samples that the session took.
+#[derive(Debug)]
+enum Word {
+    /// They are committed.
+    Stored(Vec<SampleId>),
+    /// There was no room for some after all; the agent must send them again.
+    TurnedAway,
+}
+
 /// How the rest of the server reaches an open session.
 #[derive(Debug, Clone)]
 pub struct SessionHandle {
     pub(crate) number: u64,
     pub(crate) replaced: CancellationToken,
-    stored: mpsc::UnboundedSender<Vec<SampleId>>,
+    words: mpsc::UnboundedSender<Word>,
     requests: mpsc::Sender<Answer>,
 }
 
@@ -56,7 +67,12 @@ impl SessionHandle {
     /// Says which samples are stored. What waits here is bounded by the writer's queue, through which all of it came.
     pub(crate) fn acknowledge(&self, ids: Vec<SampleId>) {
         // A session that has ended needs no acknowledgement: its agent will send the samples again.
-        let _ = self.stored.send(ids);
+        let _ = self.words.send(Word::Stored(ids));
+    }
+
+    /// Says that there was no room for samples that the session had handed on.
+    pub(crate) fn turn_away(&self) {
+        let _ = self.words.send(Word::TurnedAway);
     }
 
     /// Asks the agent something; `false` if the session can't take it.
@@ -138,6 +154,7 @@ impl Session {
                 heartbeat_interval_ms: millis(settings.heartbeat_interval),
                 max_message_bytes: MAX_MESSAGE_BYTES as u32,
                 collection_interval_ms: settings.collection_interval.map(millis),
+                persist_interval_ms: millis(settings.persist_interval),
             }),
         };
         self.send(Down::Welcome(welcome)).await
@@ -145,13 +162,13 @@ impl Session {
 
     /// Everything after the greeting.
     async fn talk(&mut self, inbound: &mut Streaming<v1::AgentMessage>) -> End {
-        let (stored, mut acknowledgements) = mpsc::unbounded_channel();
+        let (words, mut said) = mpsc::unbounded_channel();
         let (requests, mut questions) = mpsc::channel(REQUESTS);
         let replaced = CancellationToken::new();
         let handle = SessionHandle {
             number: self.number,
             replaced: replaced.clone(),
-            stored,
+            words,
             requests,
         };
         self.agent.open_session(handle);
@@ -169,7 +186,7 @@ impl Session {
                         Err(status) => Err(status),
                     }
                 }
-                Some(ids) = acknowledgements.recv() => self.acknowledge(ids, &mut acknowledgements).await,
+                Some(word) = said.recv() => self.pass_on(word, &mut said).await,
                 Some(question) = questions.recv() => self.ask(question).await,
                 () = tokio::time::sleep(LOOK_FOR_ROOM), if self.turned_away => self.ask_again().await,
                 () = tokio::time::sleep_until(heard + silence) => {
@@ -179,7 +196,7 @@ impl Session {
                     Err(Status::aborted("another session of this agent was opened; if this host is a copy, enrol it anew"))
                 }
                 () = stop.cancelled() => {
-                    self.drain(&mut acknowledgements).await;
+                    self.drain(&mut said).await;
                     Err(Status::unavailable("the server is stopping"))
                 }
             };
@@ -193,12 +210,14 @@ impl Session {
         let message = v1::ServerMessage {
             message: Some(message),
         };
-        match tokio::time::timeout(SEND, self.outbound.send(Ok(message))).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Status::cancelled("the connection is gone")),
-            Err(_) => Err(Status::deadline_exceeded(
-                "the agent does not read what it is sent",
-            )),
+        let stop = self.shared.tasks.shutdown_token();
+        tokio::select! {
+            biased;
+            sent = self.outbound.send(Ok(message)) => sent.map_err(|_| Status::cancelled("the connection is gone")),
+            () = tokio::time::sleep(SEND) => Err(Status::deadline_exceeded("the agent does not read what it is sent")),
+            () = async { stop.cancelled().await; tokio::time::sleep(LAST_SEND).await } => {
+                Err(Status::unavailable("the server is stopping"))
+            }
         }
     }
 
@@ -271,13 +290,19 @@ impl Session {
         }
     }
 
-    async fn acknowledge(
-        &mut self,
-        mut ids: Vec<SampleId>,
-        more: &mut mpsc::UnboundedReceiver<Vec<SampleId>>,
-    ) -> Result<(), End> {
-        while let Ok(next) = more.try_recv() {
-            ids.extend(next);
+    /// Tells the agent what became of its samples, with whatever else has been said meanwhile.
+    async fn pass_on(&mut self, first: Word, said: &mut mpsc::UnboundedReceiver<Word>) -> Result<(), End> {
+        let mut ids = Vec::new();
+        let mut next = Some(first);
+        while let Some(word) = next {
+            match word {
+                Word::Stored(more) => ids.extend(more),
+                Word::TurnedAway => self.turned_away = true,
+            }
+            next = said.try_recv().ok();
+        }
+        if ids.is_empty() {
+            return Ok(());
         }
         self.unacknowledged = self.unacknowledged.saturating_sub(ids.len());
         let stored = contiguous(ids).into_iter().map(seq_range_to_wire).collect();
@@ -306,13 +331,13 @@ impl Session {
     }
 
     /// Waits a moment for what the writer still commits, so that a restart has little to send again.
-    async fn drain(&mut self, acknowledgements: &mut mpsc::UnboundedReceiver<Vec<SampleId>>) {
+    async fn drain(&mut self, said: &mut mpsc::UnboundedReceiver<Word>) {
         let until = Instant::now() + DRAIN;
         while self.unacknowledged > 0 {
-            let Ok(Some(ids)) = tokio::time::timeout_at(until, acknowledgements.recv()).await else {
+            let Ok(Some(word)) = tokio::time::timeout_at(until, said.recv()).await else {
                 return;
             };
-            if self.acknowledge(ids, acknowledgements).await.is_err() {
+            if self.pass_on(word, said).await.is_err() {
                 return;
             }
         }
