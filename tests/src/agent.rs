@@ -57,6 +57,13 @@ impl Agent {
         self.process = Some(Process::start(&mut command));
     }
 
+    /// Stops it in its tracks, without a word to anybody.
+    pub fn freeze(&self) {
+        if let Some(process) = &self.process {
+            process.freeze();
+        }
+    }
+
     /// Tells it to stop; gives its exit code.
     pub async fn terminate(&mut self) -> Option<i32> {
         self.process.take()?.terminate().await.code()

@@ -88,6 +88,19 @@ impl Process {
         self.child.stdout.take()
     }
 
+    /// Takes what it logs.
+    pub fn take_stderr(&mut self) -> Option<tokio::process::ChildStderr> {
+        self.child.stderr.take()
+    }
+
+    /// Stops it in its tracks, as a host that swaps itself to death does. It can still be killed.
+    ///
+    /// # Panics
+    /// It has ended.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
     /// Tells it to stop, and waits until it has.
     ///
     /// # Panics

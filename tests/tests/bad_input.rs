@@ -149,6 +149,7 @@ async fn callers_are_told_what_is_wrong(database: Database) {
             "unknown_metric",
             "nearest",
         ),
+        ("/api/v1/agents/%ff/metrics", bad, "invalid_parameter", "UTF-8"),
         ("/api/v1/nothing", StatusCode::NOT_FOUND, "not_found", "README"),
     ] {
         let (found, body) = server.get(path).await;

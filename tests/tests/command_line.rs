@@ -239,6 +239,22 @@ async fn wrong_configurations_end_with_64_and_name_every_problem() {
         let output = run(command(program).arg("--no-such-option")).await;
         assert_eq!(output.status.code(), Some(64));
     }
+    for (program, arguments) in [
+        ("nodeglass-server", &["check-config"][..]),
+        ("nodeglass", &["up"]),
+    ] {
+        let mut command = command(program);
+        command
+            .args(arguments)
+            .args(["--database", "postgres://me:secret@host:noport/db", "--data-dir"]);
+        let output = run(command.arg(directory.path())).await;
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(64), "{errors}");
+        assert!(
+            errors.contains("database") && !errors.contains("secret"),
+            "{errors}"
+        );
+    }
     let bad = run(command("nodeglass-server")
         .arg("check-config")
         .env("METRICS_RETENTION_DAYS", "soon"))

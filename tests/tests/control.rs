@@ -10,6 +10,7 @@ use nodeglass_proto::v1::task_response::{Response, Status as TaskStatus};
 use nodeglass_tests::agent::Agent;
 use nodeglass_tests::database::Database;
 use nodeglass_tests::fake_agent::now;
+use nodeglass_tests::process::{command, run};
 use nodeglass_tests::server::{Server, TOKEN};
 use nodeglass_tests::{eventually, on_every_database};
 use tonic::codec::CompressionEncoding;
@@ -285,6 +286,20 @@ async fn an_agent_answers_requests(database: Database) {
     })
     .await;
     assert_eq!(found.interval_seconds, 1);
+
+    let mut add = command("nodeglass-server");
+    add.args(["token", "add", "reader", "--role", "viewer", "--data-dir"])
+        .arg(server.data_dir());
+    let viewer = String::from_utf8(run(&mut add).await.stdout).unwrap();
+    let mut request = Request::new(task(RequestType::SystemInfo(v1::SystemInfoRequest::default())));
+    request.metadata_mut().insert(
+        "authorization",
+        format!("Bearer {}", viewer.trim()).parse().unwrap(),
+    );
+    assert_eq!(
+        client.execute_task(request).await.unwrap_err().code(),
+        Code::PermissionDenied
+    );
 
     let nothing = v1::TaskRequest {
         agent_id: "host".into(),
