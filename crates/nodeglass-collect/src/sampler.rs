@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use nodeglass_model::filter::MetricFilter;
+use nodeglass_model::sample::CollectFailure;
 use nodeglass_model::{Sample, UnixMillis, catalogue};
 
 use crate::config::{Backend, CollectConfig, CollectError, is_own_root};
@@ -104,6 +105,13 @@ impl Sampler {
         }
         self.config.filter.apply(&mut sample);
         catalogue::quantise(&mut sample);
+        // A sensor that reads minus infinity must not cost the sample, which a server would refuse as a whole.
+        for wrong in catalogue::clear_invalid(&mut sample) {
+            sample.failures.push(CollectFailure {
+                collector: "range".to_owned(),
+                reason: wrong.to_string(),
+            });
+        }
         sample
     }
 }

@@ -171,25 +171,41 @@ pub struct InvalidValue {
 /// # Errors
 /// The first value that is not finite or lies outside the range.
 pub fn check(sample: &Sample) -> Result<(), InvalidValue> {
-    for device in devices(sample) {
-        for (metric, value) in device.values(sample) {
+    invalid(sample).next().map_or(Ok(()), |(_, _, wrong)| Err(wrong))
+}
+
+/// Clears every value that [`check`] would refuse, so that it costs its own figure and not the sample.
+pub fn clear_invalid(sample: &mut Sample) -> Vec<InvalidValue> {
+    let wrong: Vec<_> = invalid(sample).collect();
+    wrong
+        .into_iter()
+        .map(|(metric, index, wrong)| {
+            metric.field.write(sample, index, None);
+            wrong
+        })
+        .collect()
+}
+
+/// The values outside their unit's range, with where they stand.
+fn invalid(sample: &Sample) -> impl Iterator<Item = (&'static Metric, usize, InvalidValue)> {
+    devices(sample).flat_map(move |device| {
+        let wrong = device
+            .values(sample)
+            .filter(|(metric, value)| !metric.unit.range().contains(value));
+        let wrong: Vec<_> = wrong.collect();
+        wrong.into_iter().map(move |(metric, value)| {
             let range = metric.unit.range();
-            if !range.contains(&value) {
-                let series = if device.label.is_empty() {
-                    metric.path.to_owned()
-                } else {
-                    format!("{}@{}", metric.path, device.label)
-                };
-                return Err(InvalidValue {
-                    series,
-                    value,
-                    lowest: *range.start(),
-                    highest: *range.end(),
-                });
-            }
-        }
-    }
-    Ok(())
+            let at = if device.label.is_empty() { "" } else { "@" };
+            let series = format!("{}{at}{}", metric.path, device.label);
+            let wrong = InvalidValue {
+                series,
+                value,
+                lowest: *range.start(),
+                highest: *range.end(),
+            };
+            (metric, device.index, wrong)
+        })
+    })
 }
 
 /// Rounds every value to its metric's step. An agent does it once, at the source; it changes nothing after that.

@@ -105,6 +105,24 @@ fn values_that_cannot_be_right_are_named() {
 }
 
 #[test]
+fn a_wrong_value_costs_itself_alone() {
+    let mut sample = Sample::default();
+    sample.cpu.usage_percent = Some(100.5);
+    sample.load.load1 = Some(1.0);
+    sample.temperatures = vec![crate::sample::TemperatureMetrics {
+        sensor: "chip/broken".into(),
+        temperature_celsius: Some(f64::NEG_INFINITY),
+    }];
+    let wrong: Vec<_> = clear_invalid(&mut sample)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(wrong.len(), 2, "{wrong:?}");
+    assert_eq!((sample.cpu.usage_percent, sample.load.load1), (None, Some(1.0)));
+    assert_eq!(check(&sample), Ok(()));
+}
+
+#[test]
 fn quantising_keeps_steps_and_absence() {
     let mut sample = Sample::default();
     sample.cpu.usage_percent = Some(12.345_678);
