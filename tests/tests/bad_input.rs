@@ -272,7 +272,11 @@ async fn bad_samples_are_refused_one_by_one(database: Database) {
 
     other.send_raw([good(1)], false).await;
     assert_eq!(other.settled(1).await.unwrap().0, [1], "nobody else is disturbed");
-    agent.send_raw([good(1), good(8)], true).await;
+    let late = (
+        8,
+        v1::MetricsDataResponse::from(&sample(UnixMillis(at.0 - 5000), 10.0)),
+    );
+    agent.send_raw([good(1), late], true).await;
     assert_eq!(
         agent.settled(2).await.unwrap().0,
         [1, 8],
@@ -281,7 +285,7 @@ async fn bad_samples_are_refused_one_by_one(database: Database) {
     let latest = server.ok("/api/v1/agents/host/metrics").await;
     assert_eq!(
         latest["cpu"]["usage_percent"], 50.0,
-        "the live view shows no bad sample"
+        "the live view shows neither bad samples nor old ones"
     );
     assert_eq!(database.stored().await.unwrap().len(), 4);
 }

@@ -1,9 +1,11 @@
 //! PostgreSQL dies under load and comes back: the live view goes on, acknowledgements stop, nothing is lost, and storing
 //! goes on by itself.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use nodeglass_model::UnixMillis;
+use nodeglass_proto::v1::server_message::Message as Down;
 use nodeglass_tests::agent::Agent;
 use nodeglass_tests::database::Database;
 use nodeglass_tests::eventually;
@@ -104,4 +106,59 @@ async fn an_outage_of_the_database_costs_nothing() {
         let expected: Vec<i64> = (1..=seqs.len() as i64).collect();
         assert_eq!(seqs, expected, "every sample of {name}, each once");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_finds_no_room_is_asked_for_again() {
+    let mut cluster = cluster();
+    cluster.create_database("full").expect("a database");
+    let database = Database::borrowed(cluster.url("full"));
+    let server = Server::start_with(&database, Some("metrics: {storage: {queue_max_bytes: 1 MiB}}")).await;
+    let mut agent = FakeAgent::open(&server.enrolment("load").await, 1).await.unwrap();
+    let first = now().minus(Duration::from_hours(1));
+    let all = 1..=6_000_u64;
+    let batch = |seqs: Vec<u64>| {
+        seqs.into_iter()
+            .map(|seq| (seq, sample(UnixMillis(first.0 + seq as i64), 1.0)))
+    };
+    cluster.stop_immediate().expect("a stopped PostgreSQL");
+    for from in all.clone().step_by(500) {
+        agent.send(batch((from..from + 500).collect())).await;
+    }
+    // The live view has all of them, though there is room for a part only.
+    let newest = first.0 + 6_000;
+    eventually("the live view to be up to date", async || {
+        (timestamp(&server, "load").await == newest).then_some(())
+    })
+    .await;
+
+    cluster.start_again().expect("PostgreSQL again");
+    agent.heartbeat().await;
+    let (mut stored, mut asked) = (BTreeSet::new(), 0);
+    while stored.len() < 6_000 {
+        match agent.next().await.expect("the session lives on") {
+            Down::Acknowledgement(words) => {
+                stored.extend(words.stored.iter().flat_map(|run| run.first..=run.last));
+            }
+            Down::Resend(_) => {
+                asked += 1;
+                let missing: Vec<u64> = all.clone().filter(|seq| !stored.contains(seq)).collect();
+                for part in missing.chunks(500) {
+                    agent
+                        .send_raw(
+                            batch(part.to_vec()).map(|(seq, sample)| (seq, (&sample).into())),
+                            true,
+                        )
+                        .await;
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(asked > 0, "some were turned away");
+    assert_eq!(
+        database.stored().await.unwrap().len(),
+        6_000,
+        "all of them, each once"
+    );
 }

@@ -43,8 +43,12 @@ struct Options {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// postgres://user:password@host/database or sqlite:///path/to/file
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help = "The database: postgres://user:password@host/database or sqlite:///path/to/file"
+    )]
     database: Option<String>,
 }
 

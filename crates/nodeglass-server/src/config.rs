@@ -13,6 +13,7 @@ use crate::queries::QueryLimits;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
+const MIB: u64 = 1 << 20;
 const DAY: Duration = Duration::from_hours(24);
 
 /// Where the server listens unless told otherwise: this host only.
@@ -38,6 +39,8 @@ pub struct ServerConfig {
     pub retention_period: Duration,
     /// Whether stored samples are compressed.
     pub compression: bool,
+    /// Samples that wait for the database at most, in bytes of memory.
+    pub queue_bytes: usize,
     /// What the server asks of agents, and how it stores what they send.
     pub ingest: IngestSettings,
     /// What callers may ask for.
@@ -109,6 +112,8 @@ impl ServerConfig {
             admin_token: reader.env_text("NODEGLASS_ADMIN_TOKEN").map(Secret::from),
             retention_period: reader.env_days("METRICS_RETENTION_DAYS", retention_period, retention),
             compression: reader.flag("metrics.storage.compression_enabled", true),
+            queue_bytes: reader.bytes("metrics.storage.queue_max_bytes", 64 * MIB, MIB..=16_384 * MIB)
+                as usize,
             ingest: IngestSettings {
                 heartbeat_interval: reader.duration(
                     "agents.heartbeat_interval",

@@ -159,7 +159,7 @@ impl Server {
             clock.clone(),
             config.limits,
         ));
-        let (queue, writer) = Writer::new(store.clone(), config.compression);
+        let (queue, writer) = Writer::new(store.clone(), config.compression, config.queue_bytes);
         let ingest = Ingest::new(
             auth,
             live,

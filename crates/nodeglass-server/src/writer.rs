@@ -24,12 +24,8 @@ use crate::live::LiveAgent;
 const GATHER: Duration = Duration::from_millis(200);
 /// Samples in one group at most; a statement of this size takes tens of milliseconds.
 const MAX_GROUP: usize = 4_000;
-/// Bytes waiting to be stored at most: about 60,000 samples of 200 series.
-const QUEUE_BYTES: usize = 64 << 20;
 /// What one queued sample costs beyond its own bytes.
 const OVERHEAD_BYTES: usize = 256;
-/// Free room from which on turned-away samples are asked for again: half the queue, so that room lasts a while.
-const ROOMY_BYTES: usize = QUEUE_BYTES / 2;
 /// The pause after a first failed commit, and the longest one.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
 /// How long samples are still tried to be stored after the server was told to stop.
@@ -72,6 +68,8 @@ struct Queued {
 pub struct WriterQueue {
     entries: mpsc::UnboundedSender<Queued>,
     room: Arc<Semaphore>,
+    /// Free room from which on samples that were turned away are asked for: half of all, so that it lasts a while.
+    roomy_bytes: usize,
     books: Arc<WriterBooks>,
 }
 
@@ -103,7 +101,7 @@ impl WriterQueue {
 
     /// Whether it makes sense to ask for samples that were turned away.
     pub(crate) fn is_roomy(&self) -> bool {
-        self.room.available_permits() >= ROOMY_BYTES && !self.books.is_failing.load(Ordering::Relaxed)
+        self.room.available_permits() >= self.roomy_bytes && !self.books.is_failing.load(Ordering::Relaxed)
     }
 
     /// What the writer has done so far.
@@ -121,13 +119,14 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// A writer to `store` and its queue. The queue's bound is in bytes, so the channel itself needs none.
-    pub fn new(store: Arc<dyn Store>, compress: bool) -> (WriterQueue, Self) {
+    /// A writer to `store` and its queue, which holds at most `queue_bytes`. The channel itself needs no other bound.
+    pub fn new(store: Arc<dyn Store>, compress: bool, queue_bytes: usize) -> (WriterQueue, Self) {
         let (sender, entries) = mpsc::unbounded_channel();
         let books = Arc::new(WriterBooks::default());
         let queue = WriterQueue {
             entries: sender,
-            room: Arc::new(Semaphore::new(QUEUE_BYTES)),
+            room: Arc::new(Semaphore::new(queue_bytes)),
+            roomy_bytes: queue_bytes / 2,
             books: books.clone(),
         };
         (

@@ -27,8 +27,11 @@ pub(crate) struct Up {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7080")]
     listen: SocketAddr,
-    /// postgres://user:password@host/database or sqlite:///path/to/file [default: SQLite in the data directory]
-    #[arg(long, value_name = "URL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "postgres://user:password@host/database or sqlite:///path/to/file [default: SQLite in the data directory]"
+    )]
     database: Option<String>,
 }
 
