@@ -22,15 +22,19 @@ impl Agent {
     }
 
     /// The same with a configuration of the test's own.
+    pub async fn start_with(server: &Server, name: &str, config: &str) -> Self {
+        Self::enrolled(&server.add_agent(name).await, config).await
+    }
+
+    /// Starts the agent of an enrolment string.
     ///
     /// # Panics
     /// It can't be enrolled or started.
-    pub async fn start_with(server: &Server, name: &str, config: &str) -> Self {
+    pub async fn enrolled(enrolment: &str, config: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let enrolment = server.add_agent(name).await;
         let mut enroll = command("nodeglass-agent");
         enroll
-            .args(["enroll", &enrolment, "--data-dir"])
+            .args(["enroll", enrolment, "--data-dir"])
             .arg(directory.path());
         let output = run(&mut enroll).await;
         assert!(

@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod database;
 pub mod fake_agent;
+pub mod fake_server;
 pub mod process;
 pub mod server;
 

@@ -1,0 +1,165 @@
+//! A server that speaks the wire and does as the test tells it, so that the real agent can be seen from the other end.
+
+use std::pin::Pin;
+
+use nodeglass_proto::enrolment::Enrolment;
+use nodeglass_proto::v1;
+use nodeglass_proto::v1::agent_message::Message as Up;
+use nodeglass_proto::v1::agent_service_server::{AgentService, AgentServiceServer};
+use nodeglass_proto::v1::server_message::Message as Down;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::codec::CompressionEncoding;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::PATIENCE;
+
+type Outbound = mpsc::Sender<Result<v1::ServerMessage, Status>>;
+
+/// A server on a port of its own, gone when it is dropped.
+#[derive(Debug)]
+pub struct FakeServer {
+    url: String,
+    sessions: mpsc::Receiver<FakeSession>,
+    serving: JoinHandle<()>,
+}
+
+/// One agent's session; it ends when it is dropped.
+#[derive(Debug)]
+pub struct FakeSession {
+    outbound: Outbound,
+    inbound: Streaming<v1::AgentMessage>,
+}
+
+struct Service(mpsc::Sender<FakeSession>);
+
+#[tonic::async_trait]
+impl AgentService for Service {
+    type SessionStream = Pin<Box<dyn Stream<Item = Result<v1::ServerMessage, Status>> + Send>>;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<v1::AgentMessage>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        let (outbound, messages) = mpsc::channel(8);
+        let session = FakeSession {
+            outbound,
+            inbound: request.into_inner(),
+        };
+        self.0
+            .send(session)
+            .await
+            .map_err(|_| Status::unavailable("the test is over"))?;
+        Ok(Response::new(Box::pin(ReceiverStream::new(messages))))
+    }
+}
+
+impl FakeServer {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// There is no free port.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("its address"));
+        let (opened, sessions) = mpsc::channel(8);
+        let service = AgentServiceServer::new(Service(opened)).accept_compressed(CompressionEncoding::Zstd);
+        let router = tonic::service::Routes::new(service).into_axum_router();
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await.expect("serving") });
+        Self {
+            url,
+            sessions,
+            serving,
+        }
+    }
+
+    /// An enrolment string for a host of that name.
+    ///
+    /// # Panics
+    /// The name is none.
+    pub fn enrolment(&self, name: &str) -> String {
+        let agent = name.parse().expect("a name");
+        Enrolment {
+            server: self.url.clone(),
+            agent,
+            token: "nga_any".to_owned(),
+        }
+        .encode()
+    }
+
+    /// The next session that an agent opens, greeted and welcomed, with its greeting.
+    ///
+    /// # Panics
+    /// None comes.
+    pub async fn session(&mut self, settings: v1::Settings) -> (FakeSession, v1::Hello) {
+        let next = tokio::time::timeout(PATIENCE, self.sessions.recv())
+            .await
+            .expect("a session in time");
+        let mut session = next.expect("a serving server");
+        let Up::Hello(hello) = session.next().await else {
+            panic!("the first word is no hello")
+        };
+        session
+            .say(Down::Welcome(v1::Welcome {
+                settings: Some(settings),
+                ..Default::default()
+            }))
+            .await;
+        (session, hello)
+    }
+}
+
+impl Drop for FakeServer {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl FakeSession {
+    /// Sends the agent a message.
+    pub async fn say(&self, message: Down) {
+        // An agent that has gone shows in what is received.
+        let _ = self
+            .outbound
+            .send(Ok(v1::ServerMessage {
+                message: Some(message),
+            }))
+            .await;
+    }
+
+    /// The agent's next message.
+    ///
+    /// # Panics
+    /// Nothing comes.
+    pub async fn next(&mut self) -> Up {
+        let message = tokio::time::timeout(PATIENCE, self.inbound.message())
+            .await
+            .expect("a message in time");
+        message
+            .expect("a session")
+            .and_then(|message| message.message)
+            .expect("a message")
+    }
+
+    /// The next batch of samples; what else comes is passed over.
+    pub async fn batch(&mut self) -> v1::SampleBatch {
+        loop {
+            if let Up::Samples(batch) = self.next().await {
+                return batch;
+            }
+        }
+    }
+
+    /// Says that samples are stored.
+    pub async fn acknowledge(&self, epoch: u64, first: u64, last: u64) {
+        let stored = vec![v1::SeqRange { epoch, first, last }];
+        self.say(Down::Acknowledgement(v1::Acknowledgement {
+            stored,
+            rejected: Vec::new(),
+        }))
+        .await;
+    }
+}
