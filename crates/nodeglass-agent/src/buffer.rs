@@ -230,6 +230,11 @@ impl SampleBuffer {
         builder.finish()
     }
 
+    /// Samples that went unstored.
+    pub fn lost(&self) -> u64 {
+        self.lock().books.evicted.values().map(|(count, _)| count).sum()
+    }
+
     /// Where every sample is.
     pub fn books(&self) -> Books {
         let inner = self.lock();

@@ -9,7 +9,7 @@ use nodeglass_model::filter::MetricFilter;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::buffer::SampleBuffer;
 
@@ -39,7 +39,7 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), tokio::task::JoinError> {
     let mut due = Instant::now();
-    let mut taken = 0_u64;
+    let (mut taken, mut reported) = (0_u64, 0);
     loop {
         let SamplingPlan {
             running, interval, ..
@@ -68,6 +68,13 @@ pub async fn run(
         .await?;
         sampler = back;
         buffer.push(&sample);
+        // Every loss is counted; the log has the first, and then fewer the more there are.
+        let lost = buffer.lost();
+        if lost > reported && lost.is_power_of_two() {
+            reported = lost;
+            let evicted = buffer.books().evicted;
+            warn!(lost, ?evicted, "samples went before the server had stored them");
+        }
         taken += 1;
         let until_next = if taken == 1 {
             interval.min(SECOND_SAMPLE)

@@ -327,7 +327,7 @@ impl Session<'_> {
             sampled: books.sampled,
             acknowledged: books.acknowledged,
             buffered: books.buffered,
-            evicted: books.evicted.values().map(|(count, _)| count).sum(),
+            evicted: self.uplink.buffer.lost(),
             rejected: books.rejected.values().sum(),
         }
     }

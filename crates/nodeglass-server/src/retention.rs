@@ -26,7 +26,7 @@ pub async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, keep: Duration, s
                     Ok(0) => break,
                     Ok(some) => removed += some,
                     Err(error) => {
-                        warn!(error = %chain(&error), "old samples are not removed for now");
+                        warn!(error = %chain(&error), "old samples could not be removed; trying again in a minute");
                         break;
                     }
                 }

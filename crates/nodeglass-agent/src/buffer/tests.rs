@@ -142,7 +142,7 @@ proptest! {
                 _ => buffer.reject(SampleId { epoch: 7, seq }, "code"),
             }
             let books = buffer.books();
-            let lost: u64 = books.evicted.values().map(|(count, _)| count).sum();
+            let lost = buffer.lost();
             let rejected: u64 = books.rejected.values().sum();
             prop_assert_eq!(books.sampled, books.acknowledged + books.buffered + rejected + lost);
             prop_assert_eq!(books.sampled, pushed);
