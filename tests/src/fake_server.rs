@@ -44,6 +44,13 @@ impl AgentService for Service {
         &self,
         request: Request<Streaming<v1::AgentMessage>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
+        if request
+            .metadata()
+            .get("grpc-encoding")
+            .is_none_or(|encoding| encoding != "zstd")
+        {
+            return Err(Status::invalid_argument("an agent compresses what it sends"));
+        }
         let (outbound, messages) = mpsc::channel(8);
         let session = FakeSession {
             outbound,

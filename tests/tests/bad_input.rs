@@ -9,7 +9,7 @@ use nodeglass_proto::v1;
 use nodeglass_tests::database::Database;
 use nodeglass_tests::fake_agent::{FakeAgent, now, sample};
 use nodeglass_tests::on_every_database;
-use nodeglass_tests::server::Server;
+use nodeglass_tests::server::{Server, TOKEN};
 use reqwest::StatusCode;
 use tonic::Code;
 
@@ -200,6 +200,15 @@ async fn tokens_are_needed_and_checked(database: Database) {
         StatusCode::UNAUTHORIZED,
         "an agent's token reads nothing"
     );
+    if let Some(file) = database.url().strip_prefix("sqlite://") {
+        for path in [file.to_owned(), format!("{file}-wal")] {
+            let kept = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+            assert!(
+                !kept.contains(&enrolment.token) && !kept.contains(TOKEN),
+                "only hashes are stored"
+            );
+        }
+    }
 }
 
 async fn bad_samples_are_refused_one_by_one(database: Database) {

@@ -15,6 +15,17 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 on_every_database!(the_open_persist_interval_is_stored_at_the_end);
 
+/// Waits for the first sample of the agent `host`.
+async fn sampled(server: &Server) {
+    let shown = async || {
+        server
+            .overview("host")
+            .await
+            .filter(|overview| !overview["metrics"].is_null())
+    };
+    eventually("a sample", shown).await;
+}
+
 fn connect(url: &str) -> TcpStream {
     TcpStream::connect(url.trim_start_matches("http://")).expect("a connection")
 }
@@ -24,13 +35,7 @@ async fn a_reader_that_does_not_read_does_not_hold_the_end_up() {
     let database = Database::sqlite();
     let mut server = Server::start(&database).await;
     let _agent = Agent::start(&server, "host").await;
-    eventually("a sample", async || {
-        server
-            .overview("host")
-            .await
-            .filter(|overview| !overview["metrics"].is_null())
-    })
-    .await;
+    sampled(&server).await;
     let mut stalled = connect(&server.url);
     let call = format!(
         "GET /api/v1/agents/host/system HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
@@ -48,13 +53,7 @@ async fn a_frozen_agent_does_not_hold_the_end_up() {
     let database = Database::sqlite();
     let mut server = Server::start(&database).await;
     let agent = Agent::start(&server, "host").await;
-    eventually("a sample", async || {
-        server
-            .overview("host")
-            .await
-            .filter(|overview| !overview["metrics"].is_null())
-    })
-    .await;
+    sampled(&server).await;
     agent.freeze();
     assert_eq!(server.terminate().await, Some(0));
 }

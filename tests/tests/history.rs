@@ -4,8 +4,8 @@ use nodeglass_model::sample::NetworkMetrics;
 use nodeglass_model::{Sample, UnixMillis};
 use nodeglass_tests::database::Database;
 use nodeglass_tests::fake_agent::{FakeAgent, now, sample};
-use nodeglass_tests::on_every_database;
 use nodeglass_tests::server::Server;
+use nodeglass_tests::{eventually, on_every_database};
 use serde_json::{Value, json};
 
 on_every_database!(
@@ -13,6 +13,7 @@ on_every_database!(
     devices_are_told_apart,
     a_full_answer_says_so,
     the_persist_interval_stores_means,
+    retention_removes_what_is_older,
 );
 
 /// A minute that lies a few minutes back, so that nothing here is from the future.
@@ -178,4 +179,23 @@ async fn the_persist_interval_stores_means(database: Database) {
         2,
         "the open interval is stored at the end"
     );
+}
+
+async fn retention_removes_what_is_older(database: Database) {
+    let mut server = Server::start(&database).await;
+    let mut agent = FakeAgent::open(&server.enrolment("host").await, 1).await.unwrap();
+    let (old, new) = (
+        sample(UnixMillis::from_seconds(whole_minute()), 1.0),
+        sample(now(), 2.0),
+    );
+    agent.send([(1, old), (2, new)]).await;
+    agent.settled(2).await.unwrap();
+    assert_eq!(server.terminate().await, Some(0));
+    let config = "metrics: {storage: {retention_period: 5m}}";
+    let _server = Server::start_with(&database, Some(config)).await;
+    eventually("the old sample to go", async || {
+        (database.stored().await.ok()?.len() == 1).then_some(())
+    })
+    .await;
+    assert_eq!(database.stored().await.unwrap()[0].2, 2, "the new one stays");
 }

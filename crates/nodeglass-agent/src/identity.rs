@@ -1,10 +1,11 @@
 //! Who this agent is: the enrolment that it was given, kept in its data directory.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use nodeglass_proto::enrolment::{Enrolment, EnrolmentError};
+use nodeglass_runtime::private;
 
 /// Why there is no identity.
 #[derive(Debug, thiserror::Error)]
@@ -51,25 +52,9 @@ pub fn load(data_dir: &Path) -> Result<Enrolment, IdentityError> {
 /// The directory can't be written.
 pub fn save(data_dir: &Path, enrolment: &Enrolment) -> Result<(), IdentityError> {
     let path = path(data_dir);
-    write(&path, enrolment.encode().as_bytes()).map_err(|source| IdentityError::File { path, source })
-}
-
-fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut directory = fs::DirBuilder::new();
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-        directory.mode(0o700);
-        options.mode(0o600);
-    }
-    directory.recursive(true).create(path.parent().unwrap_or(path))?;
-    let beside = path.with_extension("new");
-    let mut file = options.open(&beside)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)
+    private::make_dir(data_dir)
+        .and_then(|()| private::write(&path, enrolment.encode().as_bytes()))
+        .map_err(|source| IdentityError::File { path, source })
 }
 
 #[cfg(test)]

@@ -45,10 +45,11 @@ pub fn encode(sample: &Sample) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
     out.push(VERSION);
     let devices: Vec<_> = catalogue::devices(sample)
-        .filter(|device| device.values(sample).next().is_some())
+        .map(|device| (device.values(sample).collect::<Vec<_>>(), device))
+        .filter(|(values, _)| !values.is_empty())
         .collect();
     put(&mut out, devices.len() as u64);
-    for device in devices {
+    for (values, device) in devices {
         out.push(device.dimension as u8);
         put_text(&mut out, &device.label);
         let attributes = device.attributes(sample);
@@ -57,9 +58,9 @@ pub fn encode(sample: &Sample) -> Vec<u8> {
             out.push(attribute as u8);
             put_text(&mut out, text);
         }
-        put(&mut out, device.values(sample).count() as u64);
+        put(&mut out, values.len() as u64);
         let mut before = 0;
-        for (metric, value) in device.values(sample) {
+        for (metric, value) in values {
             put(&mut out, u64::from(metric.id.0 - before));
             put_signed(&mut out, (value * f64::from(metric.unit.steps())).round() as i64);
             before = metric.id.0;

@@ -6,6 +6,7 @@
 pub mod backoff;
 pub mod config;
 pub mod exit;
+pub mod private;
 pub mod signals;
 pub mod tasks;
 pub mod telemetry;

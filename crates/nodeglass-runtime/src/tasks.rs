@@ -54,11 +54,6 @@ impl TaskGroup {
         Self::default()
     }
 
-    /// Another reference to this group, for a part that spawns later.
-    pub fn handle(&self) -> Self {
-        self.clone()
-    }
-
     /// Is cancelled when the group is to end: every task watches it. Cancelling it ends the group.
     pub fn shutdown_token(&self) -> CancellationToken {
         self.0.shutdown.clone()

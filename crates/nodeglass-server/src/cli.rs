@@ -9,14 +9,14 @@ use nodeglass_model::AgentId;
 use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_runtime::config::{ConfigError, Env, Secret};
 use nodeglass_runtime::tasks::TaskGroup;
-use nodeglass_runtime::{signals, telemetry};
+use nodeglass_runtime::{private, signals, telemetry};
 use nodeglass_store::Role;
 use tracing::info;
 
 use crate::config::{Overrides, ServerConfig, embedded};
 use crate::enrol;
 use crate::server::Server;
-use crate::state::{ServerState, make_private_dir};
+use crate::state::ServerState;
 use crate::tokens;
 
 /// How long a stopping server may take to finish what it has in hand.
@@ -149,7 +149,7 @@ impl Target {
     /// What the server of this data directory left there; else what the configuration says.
     fn find(config: &ServerConfig) -> anyhow::Result<Self> {
         let state = ServerState::load(&config.data_dir)?;
-        make_private_dir(&config.data_dir)?;
+        private::make_dir(&config.data_dir)?;
         let configured = config.public_url.clone();
         let url = configured.or_else(|| state.as_ref().map(|state| state.url.clone()));
         let database = match (&config.database, state) {

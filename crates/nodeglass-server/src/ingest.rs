@@ -187,13 +187,13 @@ impl Shared {
     }
 
     /// Hands a checked sample to the writer; `false` if there was no room, and the agent has to send it again.
-    fn keep(&self, agent: &Arc<LiveAgent>, id: SampleId, sample: Sample, backfill: bool) -> bool {
+    fn keep(&self, agent: &Arc<LiveAgent>, id: SampleId, sample: &Sample, backfill: bool) -> bool {
         if self.settings.persist_interval.is_zero() {
-            return self.queue.offer(Entry::new(agent.clone(), &sample, id, vec![id]));
+            return self.queue.offer(Entry::new(agent.clone(), sample, id, vec![id]));
         }
         let closed = {
             let mut windows = agent.windows.lock().unwrap_or_else(PoisonError::into_inner);
-            windows.add(id, sample, self.settings.persist_interval, backfill)
+            windows.add(id, sample.clone(), self.settings.persist_interval, backfill)
         };
         // Each is offered, whatever became of the one before.
         let offered = closed

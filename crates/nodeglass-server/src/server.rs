@@ -15,6 +15,7 @@ use nodeglass_proto::v1::agent_service_server::AgentServiceServer;
 use nodeglass_proto::v1::metrics_service_server::MetricsServiceServer;
 use nodeglass_runtime::backoff::Backoff;
 use nodeglass_runtime::config::Secret;
+use nodeglass_runtime::private;
 use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_runtime::telemetry::chain;
 use nodeglass_store::{Role, Store, StoreError};
@@ -31,7 +32,7 @@ use crate::ingest::Ingest;
 use crate::live::Live;
 use crate::queries::Queries;
 use crate::service::ClientService;
-use crate::state::{DataDirLock, ServerState, make_private_dir};
+use crate::state::{DataDirLock, ServerState};
 use crate::writer::Writer;
 use crate::{enrol, listener, retention, tokens};
 
@@ -56,7 +57,7 @@ impl Server {
     /// The data directory, the address or the database can't be used; the message says which and why.
     pub async fn bind(config: ServerConfig) -> anyhow::Result<Self> {
         listener::raise_open_files();
-        make_private_dir(&config.data_dir)?;
+        private::make_dir(&config.data_dir)?;
         let lock = DataDirLock::take(&config.data_dir)?;
         let listener = listener::bind(config.listen).await?;
         let store = open_store(config.database_url().expose()).await?;

@@ -1,10 +1,11 @@
 //! What a server leaves in its data directory for the commands beside it: where it listens and which database it uses.
 
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use nodeglass_runtime::private;
 use serde::{Deserialize, Serialize};
 
 /// The file's content. It may hold a database password, so only its owner can read it.
@@ -29,7 +30,7 @@ impl ServerState {
     /// The directory can't be written.
     pub fn save(&self, data_dir: &Path) -> io::Result<()> {
         let text = serde_json::to_string_pretty(self).map_err(io::Error::other)?;
-        write_private(&path(data_dir), text.as_bytes())
+        private::write(&path(data_dir), text.as_bytes())
     }
 
     /// Reads the file; `None` if no server ever ran here.
@@ -77,40 +78,4 @@ impl DataDirLock {
         })?;
         Ok(Self { _file: file })
     }
-}
-
-/// Makes a directory that only its owner can enter, unless it is there.
-///
-/// # Errors
-/// It can't be made.
-pub fn make_private_dir(directory: &Path) -> io::Result<()> {
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory);
-    made.map_err(|error| {
-        io::Error::new(
-            error.kind(),
-            format!("can't make {}: {error}", directory.display()),
-        )
-    })
-}
-
-/// Writes a file that only its owner can read, by way of another, so that nobody sees half of it.
-fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let named =
-        |error: io::Error| io::Error::new(error.kind(), format!("can't write {}: {error}", path.display()));
-    let write = || {
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&beside)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&beside, path)
-    };
-    write().map_err(named)
 }

@@ -1,7 +1,5 @@
 //! History queries and answers.
 
-use std::time::Duration;
-
 use nodeglass_model::history::{History, HistoryQuery, QueryError};
 use nodeglass_model::{TimeRange, UnixMillis};
 
@@ -46,10 +44,5 @@ impl v1::MetricsQueryResponse {
             truncated: history.truncated,
             interval_seconds: u32::try_from(query.interval.as_secs()).unwrap_or(u32::MAX),
         }
-    }
-
-    /// The width of a bucket.
-    pub fn interval(&self) -> Duration {
-        Duration::from_secs(self.interval_seconds.into())
     }
 }

@@ -117,7 +117,7 @@ async fn a_transient_task_may_end_and_its_panic_is_counted() {
     let group = TaskGroup::new();
     group.spawn_transient("session", async {});
     group.spawn_transient("session", async { panic!("oops") });
-    let observer = group.handle();
+    let observer = group.clone();
     let stop = sleep(Duration::from_mins(1));
     group.run(stop, DEADLINE).await.unwrap();
     assert_eq!(observer.transient_panics(), 1);
@@ -149,7 +149,7 @@ async fn tasks_that_overrun_are_named_and_dropped() {
 async fn a_task_spawned_by_another_is_waited_for_too() {
     let group = TaskGroup::new();
     let finished = Arc::new(AtomicBool::new(false));
-    let (inner, flag) = (group.handle(), Arc::clone(&finished));
+    let (inner, flag) = (group.clone(), Arc::clone(&finished));
     let token = group.shutdown_token();
     group.spawn("listener", async move {
         token.cancelled().await;

@@ -250,14 +250,12 @@ impl Session {
             let (epoch, seq) = (sample.epoch, sample.seq);
             match self.shared.check(sample) {
                 Ok((id, sample)) => {
-                    if !batch.backfill {
-                        newest = Some(sample.clone());
-                    }
-                    if self.shared.keep(&self.agent, id, sample, batch.backfill) {
+                    if self.shared.keep(&self.agent, id, &sample, batch.backfill) {
                         self.unacknowledged += 1;
                     } else {
                         self.turned_away = true;
                     }
+                    newest = Some(sample).filter(|_| !batch.backfill);
                 }
                 Err(refusal) => rejected.push(self.refuse(epoch, seq, refusal)),
             }
