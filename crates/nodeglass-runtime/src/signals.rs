@@ -60,18 +60,6 @@ impl Termination {
     }
 }
 
-/// Waits for a request to end, and gives its name. The handlers are in place once this is polled; where they can't be,
-/// it waits for ever, and the signals keep ending the process by themselves.
-pub async fn terminated() -> &'static str {
-    match install() {
-        Ok(mut termination) => termination.received().await,
-        Err(error) => {
-            tracing::error!(%error, "can't listen for signals");
-            std::future::pending().await
-        }
-    }
-}
-
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
@@ -91,7 +79,8 @@ mod tests {
         raise("-INT");
         assert_eq!(termination.received().await, "SIGINT");
 
-        let waiting = tokio::spawn(terminated());
+        let mut termination = install().unwrap();
+        let waiting = tokio::spawn(async move { termination.received().await });
         tokio::task::yield_now().await;
         raise("-INT");
         assert_eq!(waiting.await.unwrap(), "SIGINT");
