@@ -53,7 +53,8 @@ sensors that are not there, file systems that don't answer.
 - **level**: how it was at the moment of the sample. A stored interval keeps the last, a history bucket shows the mean.
 - **counter**: counts up until its device or host starts anew. The last one counts.
 
-Values are kept to a step: percentages and loads 0.01, temperatures and power 0.1, everything else 1.
+Values are kept to a step: percentages, loads, averages, milliseconds, cores and rare events 0.01, temperatures and power 0.1,
+everything else 1.
 ";
 
 /// The whole of `docs/metrics.md`.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nodeglass_collect::Sampler;
+use nodeglass_collect::{Depth, Sampler};
 use nodeglass_model::Clock;
 use nodeglass_model::filter::MetricFilter;
 use tokio::sync::watch;
@@ -62,7 +62,7 @@ pub async fn run(
         let at = clock.now();
         // Reading /proc takes a fraction of a millisecond, but a hung mount may take its whole deadline.
         let (back, sample) = tokio::task::spawn_blocking(move || {
-            let sample = sampler.sample(at);
+            let sample = sampler.sample(at, Depth::Full);
             (sampler, sample)
         })
         .await?;

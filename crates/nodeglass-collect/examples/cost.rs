@@ -6,7 +6,7 @@
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     use std::time::Duration;
 
-    use nodeglass_collect::{Backend, CollectConfig, Sampler};
+    use nodeglass_collect::{Backend, CollectConfig, Depth, Sampler};
     use nodeglass_model::UnixMillis;
     use nodeglass_model::filter::MetricFilter;
     use rustix::time::{ClockId, clock_gettime};
@@ -39,12 +39,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ..CollectConfig::default()
         })?;
         // The first sample opens files and starts threads; those after it are what an agent pays.
-        sampler.sample(UnixMillis(0));
+        sampler.sample(UnixMillis(0), Depth::Full);
         let mut cost = Duration::ZERO;
         for number in 1..=count {
             std::thread::sleep(pause);
             let before = spent();
-            sampler.sample(UnixMillis(i64::from(number)));
+            sampler.sample(UnixMillis(i64::from(number)), Depth::Full);
             cost += spent().saturating_sub(before);
         }
         println!(

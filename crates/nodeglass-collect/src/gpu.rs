@@ -143,6 +143,7 @@ fn read_gpu(index: u32, device: &Device<'_>) -> GpuMetrics {
             .power_usage()
             .ok()
             .map(|milliwatts| f64::from(milliwatts) / 1000.0),
+        ..GpuMetrics::default()
     }
 }
 

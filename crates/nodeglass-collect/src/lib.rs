@@ -15,5 +15,5 @@ mod system_info;
 mod worker;
 
 pub use config::{Backend, CollectConfig, CollectError};
-pub use sampler::Sampler;
+pub use sampler::{Depth, Sampler};
 pub use system_info::{read_host_name, read_system_info};

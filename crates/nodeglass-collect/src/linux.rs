@@ -23,6 +23,7 @@ use nodeglass_model::filter::MetricFilter;
 use nodeglass_model::sample::{CollectFailure, Sample};
 
 use crate::config::{CollectConfig, CollectError};
+use crate::sampler::Depth;
 use cpu::CpuCollector;
 use disk::DiskCollector;
 use host_root::HostRoot;
@@ -103,7 +104,7 @@ impl LinuxHost {
 
     /// Reads everything that is wanted. What rates are made of comes first, close to `now`; what may take its time
     /// comes after it.
-    pub(crate) fn read(&mut self, sample: &mut Sample, now: Instant, until: Instant) {
+    pub(crate) fn read(&mut self, sample: &mut Sample, depth: Depth, now: Instant, until: Instant) {
         if let Some(cpu) = &mut self.cpu {
             match cpu.read() {
                 Ok(metrics) => sample.cpu = metrics,
@@ -135,7 +136,9 @@ impl LinuxHost {
             sample.temperatures = temperature.read(now);
             sample.cpu.temperature_celsius = temperature::hottest_cpu(&sample.temperatures);
         }
-        if let Some(processes) = &mut self.processes {
+        if let Some(processes) = &mut self.processes
+            && depth == Depth::Full
+        {
             match processes.read() {
                 Ok(metrics) => sample.processes = metrics,
                 Err(error) => fail(sample, "processes", &error),

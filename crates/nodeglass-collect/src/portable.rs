@@ -20,6 +20,7 @@ use sysinfo::{
 };
 
 use crate::config::{CollectConfig, CollectError};
+use crate::sampler::Depth;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use system::read_host_name;
 pub(crate) use system::read_system_info;
@@ -70,7 +71,7 @@ impl PortableHost {
         }
     }
 
-    pub(crate) fn read(&mut self, sample: &mut Sample, now: Instant) {
+    pub(crate) fn read(&mut self, sample: &mut Sample, depth: Depth, now: Instant) {
         let elapsed = self
             .read_at
             .replace(now)
@@ -90,7 +91,7 @@ impl PortableHost {
         if self.filter.keeps_any("load") {
             sample.load = read_load();
         }
-        if self.filter.keeps_any("processes") {
+        if self.filter.keeps_any("processes") && depth == Depth::Full {
             sample.processes = self.read_processes();
         }
         if self.filter.keeps_any("sensor") || self.filter.keeps_any("cpu.temperature_celsius") {
@@ -229,6 +230,7 @@ impl PortableHost {
             zombie_processes: count(|status| status == ProcessStatus::Zombie),
             blocked_processes: count(|status| status == ProcessStatus::UninterruptibleDiskSleep),
             stopped_processes: count(|status| matches!(status, ProcessStatus::Stop | ProcessStatus::Tracing)),
+            ..ProcessMetrics::default()
         }
     }
 

@@ -10,6 +10,15 @@ use crate::config::{Backend, CollectConfig, CollectError, is_own_root};
 use crate::gpu::GpuCollector;
 use crate::portable::PortableHost;
 
+/// How much of a host is read. What costs much, and says little from one second to the next, is read less often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Everything but processes, tasks, containers and units.
+    Light,
+    /// Everything.
+    Full,
+}
+
 /// Reads one host again and again. It remembers the last reading, so that counters become rates.
 pub struct Sampler {
     host: Host,
@@ -72,8 +81,8 @@ impl Sampler {
     /// Reads the host now. It never fails: what can't be read is in [`Sample::failures`].
     ///
     /// `at` becomes the sample's time; rates are worked out over the monotonic time between two calls.
-    pub fn sample(&mut self, at: UnixMillis) -> Sample {
-        self.sample_at(at, Instant::now())
+    pub fn sample(&mut self, at: UnixMillis, depth: Depth) -> Sample {
+        self.sample_at(at, depth, Instant::now())
     }
 
     /// The back end in use, never [`Backend::Auto`].
@@ -86,7 +95,7 @@ impl Sampler {
     }
 
     /// As [`Sampler::sample`], with the moment that rates are worked out to.
-    pub(crate) fn sample_at(&mut self, at: UnixMillis, now: Instant) -> Sample {
+    pub(crate) fn sample_at(&mut self, at: UnixMillis, depth: Depth, now: Instant) -> Sample {
         let mut sample = Sample {
             timestamp: at,
             ..Sample::default()
@@ -97,8 +106,8 @@ impl Sampler {
         }
         match &mut self.host {
             #[cfg(target_os = "linux")]
-            Host::Linux(host) => host.read(&mut sample, now, until),
-            Host::Portable(host) => host.read(&mut sample, now),
+            Host::Linux(host) => host.read(&mut sample, depth, now, until),
+            Host::Portable(host) => host.read(&mut sample, depth, now),
         }
         if let Some(gpu) = &mut self.gpu {
             gpu.finish(&mut sample, now, until);

@@ -12,8 +12,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-pub use dimension::{Attribute, Dimension};
-pub use metric::{Field, Kind, Metric, MetricId, OverDevices, Unit};
+pub use dimension::{Attribute, Dimension, Field};
+pub use metric::{Kind, Metric, MetricId, OverDevices, Unit};
 pub use table::METRICS;
 
 use crate::sample::Sample;
@@ -139,16 +139,16 @@ pub fn remove_empty_devices(sample: &mut Sample) {
             .flat_map(|dimension| dimension.metrics())
             .any(|metric| metric.field.read(sample, index).is_some())
     };
-    for dimensions in [
-        &[Dimension::Core][..],
-        &[Dimension::Mount, Dimension::Disk],
-        &[Dimension::Interface],
-        &[Dimension::Gpu],
-        &[Dimension::Sensor],
-    ] {
-        for index in (0..dimensions[0].len(sample)).rev() {
+    for dimension in Dimension::ALL {
+        let dimensions = match dimension {
+            // It shares its entries with mounts, and goes with them.
+            Dimension::Host | Dimension::Disk => continue,
+            Dimension::Mount => &[Dimension::Mount, Dimension::Disk][..],
+            other => &[other],
+        };
+        for index in (0..dimension.len(sample)).rev() {
             if is_empty(sample, dimensions, index) {
-                dimensions[0].remove(sample, index);
+                dimension.remove(sample, index);
             }
         }
     }

@@ -25,18 +25,60 @@ pub struct Sample {
     /// Network interfaces.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub network_interfaces: Vec<NetworkMetrics>,
-    /// Counts of processes.
+    /// Processes.
     #[serde(skip_serializing_if = "is_default")]
     pub processes: ProcessMetrics,
     /// Load averages.
     #[serde(skip_serializing_if = "is_default")]
     pub load: LoadMetrics,
+    /// Time lost to waiting.
+    #[serde(skip_serializing_if = "is_default")]
+    pub pressure: PressureMetrics,
+    /// Paging.
+    #[serde(skip_serializing_if = "is_default")]
+    pub vm: VmMetrics,
+    /// TCP.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tcp: TcpMetrics,
+    /// UDP.
+    #[serde(skip_serializing_if = "is_default")]
+    pub udp: UdpMetrics,
+    /// The host as a whole.
+    #[serde(skip_serializing_if = "is_default")]
+    pub system: SystemMetrics,
+    /// The host's clock.
+    #[serde(skip_serializing_if = "is_default")]
+    pub clock: ClockMetrics,
+    /// The NFS client.
+    #[serde(skip_serializing_if = "is_default")]
+    pub nfs: NfsMetrics,
+    /// Units of systemd by state.
+    #[serde(skip_serializing_if = "is_default")]
+    pub systemd: SystemdMetrics,
+    /// Units that failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub units: Vec<UnitMetrics>,
+    /// Containers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<ContainerMetrics>,
     /// Graphics processors.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gpus: Vec<GpuMetrics>,
     /// Temperature sensors.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub temperatures: Vec<TemperatureMetrics>,
+    /// Fans.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fans: Vec<FanMetrics>,
+    /// Power meters.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub power_meters: Vec<PowerMetrics>,
+    /// Batteries.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub batteries: Vec<BatteryMetrics>,
+    /// What collectors have to say of themselves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub collectors: Vec<CollectorMetrics>,
     /// What could not be read, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<CollectFailure>,
@@ -58,229 +100,19 @@ macro_rules! section {
     };
 }
 
-section! {
-    /// Processor time since the previous sample, in percent of the time of all cores.
-    CpuMetrics
-    keys {
-        /// The cores that are online. JSON has the usage of each as `core_usage` besides.
-        #[serde(flatten, serialize_with = "cores_and_usage")]
-        cores: Vec<CoreMetrics>,
-    }
-    figures {
-        /// All modes but idle and iowait.
-        usage_percent: f64,
-        /// User space, nice included.
-        user_percent: f64,
-        /// The kernel.
-        system_percent: f64,
-        /// Nothing to do.
-        idle_percent: f64,
-        /// Idle with disk I/O outstanding.
-        iowait_percent: f64,
-        /// User space at low priority; part of `user_percent`.
-        nice_percent: f64,
-        /// Hardware interrupts.
-        irq_percent: f64,
-        /// Soft interrupts.
-        softirq_percent: f64,
-        /// Time that the hypervisor gave to others.
-        steal_percent: f64,
-        /// The hottest sensor of the processor package.
-        temperature_celsius: f64,
-    }
-}
+mod devices;
+mod host;
+mod workloads;
 
-section! {
-    /// One logical core; the same modes as [`CpuMetrics`].
-    CoreMetrics
-    keys {
-        /// The kernel's number of the core.
-        core: u32,
-    }
-    figures {
-        /// All modes but idle and iowait.
-        usage_percent: f64,
-        /// User space, nice included.
-        user_percent: f64,
-        /// The kernel.
-        system_percent: f64,
-        /// Nothing to do.
-        idle_percent: f64,
-        /// Idle with disk I/O outstanding.
-        iowait_percent: f64,
-        /// Hardware interrupts.
-        irq_percent: f64,
-        /// Soft interrupts.
-        softirq_percent: f64,
-        /// Time that the hypervisor gave to others.
-        steal_percent: f64,
-    }
-}
-
-section! {
-    /// Memory and swap, in bytes.
-    MemoryMetrics
-    figures {
-        /// Memory that the kernel manages.
-        total_bytes: u64,
-        /// Total less available.
-        used_bytes: u64,
-        /// What programs could still get without swapping.
-        available_bytes: u64,
-        /// Memory that nobody uses, not even as cache.
-        free_bytes: u64,
-        /// Page cache, with reclaimable slab.
-        cached_bytes: u64,
-        /// Buffers of block devices.
-        buffers_bytes: u64,
-        /// Used of total.
-        usage_percent: f64,
-        /// Swap space.
-        swap_total_bytes: u64,
-        /// Swap in use.
-        swap_used_bytes: u64,
-        /// Swap not in use.
-        swap_free_bytes: u64,
-        /// Swap used of swap total; absent without swap.
-        swap_usage_percent: f64,
-    }
-}
-
-section! {
-    /// A mounted file system with the device under it, or a block device that is not mounted itself.
-    ///
-    /// Space belongs to the mount, I/O to the device; an entry has what applies to it.
-    DiskMetrics
-    keys {
-        /// The device: `/dev/sda1`, `/dev/mapper/vg-root`, `nas:/export`.
-        device: String,
-        /// Where it is mounted; empty for a device that is not.
-        #[serde(skip_serializing_if = "String::is_empty")]
-        mount_point: String,
-        /// The device that this one is a part of or lies upon; its I/O is counted there already.
-        #[serde(skip_serializing_if = "String::is_empty")]
-        parent: String,
-    }
-    figures {
-        /// Size of the file system.
-        total_bytes: u64,
-        /// Total less free.
-        used_bytes: u64,
-        /// What users without privileges can still write.
-        available_bytes: u64,
-        /// Used of used plus available, as `df` shows it.
-        usage_percent: f64,
-        /// Bytes read.
-        read_bytes_per_sec: u64,
-        /// Bytes written.
-        write_bytes_per_sec: u64,
-        /// Reads completed.
-        read_ops_per_sec: u64,
-        /// Writes completed.
-        write_ops_per_sec: u64,
-        /// Share of the time with I/O in flight.
-        io_util_percent: f64,
-    }
-}
-
-section! {
-    /// One network interface. Errors and drops count from its creation.
-    NetworkMetrics
-    keys {
-        /// Its name: `eth0`.
-        interface: String,
-    }
-    figures {
-        /// Bytes sent.
-        bytes_sent_per_sec: u64,
-        /// Bytes received.
-        bytes_recv_per_sec: u64,
-        /// Packets sent.
-        packets_sent_per_sec: u64,
-        /// Packets received.
-        packets_recv_per_sec: u64,
-        /// Receive errors so far.
-        errors_in: u64,
-        /// Transmit errors so far.
-        errors_out: u64,
-        /// Received packets dropped so far.
-        drops_in: u64,
-        /// Packets to send dropped so far.
-        drops_out: u64,
-    }
-}
-
-section! {
-    /// Processes by state; threads are not counted.
-    ProcessMetrics
-    figures {
-        /// All processes.
-        total_processes: u32,
-        /// Running or ready to run (state R).
-        running_processes: u32,
-        /// Waiting, with or without a way to interrupt it (states S, D and I).
-        sleeping_processes: u32,
-        /// Ended, but not yet collected by their parent (state Z).
-        zombie_processes: u32,
-        /// Waiting without a way to interrupt it, mostly for disks (state D); part of `sleeping_processes`.
-        blocked_processes: u32,
-        /// Stopped by a signal or a debugger (states T and t).
-        stopped_processes: u32,
-    }
-}
-
-section! {
-    /// Load averages: tasks running or blocked, averaged over time.
-    LoadMetrics
-    figures {
-        /// Over one minute.
-        load1: f64,
-        /// Over five minutes.
-        load5: f64,
-        /// Over fifteen minutes.
-        load15: f64,
-    }
-}
-
-section! {
-    /// One graphics processor.
-    GpuMetrics
-    keys {
-        /// Its number on this host.
-        index: u32,
-        /// Its model.
-        name: String,
-        /// The driver's lasting name for it.
-        uuid: String,
-    }
-    figures {
-        /// Share of the time with a kernel running.
-        utilization_percent: f64,
-        /// Memory of the device.
-        memory_total_bytes: u64,
-        /// Memory in use.
-        memory_used_bytes: u64,
-        /// Used of total.
-        memory_usage_percent: f64,
-        /// Core temperature.
-        temperature_celsius: f64,
-        /// Power drawn.
-        power_watts: f64,
-    }
-}
-
-section! {
-    /// One temperature sensor.
-    TemperatureMetrics
-    keys {
-        /// Chip and label: `coretemp/Package id 0`.
-        sensor: String,
-    }
-    figures {
-        /// Its reading.
-        temperature_celsius: f64,
-    }
-}
+pub use devices::{
+    BatteryMetrics, CollectorMetrics, CoreMetrics, DiskMetrics, FanMetrics, GpuMetrics, NetworkMetrics,
+    PowerMetrics, TemperatureMetrics,
+};
+pub use host::{
+    ClockMetrics, CpuMetrics, LoadMetrics, MemoryMetrics, NfsMetrics, PressureMetrics, ProcessMetrics,
+    SystemMetrics, SystemdMetrics, TcpMetrics, UdpMetrics, VmMetrics,
+};
+pub use workloads::{ContainerMetrics, ProcessEntry, TaskProcessMetrics, UnitMetrics};
 
 /// Something that could not be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

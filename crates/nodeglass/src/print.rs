@@ -11,10 +11,16 @@ pub(crate) fn value(path: &str, value: Option<f64>) -> String {
         Some(Unit::Percent) => format!("{value:.1} %"),
         Some(Unit::Bytes) => bytes(value),
         Some(Unit::BytesPerSec) => format!("{}/s", bytes(value)),
+        Some(Unit::PercentOfCore) => format!("{value:.1} % of a core"),
         Some(Unit::PerSec) => format!("{value:.0} /s"),
+        Some(Unit::EventsPerSec) => format!("{value:.2} /s"),
         Some(Unit::Celsius) => format!("{value:.1} °C"),
         Some(Unit::Watts) => format!("{value:.1} W"),
-        Some(Unit::Load) => format!("{value:.2}"),
+        Some(Unit::Load | Unit::Average | Unit::Cores) => format!("{value:.2}"),
+        Some(Unit::Milliseconds) => format!("{value} ms"),
+        Some(Unit::Seconds) => format!("{value} s"),
+        Some(Unit::Megahertz) => format!("{value:.0} MHz"),
+        Some(Unit::Rpm) => format!("{value:.0} rpm"),
         Some(Unit::Count) | None => format!("{value}"),
     }
 }

@@ -128,6 +128,7 @@ impl Counts {
             zombie_processes: Some(self.zombie),
             blocked_processes: Some(self.blocked),
             stopped_processes: Some(self.stopped),
+            ..ProcessMetrics::default()
         }
     }
 }

@@ -61,7 +61,7 @@ fn two_readings_of_the_capture_make_rates() {
     assert_eq!(sampler.backend(), Backend::Linux);
     let start = Instant::now();
 
-    let first = sampler.sample_at(AT, start);
+    let first = sampler.sample_at(AT, Depth::Full, start);
     assert_eq!(first.failures, [], "no sensors and no GPU are no failure");
     assert_eq!(first.timestamp, AT);
     assert_eq!(first.cpu.usage_percent, None);
@@ -74,7 +74,7 @@ fn two_readings_of_the_capture_make_rates() {
     assert_eq!(first.processes.total_processes, Some(11));
 
     overwrite(&fixture("linux-6.18-kvm/t1"), root.path());
-    let second = sampler.sample_at(AT, start + Duration::from_millis(5_120));
+    let second = sampler.sample_at(AT, Depth::Full, start + Duration::from_millis(5_120));
     assert_eq!(second.failures, []);
     assert_eq!(
         second.cpu.usage_percent,
@@ -100,13 +100,13 @@ fn two_readings_of_the_capture_make_rates() {
     check(&second).unwrap();
 
     // The same files again: counters that stand still are zero, and processor time that stands still is unknown.
-    let third = sampler.sample_at(AT, start + Duration::from_millis(6_120));
+    let third = sampler.sample_at(AT, Depth::Full, start + Duration::from_millis(6_120));
     assert_eq!(disk(&third, "/dev/vda").write_bytes_per_sec, Some(0));
     assert_eq!(third.cpu.usage_percent, None);
 
     // And back to the first, as after a reset: every rate is absent, nothing is negative.
     overwrite(&fixture("linux-6.18-kvm/t0"), root.path());
-    let reset = sampler.sample_at(AT, start + Duration::from_millis(7_120));
+    let reset = sampler.sample_at(AT, Depth::Full, start + Duration::from_millis(7_120));
     assert_eq!(reset.cpu.usage_percent, None);
     assert_eq!(disk(&reset, "/dev/vda").write_bytes_per_sec, None);
     assert_eq!(disk(&reset, "/dev/vda").io_util_percent, None);
@@ -118,7 +118,7 @@ fn the_composed_server_shows_its_stacked_disks() {
     let root = copy_of("composed-server");
     let mut sampler = Sampler::new(config(root.path())).unwrap();
     let start = Instant::now();
-    let first = sampler.sample_at(AT, start);
+    let first = sampler.sample_at(AT, Depth::Full, start);
     assert_eq!(first.failures, []);
     let shown: Vec<(&str, &str, &str)> = first
         .disks
@@ -165,7 +165,7 @@ fn the_composed_server_shows_its_stacked_disks() {
     );
     assert_ne!(diskstats, later);
     fs::write(root.path().join("proc/diskstats"), later).unwrap();
-    let second = sampler.sample_at(AT, start + Duration::from_secs(1));
+    let second = sampler.sample_at(AT, Depth::Full, start + Duration::from_secs(1));
     let sda = disk(&second, "/dev/sda");
     assert_eq!(sda.read_bytes_per_sec, Some(1_048_576), "2048 x 512");
     assert_eq!(
@@ -180,7 +180,7 @@ fn a_disk_that_is_plugged_in_has_rates_from_its_second_reading_on() {
     let root = copy_of("composed-server");
     let mut sampler = Sampler::new(config(root.path())).unwrap();
     let start = Instant::now();
-    sampler.sample_at(AT, start);
+    sampler.sample_at(AT, Depth::Full, start);
     let path = root.path().join("proc/diskstats");
     let diskstats = fs::read_to_string(&path).unwrap();
     fs::write(
@@ -188,12 +188,12 @@ fn a_disk_that_is_plugged_in_has_rates_from_its_second_reading_on() {
         format!("{diskstats}   8      32 sdc 5 0 80 1 0 0 0 0 0 4 4\n"),
     )
     .unwrap();
-    let second = sampler.sample_at(AT, start + Duration::from_secs(1));
+    let second = sampler.sample_at(AT, Depth::Full, start + Duration::from_secs(1));
     assert_eq!(disk(&second, "/dev/sdc").read_ops_per_sec, None);
-    let third = sampler.sample_at(AT, start + Duration::from_secs(2));
+    let third = sampler.sample_at(AT, Depth::Full, start + Duration::from_secs(2));
     assert_eq!(disk(&third, "/dev/sdc").read_ops_per_sec, Some(0));
     fs::write(&path, diskstats).unwrap();
-    let fourth = sampler.sample_at(AT, start + Duration::from_secs(3));
+    let fourth = sampler.sample_at(AT, Depth::Full, start + Duration::from_secs(3));
     assert!(fourth.disks.iter().all(|disk| disk.device != "/dev/sdc"));
 }
 
@@ -203,7 +203,7 @@ fn what_fails_is_named_and_costs_the_rest_nothing() {
     fs::remove_file(root.path().join("proc/meminfo")).unwrap();
     fs::write(root.path().join("proc/loadavg"), "nonsense").unwrap();
     let mut sampler = Sampler::new(config(root.path())).unwrap();
-    let sample = sampler.sample(AT);
+    let sample = sampler.sample(AT, Depth::Full);
     let failed: Vec<&str> = sample
         .failures
         .iter()
@@ -224,17 +224,17 @@ fn collectors_without_wanted_metrics_do_not_run() {
     let root = copy_of("linux-6.18-kvm/t0");
     let mut sampler = Sampler::new(config(root.path())).unwrap();
     let start = Instant::now();
-    sampler.sample_at(AT, start);
+    sampler.sample_at(AT, Depth::Full, start);
     // A collector that ran would fail: its file is gone.
     fs::remove_file(root.path().join("proc/meminfo")).unwrap();
     sampler.set_filter(filter(&["cpu", "load"], &[]));
-    let sample = sampler.sample_at(AT, start + Duration::from_secs(1));
+    let sample = sampler.sample_at(AT, Depth::Full, start + Duration::from_secs(1));
     assert_eq!(sample.failures, []);
     assert!(sample.disks.is_empty() && sample.network_interfaces.is_empty());
     assert_eq!(sample.load.load5, Some(0.72));
     // A collector that was off has forgotten its reading: no rate reaches over the gap.
     sampler.set_filter(filter(&["network"], &[]));
-    let sample = sampler.sample_at(AT, start + Duration::from_secs(2));
+    let sample = sampler.sample_at(AT, Depth::Full, start + Duration::from_secs(2));
     assert_eq!(sample.network_interfaces[0].bytes_recv_per_sec, None);
 }
 
@@ -245,7 +245,7 @@ fn without_space_metrics_no_file_system_is_asked() {
     fs::remove_dir_all(root.path().join("mnt")).unwrap();
     let mut sampler = Sampler::new(config(root.path())).unwrap();
     let reasons: Vec<String> = sampler
-        .sample(AT)
+        .sample(AT, Depth::Full)
         .failures
         .into_iter()
         .map(|failure| failure.reason)
@@ -256,7 +256,7 @@ fn without_space_metrics_no_file_system_is_asked() {
         "{reasons:?}"
     );
     sampler.set_filter(filter(&["disk.read", "disk.write"], &[]));
-    assert_eq!(sampler.sample(AT).failures, []);
+    assert_eq!(sampler.sample(AT, Depth::Full).failures, []);
 }
 
 #[test]
@@ -289,13 +289,13 @@ fn assert_plausible(sample: &Sample) {
 #[test]
 fn this_machine_has_plausible_values_twice() {
     let mut sampler = Sampler::new(config(Path::new("/"))).unwrap();
-    let first = sampler.sample(AT);
+    let first = sampler.sample(AT, Depth::Full);
     assert_plausible(&first);
     assert_eq!(first.cpu.usage_percent, None);
     // Ticks are 10 ms long: take samples until one has passed on every core.
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
-        let sample = sampler.sample(AT);
+        let sample = sampler.sample(AT, Depth::Full);
         assert_plausible(&sample);
         assert!(
             sample
@@ -319,7 +319,7 @@ fn both_back_ends_see_the_same_machine() {
     })
     .unwrap();
     assert_eq!(portable.backend(), Backend::Portable);
-    let (by_linux, by_portable) = (linux.sample(AT), portable.sample(AT));
+    let (by_linux, by_portable) = (linux.sample(AT, Depth::Full), portable.sample(AT));
     check(&by_portable).unwrap();
     assert_eq!(
         by_portable.cpu.usage_percent, None,

@@ -4,8 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde::Serialize;
 
-use super::Dimension;
-use crate::sample::{CoreMetrics, DiskMetrics, GpuMetrics, NetworkMetrics, Sample, TemperatureMetrics};
+use super::{Dimension, Field};
 
 /// A metric's number on disk. Never changed and never used again for another metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -116,8 +115,10 @@ pub enum Unit {
     Bytes,
     /// Bytes per second.
     BytesPerSec,
-    /// Operations or packets per second.
+    /// Operations or packets per second, of which there are many.
     PerSec,
+    /// Events per second, of which there may be one in a minute.
+    EventsPerSec,
     /// A number of things.
     Count,
     /// Degrees Celsius.
@@ -126,6 +127,20 @@ pub enum Unit {
     Load,
     /// Watts.
     Watts,
+    /// Percent of one core's time: several cores make more than 100.
+    PercentOfCore,
+    /// Logical cores.
+    Cores,
+    /// Milliseconds.
+    Milliseconds,
+    /// Whole seconds.
+    Seconds,
+    /// A number of things, averaged over time.
+    Average,
+    /// Millions of turns per second of a clock.
+    Megahertz,
+    /// Turns per minute.
+    Rpm,
 }
 
 /// The largest whole number up to which a float is exact.
@@ -135,9 +150,21 @@ impl Unit {
     /// How many steps make one unit: values are kept to the nearest step.
     pub fn steps(self) -> u32 {
         match self {
-            Self::Percent | Self::Load => 100,
+            Self::Percent
+            | Self::PercentOfCore
+            | Self::Load
+            | Self::Average
+            | Self::Cores
+            | Self::EventsPerSec
+            | Self::Milliseconds => 100,
             Self::Celsius | Self::Watts => 10,
-            Self::Bytes | Self::BytesPerSec | Self::PerSec | Self::Count => 1,
+            Self::Bytes
+            | Self::BytesPerSec
+            | Self::PerSec
+            | Self::Count
+            | Self::Seconds
+            | Self::Megahertz
+            | Self::Rpm => 1,
         }
     }
 
@@ -146,8 +173,17 @@ impl Unit {
         match self {
             Self::Percent => 0.0..=100.0,
             Self::Celsius => -273.15..=10_000.0,
-            Self::Load | Self::Watts => 0.0..=1e9,
-            Self::Bytes | Self::BytesPerSec | Self::PerSec | Self::Count => 0.0..=EXACT,
+            // Negative where a clock is behind; wide enough for Unix times.
+            Self::Milliseconds => -1e13..=1e13,
+            Self::PercentOfCore
+            | Self::Load
+            | Self::Watts
+            | Self::Average
+            | Self::Cores
+            | Self::EventsPerSec
+            | Self::Megahertz
+            | Self::Rpm => 0.0..=1e9,
+            Self::Bytes | Self::BytesPerSec | Self::PerSec | Self::Count | Self::Seconds => 0.0..=EXACT,
         }
     }
 
@@ -157,8 +193,14 @@ impl Unit {
             Self::Percent => "%",
             Self::Bytes => "bytes",
             Self::BytesPerSec => "bytes/s",
-            Self::PerSec => "1/s",
-            Self::Count => "count",
+            Self::PerSec | Self::EventsPerSec => "1/s",
+            Self::PercentOfCore => "% of a core",
+            Self::Cores => "cores",
+            Self::Milliseconds => "ms",
+            Self::Seconds => "s",
+            Self::Megahertz => "MHz",
+            Self::Rpm => "1/min",
+            Self::Count | Self::Average => "count",
             Self::Celsius => "°C",
             Self::Load => "tasks",
             Self::Watts => "W",
@@ -175,61 +217,6 @@ pub struct Access<T> {
 impl<T> std::fmt::Debug for Access<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(std::any::type_name::<T>())
-    }
-}
-
-/// Where a metric stands in a sample, and with that what kind of device it is of.
-#[derive(Debug)]
-pub enum Field {
-    /// One value for the host.
-    Host(Access<Sample>),
-    /// One for each logical core.
-    Core(Access<CoreMetrics>),
-    /// One for each mounted file system.
-    Mount(Access<DiskMetrics>),
-    /// One for each block device.
-    Disk(Access<DiskMetrics>),
-    /// One for each network interface.
-    Interface(Access<NetworkMetrics>),
-    /// One for each graphics processor.
-    Gpu(Access<GpuMetrics>),
-    /// One for each temperature sensor.
-    Sensor(Access<TemperatureMetrics>),
-}
-
-impl Field {
-    pub(super) fn dimension(&self) -> Dimension {
-        match self {
-            Self::Host(_) => Dimension::Host,
-            Self::Core(_) => Dimension::Core,
-            Self::Mount(_) => Dimension::Mount,
-            Self::Disk(_) => Dimension::Disk,
-            Self::Interface(_) => Dimension::Interface,
-            Self::Gpu(_) => Dimension::Gpu,
-            Self::Sensor(_) => Dimension::Sensor,
-        }
-    }
-
-    pub(super) fn read(&self, sample: &Sample, index: usize) -> Option<f64> {
-        match self {
-            Self::Host(at) => (at.read)(sample),
-            Self::Core(at) => (at.read)(&sample.cpu.cores[index]),
-            Self::Mount(at) | Self::Disk(at) => (at.read)(&sample.disks[index]),
-            Self::Interface(at) => (at.read)(&sample.network_interfaces[index]),
-            Self::Gpu(at) => (at.read)(&sample.gpus[index]),
-            Self::Sensor(at) => (at.read)(&sample.temperatures[index]),
-        }
-    }
-
-    pub(super) fn write(&self, sample: &mut Sample, index: usize, value: Option<f64>) {
-        match self {
-            Self::Host(at) => (at.write)(sample, value),
-            Self::Core(at) => (at.write)(&mut sample.cpu.cores[index], value),
-            Self::Mount(at) | Self::Disk(at) => (at.write)(&mut sample.disks[index], value),
-            Self::Interface(at) => (at.write)(&mut sample.network_interfaces[index], value),
-            Self::Gpu(at) => (at.write)(&mut sample.gpus[index], value),
-            Self::Sensor(at) => (at.write)(&mut sample.temperatures[index], value),
-        }
     }
 }
 

@@ -34,12 +34,18 @@ fn a_unit_is_in_the_name_unless_the_specification_names_the_field() {
     for metric in METRICS {
         let suffix = match metric.unit {
             Unit::Percent if metric.path.starts_with("cpu.core_") => continue,
-            Unit::Percent => "_percent",
+            Unit::Percent | Unit::PercentOfCore => "_percent",
+            Unit::Watts if metric.path == "power.watts" => continue,
             Unit::Bytes => "_bytes",
-            Unit::BytesPerSec | Unit::PerSec => "_per_sec",
+            Unit::BytesPerSec | Unit::PerSec | Unit::EventsPerSec => "_per_sec",
             Unit::Celsius => "_celsius",
             Unit::Watts => "_watts",
-            Unit::Count | Unit::Load => continue,
+            Unit::Cores => "_cores",
+            Unit::Milliseconds => "_ms",
+            Unit::Seconds => "_seconds",
+            Unit::Megahertz => "_mhz",
+            Unit::Rpm => "_rpm",
+            Unit::Count | Unit::Load | Unit::Average => continue,
         };
         assert!(
             metric.path.ends_with(suffix),
