@@ -94,19 +94,19 @@ impl FakeAgent {
     }
 
     /// Sends samples, each under its number.
-    pub async fn send(&self, samples: impl IntoIterator<Item = (u64, Sample)>) {
+    pub fn send(&self, samples: impl IntoIterator<Item = (u64, Sample)>) -> impl Future<Output = ()> {
         let samples = samples
             .into_iter()
             .map(|(seq, sample)| (seq, v1::MetricsDataResponse::from(&sample)));
-        self.send_raw(samples, false).await;
+        self.send_raw(samples, false)
     }
 
     /// Sends what the types of the model would not allow.
-    pub async fn send_raw(
+    pub fn send_raw(
         &self,
         samples: impl IntoIterator<Item = (u64, v1::MetricsDataResponse)>,
         backfill: bool,
-    ) {
+    ) -> impl Future<Output = ()> {
         let samples = samples
             .into_iter()
             .map(|(seq, data)| v1::Sample {
@@ -116,13 +116,15 @@ impl FakeAgent {
             })
             .collect();
         let batch = v1::SampleBatch { samples, backfill };
-        // A session that has ended shows in what is received.
-        let _ = self
-            .outbound
-            .send(v1::AgentMessage {
-                message: Some(Up::Samples(batch)),
-            })
-            .await;
+        let outbound = self.outbound.clone();
+        async move {
+            // A session that has ended shows in what is received.
+            let _ = outbound
+                .send(v1::AgentMessage {
+                    message: Some(Up::Samples(batch)),
+                })
+                .await;
+        }
     }
 
     /// A sign of life.

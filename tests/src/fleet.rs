@@ -147,6 +147,7 @@ fn sample(number: u32, step: u64) -> Sample {
             irq_percent: Some(0.0),
             softirq_percent: percent(),
             steal_percent: Some(0.0),
+            frequency_mhz: Some(2_400),
         })
         .collect();
     let mut sample = Sample {

@@ -235,7 +235,7 @@ async fn bad_samples_are_refused_one_by_one(database: Database) {
     let future = at.plus(Duration::from_hours(1));
     agent
         .send_raw(
-            [
+            vec![
                 good(1),
                 (2, usage(f64::NAN)),
                 (3, usage(f64::INFINITY)),

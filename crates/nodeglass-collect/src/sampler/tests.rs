@@ -319,7 +319,7 @@ fn both_back_ends_see_the_same_machine() {
     })
     .unwrap();
     assert_eq!(portable.backend(), Backend::Portable);
-    let (by_linux, by_portable) = (linux.sample(AT, Depth::Full), portable.sample(AT));
+    let (by_linux, by_portable) = (linux.sample(AT, Depth::Full), portable.sample(AT, Depth::Full));
     check(&by_portable).unwrap();
     assert_eq!(
         by_portable.cpu.usage_percent, None,
