@@ -139,16 +139,10 @@ pub fn remove_empty_devices(sample: &mut Sample) {
             .flat_map(|dimension| dimension.metrics())
             .any(|metric| metric.field.read(sample, index).is_some())
     };
-    for dimension in Dimension::ALL {
-        let dimensions = match dimension {
-            // It shares its entries with mounts, and goes with them.
-            Dimension::Host | Dimension::Disk => continue,
-            Dimension::Mount => &[Dimension::Mount, Dimension::Disk][..],
-            other => &[other],
-        };
-        for index in (0..dimension.len(sample)).rev() {
-            if is_empty(sample, dimensions, index) {
-                dimension.remove(sample, index);
+    for holder in Dimension::ALL.into_iter().filter(|kind| *kind != Dimension::Host) {
+        for index in (0..holder.len(sample)).rev() {
+            if !holder.views().is_empty() && is_empty(sample, holder.views(), index) {
+                holder.remove(sample, index);
             }
         }
     }

@@ -188,6 +188,33 @@ macro_rules! dimensions {
                 }
             }
 
+            /// Appends to one sample an entry of another with its texts and figures; `false` if there is none.
+            pub fn copy(self, from: (&Sample, usize), to: &mut Sample) -> bool {
+                match self {
+                    Self::Host => false,
+                    $(Self::$kind => {
+                        let $at = from.0;
+                        let Some(entry) = $list.get(from.1).cloned() else { return false };
+                        let $at = to;
+                        $list.push(entry);
+                        true
+                    })+
+                }
+            }
+
+            /// Exchanges all entries of this kind between two samples.
+            pub fn swap(self, one: &mut Sample, other: &mut Sample) {
+                match self {
+                    Self::Host => {}
+                    $(Self::$kind => {
+                        let $at = one;
+                        let entries = &mut $list;
+                        let $at = other;
+                        std::mem::swap(entries, &mut $list);
+                    })+
+                }
+            }
+
             /// The texts that describe the device at `index`, without those that are empty.
             pub fn attributes(self, sample: &Sample, index: usize) -> Vec<(Attribute, &str)> {
                 let mut all = match self {
@@ -214,9 +241,9 @@ macro_rules! dimensions {
                 }
             }
 
-            /// Adds a device with this label and nothing else, and gives its place. Labels that can't be of this kind
-            /// (a core that is no number) stand for device 0.
-            fn add(self, sample: &mut Sample, label: &str) -> usize {
+            /// Adds a device with this label and nothing else, whether or not there is one already, and gives its place.
+            /// Labels that can't be of this kind (a core that is no number) stand for device 0.
+            pub fn add(self, sample: &mut Sample, label: &str) -> usize {
                 match self {
                     Self::Host => {}
                     $(Self::$kind => {
@@ -365,6 +392,21 @@ impl Dimension {
     /// The metrics of such devices, by rising number.
     pub fn metrics(self) -> &'static [&'static Metric] {
         &METRICS_OF[self as usize]
+    }
+
+    /// The kind that holds the entries of this one: a disk is found in the entry of its mount.
+    pub fn holder(self) -> Self {
+        if self == Self::Disk { Self::Mount } else { self }
+    }
+
+    /// The kinds that share the entries of this one, itself first; none if another kind holds its entries.
+    pub fn views(self) -> &'static [Self] {
+        if self == Self::Mount {
+            return &[Self::Mount, Self::Disk];
+        }
+        let own = usize::from(self.holder() == self);
+        let place = self as usize;
+        &Self::ALL[place..place + own]
     }
 
     /// The place of the device with this label, which is added if the sample does not have it.

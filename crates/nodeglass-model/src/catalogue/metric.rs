@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use serde::Serialize;
 
 use super::{Dimension, Field};
+use crate::sample::Sample;
 
 /// A metric's number on disk. Never changed and never used again for another metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -36,6 +37,18 @@ impl Metric {
     /// What kind of device the metric is of.
     pub fn dimension(&self) -> Dimension {
         self.field.dimension()
+    }
+
+    /// Its value of the device at `index`, in whole steps of its unit.
+    pub fn steps(&self, sample: &Sample, index: usize) -> Option<i64> {
+        let value = self.field.read(sample, index)?;
+        Some((value * f64::from(self.unit.steps())).round() as i64)
+    }
+
+    /// Sets the value of the device at `index`, in whole steps of its unit.
+    pub fn set_steps(&self, sample: &mut Sample, index: usize, steps: i64) {
+        let value = steps as f64 / f64::from(self.unit.steps());
+        self.field.write(sample, index, Some(value));
     }
 
     /// Its name in Prometheus' exposition: `nodeglass_cpu_usage_percent`, counters ending in `_total`.

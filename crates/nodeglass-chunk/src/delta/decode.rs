@@ -1,0 +1,265 @@
+//! Reading differences. Whatever the bytes are, it ends in a sample or an error, and in bounded memory.
+
+use nodeglass_model::catalogue::{self, Attribute, Dimension, Metric, MetricId};
+use nodeglass_model::sample::CollectFailure;
+use nodeglass_model::{Sample, UnixMillis};
+
+use super::{ABSENT, FAILURES, FIRST, LAYOUT, MAX_METRICS, MAX_VALUES, VERSION};
+use crate::row::RowError;
+use crate::varint::Reader;
+
+/// Turns records back into samples, in the order in which they were written.
+#[derive(Debug)]
+pub struct Decoder {
+    max_devices: usize,
+    kinds: Vec<Kind>,
+    /// The last sample's devices, without their figures, and its failures.
+    layout: Sample,
+    time: i64,
+}
+
+/// One kind of device as the writer knows it.
+#[derive(Debug)]
+struct Kind {
+    number: u8,
+    holder: u8,
+    /// `None` where this program does not know it.
+    known: Option<Dimension>,
+    metrics: Vec<Option<&'static Metric>>,
+    values: Vec<i64>,
+}
+
+impl Decoder {
+    /// One that begins anew. A record with more than `max_devices` is an error.
+    pub fn new(max_devices: usize) -> Self {
+        Self {
+            max_devices,
+            kinds: Vec::new(),
+            layout: Sample::default(),
+            time: 0,
+        }
+    }
+
+    /// Reads the next record, which is all of `record`.
+    ///
+    /// # Errors
+    /// Bytes that no [`super::Encoder`] wrote, or a record without those before it. After that this decoder reads only
+    /// a record that begins anew.
+    pub fn decode(&mut self, record: &[u8]) -> Result<Sample, RowError> {
+        let read = self.read(record);
+        if read.is_err() {
+            *self = Self::new(self.max_devices);
+        }
+        read
+    }
+
+    fn read(&mut self, record: &[u8]) -> Result<Sample, RowError> {
+        let mut reader = Reader::new(record);
+        let flags = reader.byte()?;
+        if flags & FIRST != 0 {
+            let version = reader.byte()?;
+            if version != VERSION {
+                return Err(RowError::Version(version));
+            }
+            *self = Self::new(self.max_devices);
+            self.read_schema(&mut reader)?;
+        }
+        if self.kinds.is_empty() {
+            return Err(RowError::Malformed("a difference without what it differs from"));
+        }
+        self.time = self.time.wrapping_add(reader.signed()?);
+        if flags & LAYOUT != 0 {
+            self.read_layout(&mut reader)?;
+        }
+        if flags & FAILURES != 0 {
+            self.layout.failures.clear();
+            for _ in 0..reader.unsigned()? {
+                let collector = reader.text()?.to_owned();
+                let reason = reader.text()?.to_owned();
+                self.layout.failures.push(CollectFailure { collector, reason });
+            }
+        }
+        self.read_values(&mut reader)?;
+        if reader.is_empty() {
+            Ok(self.sample())
+        } else {
+            Err(RowError::Malformed("more than a record"))
+        }
+    }
+
+    fn read_schema(&mut self, reader: &mut Reader<'_>) -> Result<(), RowError> {
+        for _ in 0..reader.unsigned()? {
+            let number = reader.byte()?;
+            let holder = reader.byte()?;
+            let is_new = self.kinds.iter().all(|kind| kind.number != number);
+            if !is_new || (holder != number && self.kinds.iter().all(|kind| kind.number != holder)) {
+                return Err(RowError::Malformed("kinds of devices in disorder"));
+            }
+            let known = Dimension::from_number(number);
+            let count = reader.unsigned()?;
+            if count > MAX_METRICS {
+                return Err(RowError::Malformed("more metrics than there are"));
+            }
+            let mut id = 0_u16;
+            let mut metrics = Vec::new();
+            for _ in 0..count {
+                id = u16::try_from(reader.unsigned()?)
+                    .ok()
+                    .and_then(|step| id.checked_add(step))
+                    .ok_or(RowError::Malformed("a metric number of more than 16 bits"))?;
+                let metric = catalogue::by_id(MetricId(id));
+                metrics.push(metric.filter(|metric| Some(metric.dimension()) == known));
+            }
+            let entries = usize::from(known == Some(Dimension::Host));
+            let values = vec![ABSENT; metrics.len() * entries];
+            self.kinds.push(Kind {
+                number,
+                holder,
+                known,
+                metrics,
+                values,
+            });
+        }
+        Ok(())
+    }
+
+    fn read_layout(&mut self, reader: &mut Reader<'_>) -> Result<(), RowError> {
+        loop {
+            let number = reader.byte()?;
+            if number == Dimension::Host as u8 {
+                break;
+            }
+            let views: Vec<usize> = (0..self.kinds.len())
+                .filter(|index| self.kinds[*index].holder == number)
+                .collect();
+            let holder = Dimension::from_number(number);
+            let count = usize::try_from(reader.unsigned()?).unwrap_or(usize::MAX);
+            if views.is_empty() || count > self.max_devices {
+                return Err(RowError::Malformed("more devices than a host has"));
+            }
+            let mut devices = Sample::default();
+            let mut places = Vec::new();
+            for index in 0..count {
+                let old = usize::try_from(reader.unsigned()?)
+                    .unwrap_or(usize::MAX)
+                    .checked_sub(1);
+                let label = match old {
+                    None => Some(reader.text()?),
+                    Some(_) => None,
+                };
+                if let (Some(holder), Some(label)) = (holder, label) {
+                    holder.add(&mut devices, label);
+                }
+                match old {
+                    None => {
+                        for view in &views {
+                            self.read_attributes(*view, index, &mut devices, reader)?;
+                        }
+                    }
+                    Some(old) => {
+                        if let Some(holder) = holder
+                            && !holder.copy((&self.layout, old), &mut devices)
+                        {
+                            return Err(RowError::Malformed("a device that was not there"));
+                        }
+                    }
+                }
+                places.push(old);
+            }
+            for view in views {
+                self.kinds[view].rearrange(&places)?;
+            }
+            if let Some(holder) = holder {
+                holder.swap(&mut self.layout, &mut devices);
+            }
+        }
+        let values: usize = self.kinds.iter().map(|kind| kind.values.len()).sum();
+        let devices: usize = Dimension::ALL
+            .into_iter()
+            .map(|kind| kind.len(&self.layout))
+            .sum();
+        if values > MAX_VALUES || devices > self.max_devices {
+            return Err(RowError::Malformed("more devices than a host has"));
+        }
+        Ok(())
+    }
+
+    fn read_attributes(
+        &self,
+        view: usize,
+        index: usize,
+        devices: &mut Sample,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), RowError> {
+        for _ in 0..reader.unsigned()? {
+            let attribute = Attribute::from_number(reader.byte()?);
+            let text = reader.text()?;
+            if let (Some(kind), Some(attribute)) = (self.kinds[view].known, attribute) {
+                kind.describe(devices, index, attribute, text);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_values(&mut self, reader: &mut Reader<'_>) -> Result<(), RowError> {
+        let changes = reader.unsigned()?;
+        let mut all = self.kinds.iter_mut().flat_map(|kind| &mut kind.values);
+        for _ in 0..changes {
+            let passed = usize::try_from(reader.unsigned()?).unwrap_or(usize::MAX);
+            let value = all
+                .nth(passed)
+                .ok_or(RowError::Malformed("a value of no device"))?;
+            *value = match reader.unsigned()?.checked_sub(1) {
+                None => ABSENT,
+                Some(folded) => {
+                    let base = if *value == ABSENT { 0 } else { *value };
+                    base.wrapping_add((folded >> 1) as i64 ^ -((folded & 1) as i64))
+                }
+            };
+        }
+        Ok(())
+    }
+
+    /// The sample that the last record made.
+    fn sample(&self) -> Sample {
+        let mut sample = self.layout.clone();
+        sample.timestamp = UnixMillis(self.time);
+        for kind in self.kinds.iter().filter(|kind| !kind.metrics.is_empty()) {
+            for (index, values) in kind.values.chunks_exact(kind.metrics.len()).enumerate() {
+                for (metric, steps) in kind.metrics.iter().zip(values) {
+                    if let Some(metric) = metric
+                        && *steps != ABSENT
+                    {
+                        metric.set_steps(&mut sample, index, *steps);
+                    }
+                }
+            }
+        }
+        sample
+    }
+}
+
+impl Kind {
+    /// Moves values to the new places of their devices.
+    fn rearrange(&mut self, places: &[Option<usize>]) -> Result<(), RowError> {
+        let width = self.metrics.len();
+        if places.len() * width > MAX_VALUES {
+            return Err(RowError::Malformed("more devices than a host has"));
+        }
+        let mut moved = Vec::with_capacity(places.len() * width);
+        for place in places {
+            match place {
+                Some(old) => {
+                    let values = old
+                        .checked_mul(width)
+                        .and_then(|start| self.values.get(start..start.checked_add(width)?))
+                        .ok_or(RowError::Malformed("a device that was not there"))?;
+                    moved.extend_from_slice(values);
+                }
+                None => moved.resize(moved.len() + width, ABSENT),
+            }
+        }
+        self.values = moved;
+        Ok(())
+    }
+}

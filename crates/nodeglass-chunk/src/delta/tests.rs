@@ -1,0 +1,170 @@
+//! Any samples come back as they were, and no bytes do harm.
+
+use nodeglass_model::catalogue::{self, METRICS};
+use nodeglass_model::sample::{CollectFailure, DiskMetrics, ProcessEntry};
+use nodeglass_model::{Sample, UnixMillis};
+use proptest::prelude::*;
+
+use super::*;
+use crate::row::RowError;
+
+const DEVICES: usize = 4096;
+
+fn any_sample() -> impl Strategy<Value = Sample> {
+    let value = (0..METRICS.len(), 0..5_u8, 0_u32..=10_000);
+    let values = proptest::collection::vec(value, 0..40);
+    (values, any::<i64>(), 0..3_usize).prop_map(|(values, timestamp, failures)| {
+        let mut sample = Sample {
+            timestamp: UnixMillis(timestamp),
+            ..Default::default()
+        };
+        for (metric, label, steps) in values {
+            let metric = &METRICS[metric];
+            let value = f64::from(steps) / f64::from(metric.unit.steps());
+            catalogue::set(&mut sample, metric, &label.to_string(), Some(value));
+        }
+        for number in 0..failures {
+            sample.failures.push(CollectFailure {
+                collector: number.to_string(),
+                reason: "silence".into(),
+            });
+        }
+        sample
+    })
+}
+
+fn records(samples: &[Sample]) -> Vec<Vec<u8>> {
+    let mut encoder = Encoder::new();
+    let encode = |sample| {
+        let mut record = Vec::new();
+        encoder.encode(sample, &mut record);
+        record
+    };
+    samples.iter().map(encode).collect()
+}
+
+fn busy_host(processes: std::ops::Range<u32>) -> Sample {
+    let mut sample = Sample {
+        timestamp: UnixMillis(1_700_000_000_000),
+        ..Default::default()
+    };
+    sample.cpu.usage_percent = Some(12.5);
+    sample.disks = vec![
+        DiskMetrics {
+            device: "/dev/sda1".into(),
+            mount_point: "/".into(),
+            parent: "sda".into(),
+            used_bytes: Some(7),
+            read_bytes_per_sec: Some(9),
+            ..Default::default()
+        },
+        DiskMetrics {
+            device: "/dev/sda".into(),
+            ..Default::default()
+        },
+        DiskMetrics {
+            device: "/dev/sdb".into(),
+            ..Default::default()
+        },
+    ];
+    sample.processes.top = processes
+        .map(|pid| ProcessEntry {
+            pid,
+            start_time: 1_699_999_999,
+            name: "postgres".into(),
+            command: "postgres: writer".into(),
+            cpu_percent: Some(f64::from(pid)),
+            ..Default::default()
+        })
+        .collect();
+    sample
+}
+
+#[test]
+fn what_does_not_change_costs_nearly_nothing() {
+    let mut next = busy_host(0..40);
+    next.timestamp = UnixMillis(1_700_000_005_000);
+    next.cpu.usage_percent = Some(12.6);
+    let records = records(&[busy_host(0..40), next]);
+    assert!(records[0].len() > 500, "{}", records[0].len());
+    assert_eq!(
+        records[1].len(),
+        1 + 2 + 1 + 1 + 1,
+        "flags, time, count, passed, difference"
+    );
+}
+
+#[test]
+fn a_device_that_stays_is_not_described_again() {
+    let records = records(&[busy_host(0..40), busy_host(1..41)]);
+    // One text for the process that came; a place for each that stayed.
+    assert!(records[1].len() < 150, "{}", records[1].len());
+}
+
+#[test]
+fn a_record_without_those_before_it_is_refused() {
+    let records = records(&[busy_host(0..2), busy_host(0..3)]);
+    let mut decoder = Decoder::new(DEVICES);
+    assert!(matches!(decoder.decode(&records[1]), Err(RowError::Malformed(_))));
+    assert_eq!(decoder.decode(&records[0]).as_ref(), Ok(&busy_host(0..2)));
+    assert!(decoder.decode(&records[0][1..]).is_err());
+    assert!(
+        decoder.decode(&records[1]).is_err(),
+        "what follows an error has no base"
+    );
+}
+
+#[test]
+fn more_devices_than_allowed_are_refused() {
+    let records = records(&[busy_host(0..40)]);
+    assert!(Decoder::new(20).decode(&records[0]).is_err());
+    assert!(Decoder::new(60).decode(&records[0]).is_ok());
+}
+
+#[test]
+fn metrics_and_kinds_that_the_reader_does_not_know_are_passed_over() {
+    // One metric of the host that is known (cpu.usage_percent) behind one that is not, and a kind of device, 200, with
+    // a metric of its own.
+    let mut record = vec![FIRST | LAYOUT, VERSION, 2];
+    record.extend([0, 0, 2, 1, 0xff, 0x7f]); // the host: metrics 1 and 16384
+    record.extend([200, 200, 1, 5]);
+    record.extend([10]); // 5 ms
+    record.extend([200, 1, 0, 1, b'x', 1, 9, 1, b'y', 0]); // one device "x" with attribute 9
+    record.extend([3, 0, 1 + 20, 0, 1 + 2, 0, 1 + 4]); // cpu.usage_percent = 10 steps, then two that are unknown
+    let mut expected = Sample {
+        timestamp: UnixMillis(5),
+        ..Default::default()
+    };
+    expected.cpu.usage_percent = Some(0.1);
+    assert_eq!(Decoder::new(DEVICES).decode(&record), Ok(expected));
+}
+
+proptest! {
+    #[test]
+    fn samples_come_back_exactly(samples in proptest::collection::vec(any_sample(), 1..6)) {
+        let mut decoder = Decoder::new(DEVICES);
+        for (sample, record) in samples.iter().zip(records(&samples)) {
+            prop_assert_eq!(&decoder.decode(&record).unwrap(), sample);
+        }
+    }
+
+    #[test]
+    fn hostile_bytes_are_an_error_not_a_panic(
+        garbage: Vec<u8>,
+        samples in proptest::collection::vec(any_sample(), 1..4),
+        at: prop::sample::Index,
+        bit in 0..8_u8,
+    ) {
+        let _ = Decoder::new(DEVICES).decode(&garbage);
+        let mut records = records(&samples);
+        let record = at.get(&records).len();
+        let chosen = records.iter().position(|one| one.len() == record).unwrap();
+        let place = at.index(record);
+        records[chosen][place] ^= 1 << bit;
+        let mut decoder = Decoder::new(DEVICES);
+        for record in &records {
+            let _ = decoder.decode(record);
+            let _ = decoder.decode(&record[..record.len() / 2]);
+        }
+    }
+}
