@@ -16,7 +16,7 @@ use nodeglass_model::catalogue::{self, Attribute, Dimension, MetricId};
 use nodeglass_model::sample::CollectFailure;
 use nodeglass_model::{Sample, UnixMillis};
 
-use crate::varint::{Reader, put, put_signed, put_text};
+use crate::varint::{Broken, Reader, put, put_signed, put_text};
 
 const VERSION: u8 = 1;
 
@@ -38,6 +38,15 @@ pub enum RowError {
     /// zstd refused them, or they would be larger than [`MAX_ROW_BYTES`].
     #[error("the row can't be decompressed")]
     Compression,
+}
+
+impl From<Broken> for RowError {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Cut => Self::Cut,
+            Broken::Malformed(what) => Self::Malformed(what),
+        }
+    }
 }
 
 /// Writes a sample, without its time.

@@ -1,6 +1,13 @@
 //! Whole numbers in as few bytes as they need: LEB128, signed ones folded by zigzag.
 
-use crate::row::RowError;
+/// Why the front of some bytes is not the value that was asked for; each format has its own error for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// The bytes end too early.
+    Cut,
+    /// They are no such value.
+    Malformed(&'static str),
+}
 
 /// Appends a number, seven bits a byte, the lowest first.
 pub(crate) fn put(out: &mut Vec<u8>, mut number: u64) {
@@ -34,13 +41,13 @@ impl<'a> Reader<'a> {
         self.0.is_empty()
     }
 
-    pub(crate) fn byte(&mut self) -> Result<u8, RowError> {
-        let (first, rest) = self.0.split_first().ok_or(RowError::Cut)?;
+    pub(crate) fn byte(&mut self) -> Result<u8, Broken> {
+        let (first, rest) = self.0.split_first().ok_or(Broken::Cut)?;
         self.0 = rest;
         Ok(*first)
     }
 
-    pub(crate) fn unsigned(&mut self) -> Result<u64, RowError> {
+    pub(crate) fn unsigned(&mut self) -> Result<u64, Broken> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -49,19 +56,34 @@ impl<'a> Reader<'a> {
                 return Ok(number);
             }
         }
-        Err(RowError::Malformed("a number of more than 64 bits"))
+        Err(Broken::Malformed("a number of more than 64 bits"))
     }
 
-    pub(crate) fn signed(&mut self) -> Result<i64, RowError> {
+    pub(crate) fn signed(&mut self) -> Result<i64, Broken> {
         let folded = self.unsigned()?;
         Ok((folded >> 1) as i64 ^ -((folded & 1) as i64))
     }
 
-    pub(crate) fn text(&mut self) -> Result<&'a str, RowError> {
-        let length = usize::try_from(self.unsigned()?).map_err(|_| RowError::Cut)?;
-        let (text, rest) = self.0.split_at_checked(length).ok_or(RowError::Cut)?;
+    /// A number that must fit 32 bits: counts and places.
+    pub(crate) fn short(&mut self) -> Result<u32, Broken> {
+        u32::try_from(self.unsigned()?).map_err(|_| Broken::Malformed("a count of more than 32 bits"))
+    }
+
+    pub(crate) fn bytes(&mut self, length: u64) -> Result<&'a [u8], Broken> {
+        let length = usize::try_from(length).map_err(|_| Broken::Cut)?;
+        let (bytes, rest) = self.0.split_at_checked(length).ok_or(Broken::Cut)?;
         self.0 = rest;
-        std::str::from_utf8(text).map_err(|_| RowError::Malformed("a text that is not UTF-8"))
+        Ok(bytes)
+    }
+
+    /// Everything that is left.
+    pub(crate) fn rest(self) -> &'a [u8] {
+        self.0
+    }
+
+    pub(crate) fn text(&mut self) -> Result<&'a str, Broken> {
+        let length = self.unsigned()?;
+        std::str::from_utf8(self.bytes(length)?).map_err(|_| Broken::Malformed("a text that is not UTF-8"))
     }
 }
 

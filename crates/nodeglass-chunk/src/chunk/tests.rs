@@ -1,0 +1,364 @@
+//! Whole chunks, there and back, and what no encoder wrote.
+
+mod arbitrary;
+
+use nodeglass_model::catalogue::{self, Dimension};
+use nodeglass_model::history::{HistoryBuilder, HistoryQuery};
+use nodeglass_model::sample::{CollectFailure, DiskMetrics, ProcessEntry, TemperatureMetrics};
+use nodeglass_model::{Sample, SampleId, UnixMillis};
+
+use super::directory::{self, Directory};
+use super::piece::Piece;
+use super::*;
+use crate::row;
+
+type Samples = Vec<(SampleId, Sample)>;
+
+fn encode(samples: &[(SampleId, Sample)]) -> Vec<u8> {
+    Encoder::new().encode(samples).unwrap()
+}
+
+fn id(seq: u64) -> SampleId {
+    SampleId {
+        epoch: 1_763_700_000_000,
+        seq,
+    }
+}
+
+/// A sample with nothing but its time, five seconds after the one before.
+fn bare(point: usize) -> (SampleId, Sample) {
+    let timestamp = UnixMillis(1_763_700_000_123 + 5_000 * point as i64);
+    let sample = Sample {
+        timestamp,
+        ..Default::default()
+    };
+    (id(point as u64 + 1), sample)
+}
+
+/// A host whose devices and figures come, go and change: 300 points, enough for devices with pieces of their own.
+fn busy_host() -> Samples {
+    let disk = |point: usize| DiskMetrics {
+        device: if point < 200 { "/dev/sda1" } else { "/dev/sdb1" }.into(),
+        mount_point: "/".into(),
+        parent: if point < 200 { "sda" } else { "sdb" }.into(),
+        total_bytes: Some(1 << 40),
+        used_bytes: Some(4096 * (100_000 + point as u64 * 3)),
+        write_bytes_per_sec: Some(0),
+        read_bytes_per_sec: (point > 0).then_some(512 * (point as u64 * 7919 % 100)),
+        ..Default::default()
+    };
+    let sensor = |name: &str, point: usize| TemperatureMetrics {
+        sensor: name.into(),
+        temperature_celsius: Some(40.0 + (point % 7) as f64 / 10.0),
+    };
+    let mut samples: Samples = (0..300).map(bare).collect();
+    for (point, (_, sample)) in samples.iter_mut().enumerate() {
+        sample.cpu.usage_percent = (point % 50 != 3).then_some((point * 37 % 1000) as f64 / 100.0);
+        sample.load.load1 = Some(1.5);
+        sample.disks = vec![disk(point)];
+        sample.temperatures.push(sensor("chip/always", point));
+        if (100..110).contains(&point) {
+            sample.temperatures.push(sensor("chip/shortly", point));
+        }
+        if point % 60 > 55 {
+            sample.failures.push(CollectFailure {
+                collector: "disk".into(),
+                reason: format!("no answer for {} s", point % 3),
+            });
+        }
+        catalogue::quantise(sample);
+    }
+    samples
+}
+
+/// Every figure and attribute of a sample, in whatever order its devices stand.
+fn flat(sample: &Sample) -> Vec<String> {
+    let mut all = Vec::new();
+    for device in catalogue::devices(sample) {
+        let values: Vec<_> = device.values(sample).collect();
+        if !values.is_empty() {
+            all.push(format!(
+                "{:?} {:?} {:?}",
+                device.dimension,
+                device.label,
+                device.attributes(sample)
+            ));
+        }
+        for (metric, value) in values {
+            all.push(format!("{}@{} {:x}", metric.path, device.label, value.to_bits()));
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn samples_come_back_whole() {
+    let samples = busy_host();
+    let bytes = encode(&samples);
+    let chunk = Chunk::open(&bytes).unwrap();
+    assert_eq!(chunk.samples().unwrap(), samples);
+    assert_eq!(chunk.len(), 300);
+    assert!(chunk.ids().eq(samples.iter().map(|(id, _)| *id)));
+    let times: Vec<_> = samples.iter().map(|(_, sample)| sample.timestamp).collect();
+    assert_eq!(chunk.timestamps().unwrap(), times);
+    let range = chunk.time_range().unwrap();
+    assert_eq!((range.start, range.end.0 - 1), (times[0], times[299].0));
+}
+
+#[test]
+fn a_chunk_may_be_empty() {
+    let bytes = encode(&[]);
+    let chunk = Chunk::open(&bytes).unwrap();
+    assert!(chunk.is_empty() && chunk.time_range().is_none() && chunk.series().is_empty());
+    assert_eq!(chunk.samples(), Ok(Vec::new()));
+}
+
+#[test]
+fn identities_and_regular_times_cost_a_handful_of_bytes() {
+    let samples: Samples = (0..720).map(bare).collect();
+    let one = encode(&samples[..1]).len();
+    let all = encode(&samples).len();
+    assert!(all < one + 24, "{one} bytes for one, {all} for 720");
+}
+
+#[test]
+fn devices_that_were_there_shortly_share_their_pieces() {
+    let mut samples: Samples = (0..720).map(bare).collect();
+    for (point, (_, sample)) in samples.iter_mut().enumerate() {
+        // Eight new processes every five points.
+        let process = |slot: usize| ProcessEntry {
+            pid: (4000 + point / 5 * 8 + slot) as u32,
+            start_time: 1_763_700_000 + (point / 5 * 25) as u64,
+            name: "cc1plus".into(),
+            command: format!("cc1plus -quiet -O2 -o /tmp/cc{:x}.s", point / 5 * 7919 + slot),
+            user: "builder".into(),
+            // The first reading has no rates.
+            cpu_percent: (point % 5 > 0).then_some(((point * 7 + slot * 13) % 90) as f64),
+            memory_bytes: Some(4096 * (1000 + (point * 31 + slot * 7) as u64 % 500)),
+            threads: Some(1),
+            write_bytes_per_sec: (point % 5 > 0).then_some(0),
+            ..Default::default()
+        };
+        sample.processes.top.extend((0..8).map(process));
+    }
+    let bytes = encode(&samples);
+    let chunk = Chunk::open(&bytes).unwrap();
+    assert_eq!(chunk.directory.devices.len(), 144 * 8);
+    let pieces: Vec<_> = chunk
+        .directory
+        .groups
+        .iter()
+        .map(|group| group.columns.len())
+        .collect();
+    assert_eq!(pieces, [4]);
+    let values = 720 * 8 * 4;
+    assert!(bytes.len() < values, "{} bytes for {values} values", bytes.len());
+    assert_eq!(chunk.samples().unwrap(), samples);
+}
+
+#[test]
+fn a_series_is_read_without_the_others() {
+    let mut bytes = encode(&busy_host());
+    let chunk = Chunk::open(&bytes).unwrap();
+    let metric = catalogue::by_path("disk.used_bytes").unwrap();
+    let expected = chunk.column(metric, "/").unwrap().unwrap();
+    assert_eq!(expected[299], Some(4096.0 * (100_000.0 + 897.0)));
+    let group = chunk
+        .directory
+        .groups
+        .iter()
+        .find(|group| group.dimension == Dimension::Mount as u8);
+    let column = group
+        .unwrap()
+        .columns
+        .iter()
+        .find(|column| column.metric == metric.id.0);
+    let piece = column.unwrap().piece;
+    let pieces: u64 = (chunk.directory.groups.iter())
+        .flat_map(|group| &group.columns)
+        .map(|column| column.piece.length)
+        .chain(chunk.directory.times.map(|times| times.length))
+        .sum();
+
+    let start = bytes.len() - pieces as usize;
+    let own = start + piece.start as usize..start + (piece.start + piece.length) as usize;
+    for at in (start..bytes.len()).filter(|at| !own.contains(at)) {
+        bytes[at] = 0xff;
+    }
+    let chunk = Chunk::open(&bytes).unwrap();
+    assert_eq!(chunk.column(metric, "/"), Ok(Some(expected)));
+    assert!(chunk.samples().is_err());
+}
+
+#[test]
+fn columns_and_series_are_those_of_the_samples() {
+    let samples = busy_host();
+    let bytes = encode(&samples);
+    let chunk = Chunk::open(&bytes).unwrap();
+    let series = chunk.series();
+    assert_eq!(series.len(), 10);
+    for (metric, label) in series {
+        let expected: Vec<_> = samples
+            .iter()
+            .map(|(_, sample)| catalogue::value(sample, metric, Some(label)))
+            .collect();
+        assert_eq!(
+            chunk.column(metric, label),
+            Ok(Some(expected)),
+            "{}@{label}",
+            metric.path
+        );
+    }
+    let metric = catalogue::by_path("sensor.temperature_celsius").unwrap();
+    assert_eq!(chunk.column(metric, "chip/never"), Ok(None));
+    let metric = catalogue::by_path("gpu.power_watts").unwrap();
+    assert_eq!(chunk.column(metric, "0"), Ok(None));
+}
+
+#[test]
+fn wanted_series_answer_queries_as_all_of_them_do() {
+    let samples = busy_host();
+    let bytes = encode(&samples);
+    let chunk = Chunk::open(&bytes).unwrap();
+    let asked = [
+        "disk.read_bytes_per_sec",
+        "disk.usage_percent",
+        "sensor.temperature_celsius@*",
+    ];
+    let query = HistoryQuery::new(&asked, chunk.time_range().unwrap(), Some(60), None).unwrap();
+    let answer = |samples: &mut dyn Iterator<Item = Sample>| {
+        let mut builder = HistoryBuilder::new(&query);
+        for sample in samples {
+            let _ = builder.add(&sample);
+        }
+        builder.finish()
+    };
+    let wanted =
+        |metric: &catalogue::Metric, _: &str| asked.iter().any(|asked| asked.starts_with(metric.path));
+    let rows: Samples = chunk.rows(wanted).unwrap().collect();
+    assert!(
+        rows.iter()
+            .all(|(_, sample)| sample.load.load1.is_none() && sample.disks[0].used_bytes.is_none())
+    );
+    let expected = answer(&mut samples.into_iter().map(|(_, sample)| sample));
+    assert!(expected.points.len() > 20);
+    assert_eq!(answer(&mut rows.into_iter().map(|(_, sample)| sample)), expected);
+}
+
+#[test]
+fn what_is_unknown_is_passed_over() {
+    let samples = busy_host();
+    let bytes = encode(&samples);
+    let mut chunk = Chunk::open(&bytes).unwrap();
+    let directory = &mut chunk.directory;
+    let group = directory
+        .groups
+        .iter_mut()
+        .find(|group| group.dimension == Dimension::Mount as u8);
+    group.unwrap().columns.last_mut().unwrap().metric = 60_000;
+    for device in &mut directory.devices {
+        if device.dimension == Dimension::Sensor as u8 {
+            device.dimension = 200;
+        }
+    }
+    let list = directory
+        .lists
+        .iter_mut()
+        .find(|list| list.first().is_some_and(|(a, _)| *a == 1));
+    list.unwrap().push((250, 0));
+    let start = bytes.len() - pieces(&bytes).len();
+    let changed = Encoder::new().join(&directory.write(), &bytes[start..]).unwrap();
+
+    let back = Chunk::open(&changed).unwrap().samples().unwrap();
+    for ((_, mut expected), (_, found)) in samples.into_iter().zip(back) {
+        expected.temperatures.clear();
+        expected.disks[0].used_bytes = None;
+        assert_eq!(found, expected);
+    }
+}
+
+/// The directory of a chunk, as bytes.
+fn directory_of(chunk: &[u8]) -> Vec<u8> {
+    Chunk::open(chunk).unwrap().directory.write()
+}
+
+fn pieces(chunk: &[u8]) -> &[u8] {
+    let mut reader = crate::varint::Reader::new(&chunk[2..]);
+    reader.unsigned().unwrap();
+    let zipped = reader.unsigned().unwrap();
+    reader.bytes(zipped).unwrap();
+    reader.rest()
+}
+
+#[test]
+fn other_bytes_are_told_apart() {
+    let mut bytes = encode(&busy_host());
+    bytes[1] = 2;
+    assert_eq!(Chunk::open(&bytes).unwrap_err(), ChunkError::Version(2));
+    assert!(ChunkError::Version(2).to_string().contains("use a newer one"));
+    let row = row::encode(&Sample::default());
+    assert_eq!(Chunk::open(&row).unwrap_err(), ChunkError::NotAChunk);
+    let row = row::Compressor::new().compress(&row).unwrap();
+    assert_eq!(Chunk::open(&row).unwrap_err(), ChunkError::NotAChunk);
+}
+
+#[test]
+fn claims_are_checked_against_the_limits() {
+    let open = |directory: &[u8]| {
+        let bytes = Encoder::new().join(directory, &[]).unwrap();
+        Chunk::open(&bytes).map(|_| ())
+    };
+    let limit = |what| Err(ChunkError::Malformed(what));
+    let empty = Directory {
+        lists: vec![Vec::new()],
+        ..Directory::default()
+    };
+    assert_eq!(open(&empty.write()), Ok(()));
+
+    // Four billion points of one device, all at once.
+    let mut claim = vec![0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0, 0, 1, 0, 0];
+    claim.extend([
+        0xff, 0xff, 0xff, 0xff, 0x0f, 1, 0, 1, 0, 1, 0, 1, 0, 0, 0, 0, 1, 0,
+    ]);
+    assert_eq!(open(&claim), limit("more figures than a chunk may have"));
+
+    let oversized = [&[MAGIC, VERSION, 0xff, 0xff, 0xff, 0x7f, 0][..], &claim].concat();
+    assert_eq!(
+        Chunk::open(&oversized).map(|_| ()),
+        limit("a larger directory than a chunk may have")
+    );
+    let mut bomb = Encoder::new().join(&vec![0; MAX_DIRECTORY_BYTES], &[]).unwrap();
+    // It says that it holds less than it does.
+    bomb.splice(2..6, [0x10]);
+    assert_eq!(Chunk::open(&bomb).map(|_| ()), Err(ChunkError::Compression));
+
+    // Eight failures of two kilobytes at every point: small here, a gigabyte in samples.
+    let mut numbering = super::lists::Numbering::default();
+    let text = numbering.text(&"x".repeat(1024));
+    numbering.list(vec![(text, text); 8]);
+    let mut directory = Directory {
+        points: MAX_POINTS,
+        times: Some(Piece {
+            kind: 0,
+            constant: 0,
+            start: 0,
+            length: 0,
+        }),
+        ids: directory::id_runs((0..u64::from(MAX_POINTS)).map(id)),
+        texts: numbering.texts,
+        lists: numbering.lists,
+        ..Directory::default()
+    };
+    (0..MAX_POINTS).for_each(|_| directory.failures.push(0));
+    assert_eq!(
+        open(&directory.write()),
+        limit("more texts than a chunk may have")
+    );
+    directory.lists[0].truncate(1);
+    assert_eq!(open(&directory.write()), Ok(()));
+
+    let many = vec![bare(0); MAX_POINTS as usize + 1];
+    let error = Encoder::new().encode(&many).unwrap_err();
+    assert_eq!(error, EncodeError::TooMuch("more points than a chunk may have"));
+}
