@@ -4,7 +4,9 @@ mod arbitrary;
 
 use nodeglass_model::catalogue::{self, Dimension};
 use nodeglass_model::history::{HistoryBuilder, HistoryQuery};
-use nodeglass_model::sample::{CollectFailure, DiskMetrics, ProcessEntry, TemperatureMetrics};
+use nodeglass_model::sample::{
+    CollectFailure, ContainerMetrics, DiskMetrics, ProcessEntry, TemperatureMetrics,
+};
 use nodeglass_model::{Sample, SampleId, UnixMillis};
 
 use super::directory::{self, Directory};
@@ -56,6 +58,12 @@ fn busy_host() -> Samples {
         sample.cpu.usage_percent = (point % 50 != 3).then_some((point * 37 % 1000) as f64 / 100.0);
         sample.load.load1 = Some(1.5);
         sample.disks = vec![disk(point)];
+        sample.containers = vec![ContainerMetrics {
+            name: "web".into(),
+            image: if point < 150 { "web:1" } else { "web:2" }.into(),
+            pids: Some(3),
+            ..Default::default()
+        }];
         sample.temperatures.push(sensor("chip/always", point));
         if (100..110).contains(&point) {
             sample.temperatures.push(sensor("chip/shortly", point));
@@ -197,7 +205,7 @@ fn columns_and_series_are_those_of_the_samples() {
     let bytes = encode(&samples);
     let chunk = Chunk::open(&bytes).unwrap();
     let series = chunk.series();
-    assert_eq!(series.len(), 10);
+    assert_eq!(series.len(), 11);
     for (metric, label) in series {
         let expected: Vec<_> = samples
             .iter()

@@ -11,7 +11,7 @@ const FRAME_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 pub(super) struct Zipper(zstd::bulk::Compressor<'static>);
 
 impl Zipper {
-    /// On a trace of a real host, level 9 took three times as long as level 3 and gained 1 %.
+    /// On a trace of a real host, level 9 took nearly three times as long and made chunks 0.5 % smaller.
     const LEVEL: i32 = 3;
 
     /// Sets up the working memory; panics if there is none.
