@@ -1,6 +1,7 @@
 //! Whole chunks, there and back, and what no encoder wrote.
 
 mod arbitrary;
+mod limits;
 
 use nodeglass_model::catalogue::{self, Dimension};
 use nodeglass_model::history::{HistoryBuilder, HistoryQuery};
@@ -9,8 +10,6 @@ use nodeglass_model::sample::{
 };
 use nodeglass_model::{Sample, SampleId, UnixMillis};
 
-use super::directory::{self, Directory};
-use super::piece::Piece;
 use super::*;
 use crate::row;
 
@@ -309,64 +308,4 @@ fn other_bytes_are_told_apart() {
     assert_eq!(Chunk::open(&row).unwrap_err(), ChunkError::NotAChunk);
     let row = row::Compressor::new().compress(&row).unwrap();
     assert_eq!(Chunk::open(&row).unwrap_err(), ChunkError::NotAChunk);
-}
-
-#[test]
-fn claims_are_checked_against_the_limits() {
-    let open = |directory: &[u8]| {
-        let bytes = Encoder::new().join(directory, &[]).unwrap();
-        Chunk::open(&bytes).map(|_| ())
-    };
-    let limit = |what| Err(ChunkError::Malformed(what));
-    let empty = Directory {
-        lists: vec![Vec::new()],
-        ..Directory::default()
-    };
-    assert_eq!(open(&empty.write()), Ok(()));
-
-    // Four billion points of one device, all at once.
-    let mut claim = vec![0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0, 0, 1, 0, 0];
-    claim.extend([
-        0xff, 0xff, 0xff, 0xff, 0x0f, 1, 0, 1, 0, 1, 0, 1, 0, 0, 0, 0, 1, 0,
-    ]);
-    assert_eq!(open(&claim), limit("more figures than a chunk may have"));
-
-    let oversized = [&[MAGIC, VERSION, 0xff, 0xff, 0xff, 0x7f, 0][..], &claim].concat();
-    assert_eq!(
-        Chunk::open(&oversized).map(|_| ()),
-        limit("a larger directory than a chunk may have")
-    );
-    let mut bomb = Encoder::new().join(&vec![0; MAX_DIRECTORY_BYTES], &[]).unwrap();
-    // It says that it holds less than it does.
-    bomb.splice(2..6, [0x10]);
-    assert_eq!(Chunk::open(&bomb).map(|_| ()), Err(ChunkError::Compression));
-
-    // Eight failures of two kilobytes at every point: small here, a gigabyte in samples.
-    let mut numbering = super::lists::Numbering::default();
-    let text = numbering.text(&"x".repeat(1024));
-    numbering.list(vec![(text, text); 8]);
-    let mut directory = Directory {
-        points: MAX_POINTS,
-        times: Some(Piece {
-            kind: 0,
-            constant: 0,
-            start: 0,
-            length: 0,
-        }),
-        ids: directory::id_runs((0..u64::from(MAX_POINTS)).map(id)),
-        texts: numbering.texts,
-        lists: numbering.lists,
-        ..Directory::default()
-    };
-    (0..MAX_POINTS).for_each(|_| directory.failures.push(0));
-    assert_eq!(
-        open(&directory.write()),
-        limit("more texts than a chunk may have")
-    );
-    directory.lists[0].truncate(1);
-    assert_eq!(open(&directory.write()), Ok(()));
-
-    let many = vec![bare(0); MAX_POINTS as usize + 1];
-    let error = Encoder::new().encode(&many).unwrap_err();
-    assert_eq!(error, EncodeError::TooMuch("more points than a chunk may have"));
 }
