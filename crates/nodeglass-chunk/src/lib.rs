@@ -7,4 +7,4 @@
 pub mod chunk;
 pub mod delta;
 pub mod row;
-mod varint;
+pub mod varint;

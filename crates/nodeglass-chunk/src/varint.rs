@@ -2,7 +2,7 @@
 
 /// Why the front of some bytes is not the value that was asked for; each format has its own error for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Broken {
+pub enum Broken {
     /// The bytes end too early.
     Cut,
     /// They are no such value.
@@ -10,7 +10,7 @@ pub(crate) enum Broken {
 }
 
 /// Appends a number, seven bits a byte, the lowest first.
-pub(crate) fn put(out: &mut Vec<u8>, mut number: u64) {
+pub fn put(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -19,35 +19,45 @@ pub(crate) fn put(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Appends a signed number; small ones of either sign are short.
-pub(crate) fn put_signed(out: &mut Vec<u8>, number: i64) {
+pub fn put_signed(out: &mut Vec<u8>, number: i64) {
     put(out, ((number << 1) ^ (number >> 63)) as u64);
 }
 
 /// Appends a text with its length before it.
-pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
+pub fn put_text(out: &mut Vec<u8>, text: &str) {
     put(out, text.len() as u64);
     out.extend_from_slice(text.as_bytes());
 }
 
 /// Takes values off the front of some bytes. Whatever the bytes are, it ends in a value or an error.
-pub(crate) struct Reader<'a>(&'a [u8]);
+pub struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+    /// One at the beginning of `bytes`.
+    pub fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether everything was taken.
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(crate) fn byte(&mut self) -> Result<u8, Broken> {
+    /// Takes one byte.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn byte(&mut self) -> Result<u8, Broken> {
         let (first, rest) = self.0.split_first().ok_or(Broken::Cut)?;
         self.0 = rest;
         Ok(*first)
     }
 
-    pub(crate) fn unsigned(&mut self) -> Result<u64, Broken> {
+    /// Takes a number that [`put`] wrote.
+    ///
+    /// # Errors
+    /// It is cut off, or has more than 64 bits.
+    pub fn unsigned(&mut self) -> Result<u64, Broken> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -59,17 +69,28 @@ impl<'a> Reader<'a> {
         Err(Broken::Malformed("a number of more than 64 bits"))
     }
 
-    pub(crate) fn signed(&mut self) -> Result<i64, Broken> {
+    /// Takes a number that [`put_signed`] wrote.
+    ///
+    /// # Errors
+    /// It is cut off, or has more than 64 bits.
+    pub fn signed(&mut self) -> Result<i64, Broken> {
         let folded = self.unsigned()?;
         Ok((folded >> 1) as i64 ^ -((folded & 1) as i64))
     }
 
-    /// A number that must fit 32 bits: counts and places.
-    pub(crate) fn short(&mut self) -> Result<u32, Broken> {
+    /// Takes a number that must fit 32 bits: counts and places.
+    ///
+    /// # Errors
+    /// It is cut off, or has more than 32 bits.
+    pub fn short(&mut self) -> Result<u32, Broken> {
         u32::try_from(self.unsigned()?).map_err(|_| Broken::Malformed("a count of more than 32 bits"))
     }
 
-    pub(crate) fn bytes(&mut self, length: u64) -> Result<&'a [u8], Broken> {
+    /// Takes so many bytes.
+    ///
+    /// # Errors
+    /// There are fewer.
+    pub fn bytes(&mut self, length: u64) -> Result<&'a [u8], Broken> {
         let length = usize::try_from(length).map_err(|_| Broken::Cut)?;
         let (bytes, rest) = self.0.split_at_checked(length).ok_or(Broken::Cut)?;
         self.0 = rest;
@@ -77,11 +98,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Everything that is left.
-    pub(crate) fn rest(self) -> &'a [u8] {
+    pub fn rest(self) -> &'a [u8] {
         self.0
     }
 
-    pub(crate) fn text(&mut self) -> Result<&'a str, Broken> {
+    /// Takes a text that [`put_text`] wrote.
+    ///
+    /// # Errors
+    /// It is cut off, or not UTF-8.
+    pub fn text(&mut self) -> Result<&'a str, Broken> {
         let length = self.unsigned()?;
         std::str::from_utf8(self.bytes(length)?).map_err(|_| Broken::Malformed("a text that is not UTF-8"))
     }

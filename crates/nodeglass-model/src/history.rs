@@ -160,12 +160,12 @@ pub struct History {
     pub truncated: bool,
 }
 
-/// Builds an answer from samples that come oldest first.
+/// Builds an answer from samples, which may come in any order.
 #[derive(Debug)]
 pub struct HistoryBuilder<'a> {
     query: &'a HistoryQuery,
-    open: Option<(UnixMillis, BTreeMap<String, Gathered>)>,
-    history: History,
+    buckets: BTreeMap<UnixMillis, BTreeMap<String, Gathered>>,
+    truncated: bool,
 }
 
 #[derive(Debug)]
@@ -193,25 +193,25 @@ impl<'a> HistoryBuilder<'a> {
     pub fn new(query: &'a HistoryQuery) -> Self {
         Self {
             query,
-            open: None,
-            history: History::default(),
+            buckets: BTreeMap::new(),
+            truncated: false,
         }
     }
 
-    /// Adds the next sample; those outside the range are passed over. `Break` once the answer is full.
+    /// Adds a sample; those outside the range are passed over. `Break` once the answer is full: samples that are later
+    /// than this one have no place in it any more, earlier ones still do.
     pub fn add(&mut self, sample: &Sample) -> ControlFlow<()> {
         if !self.query.range.contains(sample.timestamp) {
             return ControlFlow::Continue(());
         }
         let bucket = sample.timestamp.floor(self.query.interval);
-        if self.open.as_ref().is_some_and(|(open, _)| *open != bucket) {
-            self.close();
-        }
-        if self.history.points.len() >= self.query.max_points as usize {
-            self.history.truncated = true;
+        let is_full = self.buckets.len() >= self.query.max_points as usize;
+        let is_last = self.buckets.keys().next_back().is_none_or(|last| bucket > *last);
+        if is_full && is_last {
+            self.truncated = true;
             return ControlFlow::Break(());
         }
-        let (_, series) = self.open.get_or_insert_with(|| (bucket, BTreeMap::new()));
+        let series = self.buckets.entry(bucket).or_default();
         for selector in &self.query.selectors {
             let metric = selector.metric();
             selector.each(sample, |name, value| {
@@ -226,22 +226,27 @@ impl<'a> HistoryBuilder<'a> {
                 gathered.last = value;
             });
         }
+        if series.is_empty() {
+            self.buckets.remove(&bucket);
+        } else if self.buckets.len() > self.query.max_points as usize {
+            self.buckets.pop_last();
+            self.truncated = true;
+        }
         ControlFlow::Continue(())
     }
 
     /// The answer.
-    pub fn finish(mut self) -> History {
-        self.close();
-        self.history
-    }
-
-    fn close(&mut self) {
-        if let Some((timestamp, series)) = self.open.take().filter(|(_, series)| !series.is_empty()) {
-            let values = series
+    pub fn finish(self) -> History {
+        let points = self.buckets.into_iter().map(|(timestamp, series)| Point {
+            timestamp,
+            values: series
                 .into_iter()
                 .map(|(name, gathered)| (name, gathered.value()))
-                .collect();
-            self.history.points.push(Point { timestamp, values });
+                .collect(),
+        });
+        History {
+            points: points.collect(),
+            truncated: self.truncated,
         }
     }
 }
@@ -302,6 +307,12 @@ mod tests {
         let samples: Vec<_> = (0..3).map(|second| sample(second * 1000, 1.0)).collect();
         let full = answer(&query, &samples);
         assert_eq!((full.points.len(), full.truncated), (2, true));
+        let reversed: Vec<_> = samples.iter().rev().cloned().collect();
+        assert_eq!(
+            answer(&query, &reversed),
+            full,
+            "the order of the samples does not matter"
+        );
         let just = answer(&query, &samples[..2]);
         assert_eq!((just.points.len(), just.truncated), (2, false));
     }

@@ -53,6 +53,15 @@ impl Selector {
         self.metric
     }
 
+    /// Whether this series has a part in what is asked for.
+    pub fn covers(&self, metric: &Metric, device: &str) -> bool {
+        metric.id == self.metric.id
+            && match &self.device {
+                DeviceChoice::One(label) => label == device,
+                DeviceChoice::Total | DeviceChoice::Every => true,
+            }
+    }
+
     /// Gives `found` the name and the value of each series that the sample has of this selection.
     pub fn each(&self, sample: &Sample, mut found: impl FnMut(String, f64)) {
         if self.device == DeviceChoice::Every {

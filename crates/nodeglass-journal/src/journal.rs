@@ -1,0 +1,428 @@
+//! The journal as its users see it: samples in, samples to send, words of the server, books.
+
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use nodeglass_chunk::row::RowError;
+use nodeglass_model::catalogue::Metric;
+use nodeglass_model::history::{History, HistoryBuilder, HistoryQuery};
+use nodeglass_model::{Sample, SampleId, SeqRange, TimeRange, UnixMillis};
+use tracing::warn;
+
+use crate::books::{Books, Gap, Reason};
+use crate::ids::{self, IdSet};
+use crate::keeper::{Job, Keeper};
+use crate::record::Role;
+use crate::recovery::{self, Recovery};
+use crate::segment::{self, ReadError, Segment, Source};
+use crate::storage::Storage;
+use crate::{JournalConfig, Sync};
+
+/// The journal. Its calls take microseconds, but for those that say that they read.
+#[derive(Debug)]
+pub struct Journal {
+    /// Let go before what it works on, so that it finishes its jobs.
+    keeper: Keeper,
+    shared: Arc<Shared>,
+}
+
+/// What the journal and its thread share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) storage: Storage,
+    /// Owed samples that were not sent yet, or have to be sent again.
+    waiting: IdSet,
+    /// Owed samples that were sent and of which the server has said nothing.
+    sent: IdSet,
+    /// The newest owed sample, and whether it was handed out.
+    newest: Option<(SampleId, Arc<Sample>)>,
+    books: Books,
+    /// How often in a row a segment could not be read.
+    failed_reads: u32,
+}
+
+/// How often a file is tried that can't be read for a reason that may pass, such as too many open files.
+const READS: u32 = 20;
+
+/// Where every sample is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// What became of them.
+    pub books: Books,
+    /// Samples that wait for the server's word.
+    pub buffered: u64,
+    /// From the earliest to the latest of them, roughly: the segments that they lie in.
+    pub buffered_span: Option<TimeRange>,
+    /// Bytes on disk.
+    pub disk_bytes: u64,
+    /// Bytes in memory, because the disk takes nothing.
+    pub memory_bytes: u64,
+    /// Why the disk takes nothing.
+    pub disk_error: Option<String>,
+}
+
+impl Shared {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Journal {
+    /// Opens the journal in a directory, or begins one. It always works: what is damaged is put aside, and a directory
+    /// that can't be used is done without; the recovery says so.
+    ///
+    /// Reads every file in it: less than a second for the largest journal.
+    pub fn open(config: JournalConfig, now: UnixMillis, at: Instant) -> (Self, Recovery) {
+        let (state, recovery) = recovery::recover(&config, now, at);
+        let inner = Inner {
+            storage: Storage::new(config, state.segments, state.next_number, state.epoch),
+            waiting: state.owed,
+            sent: IdSet::default(),
+            newest: None,
+            books: state.books,
+            failed_reads: 0,
+        };
+        let shared = Arc::new(Shared {
+            inner: Mutex::new(inner),
+        });
+        let keeper = Keeper::start(&shared);
+        let journal = Self { keeper, shared };
+        {
+            let mut inner = journal.shared.lock();
+            let unpacked = inner.storage.unpacked();
+            // The books as they were found are written down at once, before anything that they were made from is packed.
+            journal.roll(&mut inner, now, at);
+            for number in unpacked {
+                journal.keeper.hand(Job::Pack(number));
+            }
+        }
+        (journal, recovery)
+    }
+
+    /// The epoch of the samples that are taken now.
+    pub fn epoch(&self) -> u64 {
+        self.shared.lock().storage.epoch()
+    }
+
+    /// Appends a sample. Those that the server is owed get an identity.
+    pub fn append(&self, sample: &Arc<Sample>, role: Role, at: Instant) -> Option<SampleId> {
+        let mut inner = self.shared.lock();
+        let inner = &mut *inner;
+        if inner.storage.must_roll(at) {
+            self.roll(inner, sample.timestamp, at);
+        }
+        let mut written = inner.storage.append(sample, role, at);
+        if written.is_none() {
+            // The disk refused. The next segment is begun in memory, which takes everything.
+            self.roll(inner, sample.timestamp, at);
+            written = inner.storage.append(sample, role, at);
+        }
+        let written = written?;
+        let id = written.id;
+        inner.books.local += u64::from(role.is_local());
+        if let Some(id) = id {
+            inner.books.sampled += 1;
+            inner.books.journalled += u64::from(written.on_disk);
+            inner.waiting.insert(id);
+            inner.newest = Some((id, sample.clone()));
+        }
+        if let Some(file) = written.sync {
+            match inner.storage.sync_policy() {
+                Sync::Always => {
+                    if let Err(error) = file.sync_data() {
+                        warn!(%error, "the journal could not be pushed down to the disk");
+                    }
+                }
+                Sync::Within(_) | Sync::Never => self.keeper.hand(Job::Sync(file)),
+            }
+        }
+        id
+    }
+
+    fn roll(&self, inner: &mut Inner, now: UnixMillis, at: Instant) {
+        for job in inner.roll(now, at) {
+            self.keeper.hand(job);
+        }
+    }
+
+    /// Counts a span in which no sample was taken.
+    pub fn note_gap(&self, reason: Reason, from: UnixMillis, to: UnixMillis) {
+        self.shared.lock().books.note(Gap {
+            reason,
+            from,
+            to,
+            samples: 0,
+        });
+    }
+
+    /// The newest owed sample, if it was not sent yet; it counts as sent from now on.
+    pub fn take_live(&self) -> Option<(SampleId, Arc<Sample>)> {
+        let mut inner = self.shared.lock();
+        let (id, sample) = inner.newest.clone()?;
+        inner.take(id).then_some((id, sample))
+    }
+
+    /// Hands out owed samples that were not sent yet, the oldest first, until `take` breaks; the one at which it breaks
+    /// still counts as not sent. At most `in_flight` are out at a time. Reads a file; where that fails it is to be tried
+    /// again in a while.
+    pub fn take_backlog(&self, in_flight: u64, mut take: impl FnMut(SampleId, &Sample) -> ControlFlow<()>) {
+        loop {
+            let (number, source) = {
+                let mut inner = self.shared.lock();
+                let Some(first) = inner.waiting.first() else {
+                    return;
+                };
+                if inner.sent.count() >= in_flight {
+                    return;
+                }
+                let Some(segment) = inner.storage.holder(first) else {
+                    // It can't be: what is owed lies somewhere. If it is so all the same, it is said rather than hidden.
+                    inner.waiting.remove(first);
+                    inner.books.lose(Reason::Damaged, 1, None);
+                    continue;
+                };
+                (segment.number, segment.source())
+            };
+            let mut went_on = ControlFlow::Continue(());
+            let mut taken = 0;
+            let read = source.bytes().and_then(|bytes| {
+                segment::read_samples(&bytes, Role::is_owed, &everything, |id, sample| {
+                    if went_on.is_break() {
+                        return;
+                    }
+                    let inner = self.shared.lock();
+                    if !inner.waiting.contains(id) {
+                        return;
+                    }
+                    if inner.sent.count() >= in_flight {
+                        went_on = ControlFlow::Break(());
+                        return;
+                    }
+                    drop(inner);
+                    went_on = take(id, &sample);
+                    if went_on.is_continue() {
+                        taken += u64::from(self.shared.lock().take(id));
+                    }
+                })
+            });
+            if went_on.is_break() {
+                return;
+            }
+            match read {
+                Ok(()) if taken > 0 => self.shared.lock().failed_reads = 0,
+                // The segment does not have what its index says: the same as damage.
+                Ok(()) => self.lose_unreadable(number, &ReadError::Record(RowError::Cut)),
+                Err(error) => {
+                    let mut inner = self.shared.lock();
+                    inner.failed_reads += 1;
+                    if error.may_pass() && inner.failed_reads < READS {
+                        return;
+                    }
+                    inner.failed_reads = 0;
+                    drop(inner);
+                    self.lose_unreadable(number, &error);
+                }
+            }
+        }
+    }
+
+    /// Counts what still waits in a segment that can't be read.
+    fn lose_unreadable(&self, number: u64, error: &ReadError) {
+        let mut inner = self.shared.lock();
+        let inner = &mut *inner;
+        let Some(segment) = inner.storage.segment(number) else {
+            return;
+        };
+        let runs = segment.index.owed.iter();
+        let lost = runs.map(|run| ids::count(&inner.waiting.remove_run(*run))).sum();
+        inner.books.lose(Reason::Damaged, lost, segment.index.span);
+        if lost > 0 {
+            warn!(%error, lost, "a segment of the journal can't be read; its samples are counted as lost");
+        }
+    }
+
+    /// Whether there is something that was not sent yet, and room for it in flight.
+    pub fn has_backlog(&self, in_flight: u64) -> bool {
+        let inner = self.shared.lock();
+        !inner.waiting.is_empty() && inner.sent.count() < in_flight
+    }
+
+    /// Whether the server has said something of every sample.
+    pub fn is_settled(&self) -> bool {
+        let inner = self.shared.lock();
+        inner.waiting.is_empty() && inner.sent.is_empty()
+    }
+
+    /// Whether everything was sent at least.
+    pub fn is_sent(&self) -> bool {
+        self.shared.lock().waiting.is_empty()
+    }
+
+    /// Notes that the server has stored samples.
+    pub fn acknowledge(&self, runs: &[SeqRange]) {
+        let mut inner = self.shared.lock();
+        for run in runs.iter().filter(|run| run.first <= run.last) {
+            let settled = inner.settle(*run);
+            inner.books.acknowledged += ids::count(&settled);
+            inner.storage.words.stored.extend(settled);
+        }
+    }
+
+    /// Notes that the server has refused a sample for good.
+    pub fn reject(&self, id: SampleId, code: &str) {
+        let mut inner = self.shared.lock();
+        if !inner.settle(run_of(id)).is_empty() {
+            *inner.books.rejected.entry(code.to_owned()).or_default() += 1;
+            inner.storage.words.refused.push((id, code.to_owned()));
+        }
+    }
+
+    /// What was sent and not settled counts as not sent: after a broken session, or when the server asks for it.
+    pub fn send_again(&self) {
+        let mut inner = self.shared.lock();
+        for run in inner.sent.drain() {
+            inner.waiting.insert_run(run);
+        }
+    }
+
+    /// Writes down what the server said since the last sample. Called before the agent ends.
+    pub fn flush(&self) {
+        let mut inner = self.shared.lock();
+        if let Some(file) = inner.storage.flush() {
+            self.keeper.hand(Job::Sync(file));
+        }
+    }
+
+    /// Local history. Reads the files of its range.
+    pub fn history(&self, query: &HistoryQuery) -> History {
+        let sources: Vec<Source> = {
+            let inner = self.shared.lock();
+            let inside = inner.storage.segments().filter(|segment| {
+                let reaches = |span: TimeRange| span.start < query.range.end && span.end >= query.range.start;
+                segment.index.span.is_some_and(reaches)
+            });
+            inside.map(Segment::source).collect()
+        };
+        let wanted = |metric: &Metric, device: &str| {
+            let mut selectors = query.selectors.iter();
+            selectors.any(|selector| selector.covers(metric, device))
+        };
+        let mut builder = HistoryBuilder::new(query);
+        for source in sources {
+            let read = source.bytes().and_then(|bytes| {
+                segment::read_samples(&bytes, Role::is_local, &wanted, |_, sample| {
+                    // Samples of a clock that was set back may still have a place in a full answer.
+                    let _ = builder.add(&sample);
+                })
+            });
+            if let Err(error) = read {
+                warn!(%error, "a part of the local history can't be read");
+            }
+        }
+        builder.finish()
+    }
+
+    /// Where every sample is.
+    pub fn standing(&self) -> Standing {
+        let inner = self.shared.lock();
+        let owed = |segment: &&Segment| {
+            let mut runs = segment.index.owed.iter();
+            runs.any(|run| inner.waiting.touches(*run) || inner.sent.touches(*run))
+        };
+        let spans = inner
+            .storage
+            .segments()
+            .filter(owed)
+            .filter_map(|segment| segment.index.span);
+        Standing {
+            buffered: inner.waiting.count() + inner.sent.count(),
+            buffered_span: spans.reduce(|all, span| TimeRange {
+                start: all.start.min(span.start),
+                end: all.end.max(span.end),
+            }),
+            books: inner.books.clone(),
+            disk_bytes: inner.storage.disk_bytes(),
+            memory_bytes: inner.storage.memory_bytes(),
+            disk_error: inner.storage.disk_error(),
+        }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+impl Inner {
+    /// Counts a waiting sample as sent; `false` if it does not wait.
+    fn take(&mut self, id: SampleId) -> bool {
+        let waited = self.waiting.remove(id);
+        if waited {
+            self.sent.insert(id);
+            self.books.sent += 1;
+        }
+        waited
+    }
+
+    /// Takes samples out of what is owed; those that were.
+    fn settle(&mut self, run: SeqRange) -> Vec<SeqRange> {
+        let mut settled = self.sent.remove_run(run);
+        settled.extend(self.waiting.remove_run(run));
+        settled
+    }
+
+    /// Closes the open segment and begins another, after letting the oldest go as far as age and room ask for it.
+    fn roll(&mut self, now: UnixMillis, at: Instant) -> Vec<Job> {
+        let going = self.storage.outgrown(now, at);
+        for (segment, reason) in &going {
+            self.count_out(segment, *reason);
+        }
+        let owed = self.waiting.runs().chain(self.sent.runs()).collect::<IdSet>();
+        self.storage.begin(now, at, &owed, &self.books, going)
+    }
+
+    /// Counts what is still owed in a segment that goes.
+    fn count_out(&mut self, segment: &Segment, reason: Reason) {
+        let owed = segment.index.owed.iter();
+        let lost: IdSet = owed.flat_map(|run| self.settle(*run)).collect();
+        if lost.is_empty() {
+            return;
+        }
+        // The time of those that were owed, if it can be had; else that of the whole segment.
+        let mut span: Option<TimeRange> = None;
+        let _ = segment.source().bytes().and_then(|bytes| {
+            segment::read_samples(&bytes, Role::is_owed, &nothing, |id, sample| {
+                if lost.contains(id) {
+                    let at = sample.timestamp;
+                    let all = span.get_or_insert(TimeRange { start: at, end: at });
+                    all.start = all.start.min(at);
+                    all.end = all.end.max(at);
+                }
+            })
+        });
+        self.books.lose(reason, lost.count(), span.or(segment.index.span));
+    }
+}
+
+fn run_of(id: SampleId) -> SeqRange {
+    SeqRange {
+        epoch: id.epoch,
+        first: id.seq,
+        last: id.seq,
+    }
+}
+
+fn everything(_: &Metric, _: &str) -> bool {
+    true
+}
+
+fn nothing(_: &Metric, _: &str) -> bool {
+    false
+}

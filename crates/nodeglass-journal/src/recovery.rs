@@ -1,0 +1,383 @@
+//! Opening a journal: reads what is there, cuts a torn end, puts damaged files aside, and finds out what is owed.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use nodeglass_chunk::chunk::Chunk;
+use nodeglass_model::{SampleId, SeqRange, TimeRange, UnixMillis};
+use tracing::{info, warn};
+
+use crate::JournalConfig;
+use crate::books::{Books, Gap, Reason};
+use crate::frame::Frames;
+use crate::ids::{self, IdSet};
+use crate::record::{self, Record, Start};
+use crate::segment::{Index, Place, Segment, number_of};
+
+/// Damaged files that are kept for whoever wants to look at them; older ones go.
+const KEPT_DAMAGED: usize = 4;
+
+/// What opening a journal found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Segments that were there.
+    pub segments: usize,
+    /// Samples that the server is owed.
+    pub owed: u64,
+    /// Bytes that were cut off a torn end: a record that was being written when everything stopped.
+    pub cut_bytes: u64,
+    /// Files that were damaged; they lie beside the others with the ending `.damaged`.
+    pub damaged: usize,
+    /// Samples that were owed and lay in the damage.
+    pub lost: u64,
+    /// Why the directory can't be used; the journal is in memory until it can.
+    pub error: Option<String>,
+}
+
+/// What the journal goes on with.
+pub(crate) struct State {
+    pub(crate) segments: VecDeque<Segment>,
+    pub(crate) next_number: u64,
+    pub(crate) epoch: u64,
+    pub(crate) owed: IdSet,
+    pub(crate) books: Books,
+}
+
+/// One file, read.
+struct Found {
+    segment: Segment,
+    start: Start,
+    /// What was promised in it and what the server said, in the order of the records.
+    events: Vec<Event>,
+}
+
+enum Event {
+    Owed(SampleId),
+    Local,
+    Words(record::Words),
+}
+
+pub(crate) fn recover(config: &JournalConfig, now: UnixMillis, at: Instant) -> (State, Recovery) {
+    let mut recovery = Recovery::default();
+    let mut found = BTreeMap::new();
+    let mut next_number = 1;
+    if let Some(directory) = &config.directory {
+        match files(directory) {
+            Ok(files) => {
+                next_number = files.keys().next_back().map_or(1, |last| last + 1);
+                for (number, path) in files {
+                    let is_last = number + 1 == next_number;
+                    let age = |span| closed(span, now, at, config);
+                    if let Some(one) = read(number, &path, is_last, age, &mut recovery) {
+                        found.insert(number, one);
+                    }
+                }
+            }
+            Err(error) => {
+                warn!(%error, "the journal's directory can't be used; samples are kept in memory");
+                recovery.error = Some(error.to_string());
+            }
+        }
+    }
+    recovery.segments = found.len();
+    let (owed, mut books, epoch) = standing(&found, &mut recovery);
+    let newest = found
+        .values()
+        .filter_map(|one| one.segment.index.span)
+        .map(|span| span.end)
+        .max();
+    if let Some(from) = newest.filter(|newest| *newest < now) {
+        books.note(Gap {
+            reason: Reason::NotRunning,
+            from,
+            to: now,
+            samples: 0,
+        });
+    }
+    recovery.owed = owed.count();
+    if recovery.segments > 0 || recovery.damaged > 0 {
+        info!(?recovery, "the journal was opened");
+    }
+    let state = State {
+        segments: found.into_values().map(|one| one.segment).collect(),
+        next_number,
+        epoch: now.0.unsigned_abs().max(epoch + 1),
+        owed,
+        books,
+    };
+    (state, recovery)
+}
+
+/// The segments of a directory, which is made if it is not there. What a crash left half done is removed.
+fn files(directory: &Path) -> io::Result<BTreeMap<u64, PathBuf>> {
+    let mut builder = fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(directory)?;
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if let Some(number) = number_of(&path) {
+            files.insert(number, path);
+        } else if path.extension().is_some_and(|ending| ending == "new") {
+            let _ = fs::remove_file(path);
+        }
+    }
+    Ok(files)
+}
+
+/// Reads one file; `None` if nothing in it is of use.
+fn read(
+    number: u64,
+    path: &Path,
+    is_last: bool,
+    closed: impl Fn(Option<TimeRange>) -> Instant,
+    recovery: &mut Recovery,
+) -> Option<Found> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            warn!(path = %path.display(), %error, "a segment of the journal can't be read");
+            recovery.damaged += 1;
+            return None;
+        }
+    };
+    let mut frames = Frames::new(&bytes);
+    let mut found = take_records(number, path, &mut frames);
+    let good = frames.offset();
+    if good == bytes.len() && found.is_some() {
+        let one = found.as_mut()?;
+        one.segment.len = good as u64;
+        one.segment.closed = Some(closed(one.segment.index.span));
+        return found;
+    }
+    // Something is wrong. At the end of the file that was written last it is a record that was not finished.
+    let is_damage = found.is_none() || !is_last || frames.skip_damage();
+    if is_damage {
+        set_aside(path, recovery);
+    } else {
+        recovery.cut_bytes += (bytes.len() - good) as u64;
+    }
+    let mut one = found?;
+    let whole = &bytes[..good];
+    if is_damage {
+        if let Err(error) = fs::write(path, whole) {
+            warn!(path = %path.display(), %error, "what is readable of a damaged segment can't be kept on disk");
+            one.segment.place = Place::Memory(whole.to_vec());
+        }
+    } else if let Err(error) = fs::OpenOptions::new()
+        .write(true)
+        .open(path)
+        .and_then(|file| file.set_len(good as u64))
+    {
+        warn!(path = %path.display(), %error, "a torn end can't be cut off");
+        one.segment.place = Place::Memory(whole.to_vec());
+    }
+    one.segment.len = good as u64;
+    one.segment.closed = Some(closed(one.segment.index.span));
+    Some(one)
+}
+
+/// When a segment of an earlier life counts as closed: as long ago as the wall clock says now. Later steps of that clock
+/// do not age it.
+fn closed(span: Option<TimeRange>, now: UnixMillis, at: Instant, config: &JournalConfig) -> Instant {
+    let age = span.map_or(config.max_age, |span| now.since(span.end).min(config.max_age));
+    at.checked_sub(age).unwrap_or(at)
+}
+
+/// Takes the records up to the first that is wrong; `None` if there is no beginning.
+fn take_records(number: u64, path: &Path, frames: &mut Frames<'_>) -> Option<Found> {
+    let Ok(Some(Record::Start(start))) = record::read(frames.next()?) else {
+        return None;
+    };
+    let mut events = Vec::new();
+    let mut index = Index::default();
+    loop {
+        let before = frames.offset();
+        let Some(frame) = frames.next() else { break };
+        let taken = match record::read(frame) {
+            Ok(Some(Record::Sample { role, time, seq, .. })) => {
+                let id = SampleId {
+                    epoch: start.epoch,
+                    seq,
+                };
+                index.add(
+                    UnixMillis(start.time.saturating_add(time)),
+                    role.is_owed().then_some(id),
+                );
+                events.push(if role.is_owed() {
+                    Event::Owed(id)
+                } else {
+                    Event::Local
+                });
+                if role.is_owed() && role.is_local() {
+                    events.push(Event::Local);
+                }
+                Ok(())
+            }
+            Ok(Some(Record::Words(words))) => {
+                events.push(Event::Words(words));
+                Ok(())
+            }
+            Ok(Some(Record::Chunk { role, chunk })) => Chunk::open(chunk)
+                .map(|chunk| {
+                    index.packed = true;
+                    index.samples += chunk.len() as u64;
+                    if let Some(span) = chunk.time_range() {
+                        index.reach(TimeRange {
+                            start: span.start,
+                            end: UnixMillis(span.end.0 - 1),
+                        });
+                    }
+                    if role.is_owed() {
+                        index
+                            .owed
+                            .extend(nodeglass_model::contiguous(chunk.ids().collect()));
+                    }
+                })
+                .map_err(|_| ()),
+            Ok(Some(Record::Start(_))) | Err(_) => Err(()),
+            Ok(None) => Ok(()),
+        };
+        if taken.is_err() {
+            frames.back_to(before);
+            break;
+        }
+    }
+    let segment = Segment {
+        number,
+        place: Place::Disk(path.to_owned(), None),
+        len: 0,
+        index,
+        closed: None,
+    };
+    Some(Found {
+        segment,
+        start: *start,
+        events,
+    })
+}
+
+fn set_aside(path: &Path, recovery: &mut Recovery) {
+    recovery.damaged += 1;
+    let aside = path.with_extension("damaged");
+    match fs::rename(path, &aside) {
+        Ok(()) => {
+            warn!(path = %aside.display(), "a segment of the journal is damaged and was put aside; what is readable in it is kept");
+        }
+        Err(error) => {
+            warn!(path = %path.display(), %error, "a damaged segment of the journal can't be put aside");
+        }
+    }
+    let Some(directory) = path.parent() else { return };
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    let mut damaged: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "damaged"))
+        .collect();
+    damaged.sort();
+    let superfluous = damaged.len().saturating_sub(KEPT_DAMAGED);
+    for path in damaged.into_iter().take(superfluous) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Where everything stood when the journal was last written: the beginning of the newest segment, and what its records
+/// say since. The newest is not packed: that keeps a beginning only.
+fn standing(found: &BTreeMap<u64, Found>, recovery: &mut Recovery) -> (IdSet, Books, u64) {
+    let epoch = found.values().map(|one| one.start.epoch).max().unwrap_or(0);
+    let Some((_, newest)) = found.iter().next_back() else {
+        return (IdSet::default(), Books::default(), epoch);
+    };
+    let runs = newest.start.owed.iter().filter(|(_, first, last)| first <= last);
+    let mut owed: IdSet = runs
+        .map(|(epoch, first, last)| SeqRange {
+            epoch: *epoch,
+            first: *first,
+            last: *last,
+        })
+        .collect();
+    let mut books = newest.start.books.clone();
+    for event in &newest.events {
+        match event {
+            Event::Owed(id) => {
+                owed.insert(*id);
+                books.sampled += 1;
+                books.journalled += 1;
+            }
+            Event::Local => books.local += 1,
+            Event::Words(words) => {
+                for run in words.stored.iter().filter(|run| run.first <= run.last) {
+                    books.acknowledged += ids::count(&owed.remove_run(*run));
+                }
+                for (id, code) in &words.refused {
+                    if owed.remove(*id) {
+                        *books.rejected.entry(code.clone()).or_default() += 1;
+                    }
+                }
+            }
+        }
+    }
+    // What is owed and lies nowhere lay in damage.
+    let there: IdSet = found
+        .values()
+        .flat_map(|one| one.segment.index.owed.iter().copied())
+        .collect();
+    let mut missing = owed.clone();
+    for run in there.runs() {
+        missing.remove_run(run);
+    }
+    for run in missing.runs() {
+        owed.remove_run(run);
+    }
+    recovery.lost = missing.count();
+    books.lose(Reason::Damaged, missing.count(), hole(found, &missing));
+    (owed, books, epoch)
+}
+
+/// The time between the segments that lie around missing samples.
+fn hole(found: &BTreeMap<u64, Found>, missing: &IdSet) -> Option<TimeRange> {
+    let first = missing.first()?;
+    let mut span: Option<TimeRange> = None;
+    for one in found.values() {
+        let Some(here) = one.segment.index.span else {
+            continue;
+        };
+        let is_before = one
+            .segment
+            .index
+            .owed
+            .iter()
+            .all(|run| (run.epoch, run.first) < (first.epoch, first.seq));
+        match &mut span {
+            None if is_before => {
+                span = Some(TimeRange {
+                    start: here.end,
+                    end: here.end,
+                });
+            }
+            Some(span) if is_before => {
+                *span = TimeRange {
+                    start: here.end,
+                    end: here.end,
+                }
+            }
+            Some(span) => {
+                span.end = here.start.max(span.start);
+                break;
+            }
+            None => {
+                return Some(TimeRange {
+                    start: here.start,
+                    end: here.end,
+                });
+            }
+        }
+    }
+    span
+}
