@@ -115,7 +115,11 @@ impl FakeAgent {
                 data: Some(data),
             })
             .collect();
-        let batch = v1::SampleBatch { samples, backfill };
+        let batch = v1::SampleBatch {
+            samples,
+            backfill,
+            packed: None,
+        };
         let outbound = self.outbound.clone();
         async move {
             // A session that has ended shows in what is received.

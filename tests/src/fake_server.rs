@@ -2,7 +2,9 @@
 
 use std::pin::Pin;
 
+use nodeglass_model::{Sample, SampleId};
 use nodeglass_proto::enrolment::Enrolment;
+use nodeglass_proto::packed::Unpacker;
 use nodeglass_proto::v1;
 use nodeglass_proto::v1::agent_message::Message as Up;
 use nodeglass_proto::v1::agent_service_server::{AgentService, AgentServiceServer};
@@ -12,7 +14,6 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::PATIENCE;
@@ -32,6 +33,16 @@ pub struct FakeServer {
 pub struct FakeSession {
     outbound: Outbound,
     inbound: Streaming<v1::AgentMessage>,
+    unpacker: Unpacker,
+}
+
+/// A batch that an agent sent.
+#[derive(Debug)]
+pub struct Batch {
+    /// The samples under their identities.
+    pub samples: Vec<(SampleId, Sample)>,
+    /// Whether they are older than what was live.
+    pub backfill: bool,
 }
 
 struct Service(mpsc::Sender<FakeSession>);
@@ -44,17 +55,11 @@ impl AgentService for Service {
         &self,
         request: Request<Streaming<v1::AgentMessage>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
-        if request
-            .metadata()
-            .get("grpc-encoding")
-            .is_none_or(|encoding| encoding != "zstd")
-        {
-            return Err(Status::invalid_argument("an agent compresses what it sends"));
-        }
         let (outbound, messages) = mpsc::channel(8);
         let session = FakeSession {
             outbound,
             inbound: request.into_inner(),
+            unpacker: Unpacker::default(),
         };
         self.0
             .send(session)
@@ -73,7 +78,7 @@ impl FakeServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
         let (opened, sessions) = mpsc::channel(8);
-        let service = AgentServiceServer::new(Service(opened)).accept_compressed(CompressionEncoding::Zstd);
+        let service = AgentServiceServer::new(Service(opened));
         let router = tonic::service::Routes::new(service).into_axum_router();
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.expect("serving") });
         Self {
@@ -151,11 +156,24 @@ impl FakeSession {
             .expect("a message")
     }
 
-    /// The next batch of samples; what else comes is passed over.
-    pub async fn batch(&mut self) -> v1::SampleBatch {
+    /// The next batch of samples, unpacked; what else comes is passed over.
+    ///
+    /// # Panics
+    /// The samples can't be read.
+    pub async fn batch(&mut self) -> Batch {
         loop {
             if let Up::Samples(batch) = self.next().await {
-                return batch;
+                let mut samples = Vec::new();
+                let packed = batch.packed.expect("an agent packs its samples");
+                self.unpacker
+                    .unpack(&packed, batch.backfill, |id, sample| {
+                        samples.push((id, sample.expect("a sample that is right")));
+                    })
+                    .expect("records that can be read");
+                return Batch {
+                    samples,
+                    backfill: batch.backfill,
+                };
             }
         }
     }

@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use nodeglass_model::{Sample, SampleId};
 use nodeglass_proto::v1;
 use nodeglass_proto::v1::server_message::Message as Down;
 use nodeglass_tests::PATIENCE;
 use nodeglass_tests::agent::{Agent, EACH_SECOND};
 use nodeglass_tests::fake_server::{FakeServer, FakeSession};
 
+/// A sample under its identity.
+type Owed = (SampleId, Sample);
+
 /// Live samples until the one of that number.
-async fn live_until(session: &mut FakeSession, seq: u64) -> Vec<v1::Sample> {
+async fn live_until(session: &mut FakeSession, seq: u64) -> Vec<Owed> {
     let mut samples = Vec::new();
-    while samples.last().is_none_or(|sample: &v1::Sample| sample.seq < seq) {
+    while samples.last().is_none_or(|(id, _): &Owed| id.seq < seq) {
         let batch = session.batch().await;
         assert!(!batch.backfill, "{:?} were sent again", batch.samples);
         samples.extend(batch.samples);
@@ -20,15 +24,15 @@ async fn live_until(session: &mut FakeSession, seq: u64) -> Vec<v1::Sample> {
 }
 
 /// What was sent before and comes once more, whether live or as backfill, by number.
-async fn once_more(session: &mut FakeSession, wanted: &[v1::Sample]) -> Vec<v1::Sample> {
+async fn once_more(session: &mut FakeSession, wanted: &[Owed]) -> Vec<Owed> {
     let mut found = BTreeMap::new();
     let gather = async {
         while found.len() < wanted.len() {
             let again = session.batch().await.samples.into_iter();
             found.extend(
                 again
-                    .filter(|sample| wanted.iter().any(|sent| sent.seq == sample.seq))
-                    .map(|sample| (sample.seq, sample)),
+                    .filter(|sample| wanted.contains(sample))
+                    .map(|(id, sample)| (id.seq, (id, sample))),
             );
         }
     };
@@ -46,11 +50,8 @@ async fn what_was_not_acknowledged_comes_again_as_it_was() {
     assert_eq!(hello.agent_id, "host");
     assert!(hello.system.is_some_and(|system| system.hardware.is_some()));
     let first = live_until(&mut session, 3).await;
-    assert_eq!(
-        first.iter().map(|sample| sample.seq).collect::<Vec<_>>(),
-        [1, 2, 3]
-    );
-    assert!(first.iter().all(|sample| sample.epoch == hello.epoch));
+    assert_eq!(first.iter().map(|(id, _)| id.seq).collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(first.iter().all(|(id, _)| id.epoch == hello.epoch));
     session.acknowledge(hello.epoch, 2, 2).await;
     // The next sample shows that the agent has read the acknowledgement before the session breaks.
     let next = live_until(&mut session, 4).await;
@@ -119,7 +120,7 @@ async fn the_server_s_settings_hold() {
     let (mut session, hello) = server.session(settings).await;
     let samples = live_until(&mut session, 4).await;
     assert!(
-        samples.iter().all(|sample| sample.epoch == hello.epoch),
+        samples.iter().all(|(id, _)| id.epoch == hello.epoch),
         "an hour was configured, a second is asked for"
     );
     let heartbeat = loop {

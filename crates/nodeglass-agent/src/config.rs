@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nodeglass_collect::{Backend, CollectConfig};
+use nodeglass_journal::{JournalConfig, Sync};
 use nodeglass_model::filter::MetricFilter;
 use nodeglass_runtime::config::{ConfigError, ConfigReader, Env};
 use nodeglass_runtime::telemetry::LogFormat;
 
-use crate::buffer::BufferLimits;
 use crate::sampling::SamplingPlan;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -31,13 +31,40 @@ pub struct AgentConfig {
     pub collect: CollectConfig,
     /// What to sample, and how often.
     pub plan: SamplingPlan,
+    /// The journal's directory, if it is not in the data directory.
+    pub journal_directory: Option<PathBuf>,
     /// How much to keep.
-    pub buffer: BufferLimits,
+    pub keep: Keep,
     /// How to log.
     pub log_format: LogFormat,
 }
 
+/// How much the journal keeps, and how sure it makes of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep {
+    /// Bytes on disk.
+    pub max_bytes: u64,
+    /// Bytes in memory while the disk takes nothing.
+    pub max_memory_bytes: u64,
+    /// The age at which samples go.
+    pub max_age: Duration,
+    /// When what was written is pushed down to the disk.
+    pub sync: Sync,
+}
+
 impl AgentConfig {
+    /// The journal that this configuration asks for.
+    pub fn journal(&self) -> JournalConfig {
+        let directory = self.journal_directory.clone();
+        JournalConfig {
+            directory: Some(directory.unwrap_or_else(|| self.data_dir.join("journal"))),
+            max_bytes: self.keep.max_bytes,
+            max_memory_bytes: self.keep.max_memory_bytes,
+            max_age: self.keep.max_age,
+            sync: self.keep.sync,
+        }
+    }
+
     /// Reads a file, or only defaults and environment if there is none.
     ///
     /// # Errors
@@ -84,15 +111,20 @@ impl AgentConfig {
             plan: SamplingPlan {
                 running: reader.flag("metrics.enabled", true),
                 interval,
+                local_interval: reader.duration("metrics.local_interval", SECOND, SECOND..=HOUR),
+                watched: None,
                 filter,
             },
-            buffer: BufferLimits {
-                max_bytes: reader.bytes("buffer.max_bytes", 16 * MIB, MIB..=4096 * MIB) as usize,
+            journal_directory: reader.text("journal.directory").map(PathBuf::from),
+            keep: Keep {
+                max_bytes: reader.bytes("journal.max_bytes", 64 * MIB, MIB..=65_536 * MIB),
+                max_memory_bytes: reader.bytes("journal.max_memory_bytes", 8 * MIB, MIB / 4..=4096 * MIB),
                 max_age: reader.duration(
                     "metrics.retention_period",
                     HOUR * 24,
                     SECOND * 60..=HOUR * 24 * 366,
                 ),
+                sync: sync(&mut reader),
             },
             log_format: reader.choice(
                 "log.format",
@@ -102,6 +134,23 @@ impl AgentConfig {
         };
         reader.finish()?;
         Ok(config)
+    }
+}
+
+/// When the journal is pushed down to the disk: `always`, `never`, or within a time.
+fn sync(reader: &mut ConfigReader) -> Sync {
+    match reader.text("journal.sync").as_deref() {
+        None => Sync::Within(SECOND),
+        Some("always") => Sync::Always,
+        Some("never") => Sync::Never,
+        Some(text) => match humantime::parse_duration(text) {
+            Ok(period) if (SECOND / 10..=HOUR).contains(&period) => Sync::Within(period),
+            _ => {
+                let problem = format!("{text:?} must be always, never, or a time of 100ms to 1h");
+                reader.problem("journal.sync", problem);
+                Sync::Within(SECOND)
+            }
+        },
     }
 }
 
@@ -143,7 +192,7 @@ mod tests {
                     process_tracking:\n    enabled: true\n    track_task_processes: true\n";
         let config = read(yaml, &[("METRICS_INTERVAL_LIVE", "2")]).unwrap();
         assert_eq!(config.plan.interval, SECOND * 2, "the environment wins");
-        assert_eq!(config.buffer.max_age, HOUR * 12);
+        assert_eq!(config.keep.max_age, HOUR * 12);
         let keeps = |path| config.plan.filter.keeps(catalogue::by_path(path).unwrap());
         assert!(keeps("cpu.usage_percent") && keeps("load.load1"));
         assert!(!keeps("cpu.temperature_celsius") && !keeps("processes.total_processes"));
@@ -152,7 +201,7 @@ mod tests {
     #[test]
     fn every_problem_is_named_at_once() {
         let yaml = "server: example.org\nbackend: dos\nmetrics: {collection_interval: 5, colected_metrics: [cpu]}\n\
-                    buffer: {max_bytes: 1}\n";
+                    journal: {max_bytes: 1, sync: 2d}\n";
         let env = [("METRICS_INTERVAL_LIVE", "-1")];
         let problems = read(yaml, &env).unwrap_err().problems().join("\n");
         for named in [
@@ -160,7 +209,8 @@ mod tests {
             "backend",
             "metrics.collection_interval",
             "metrics.colected_metrics",
-            "buffer.max_bytes",
+            "journal.max_bytes",
+            "journal.sync",
             "METRICS_INTERVAL_LIVE",
         ] {
             assert!(problems.contains(named), "{named} in\n{problems}");

@@ -16,7 +16,7 @@ use nodeglass_proto::v1::task_request::Task;
 use nodeglass_proto::v1::task_response::{Response, Status};
 use tokio::sync::watch;
 
-use crate::buffer::SampleBuffer;
+use crate::outbox::Outbox;
 use crate::sampling::SamplingPlan;
 
 /// The longest interval that may be asked for; silence for longer is what STOP is for.
@@ -25,8 +25,8 @@ const MAX_INTERVAL_SECONDS: u32 = 3_600;
 /// What answers are made of.
 #[derive(Debug, Clone)]
 pub struct Requests {
-    /// Recent history.
-    pub buffer: Arc<SampleBuffer>,
+    /// Local history.
+    pub outbox: Arc<Outbox>,
     /// How to read this host.
     pub collect: CollectConfig,
     /// The plan in force.
@@ -84,9 +84,9 @@ impl Requests {
             RequestType::StreamRequest(change) => self.change_plan(&change).map(|()| None),
             RequestType::QueryRequest(query) => {
                 let query = HistoryQuery::try_from(query).map_err(|error| error.to_string())?;
-                let buffer = self.buffer.clone();
+                let outbox = self.outbox.clone();
                 let answer = tokio::task::spawn_blocking(move || {
-                    v1::MetricsQueryResponse::new(&query, buffer.history(&query))
+                    v1::MetricsQueryResponse::new(&query, outbox.journal.history(&query))
                 })
                 .await
                 .map_err(|error| error.to_string())?;
@@ -121,10 +121,10 @@ impl Requests {
                             .collect::<Vec<_>>()
                             .join("; ")
                     })?;
-                self.plan.send_replace(SamplingPlan {
-                    running: true,
-                    interval,
-                    filter,
+                self.plan.send_modify(|plan| {
+                    plan.running = true;
+                    plan.interval = interval;
+                    plan.filter = filter;
                 });
             }
             Action::Stop => self.plan.send_modify(|plan| plan.running = false),

@@ -1,19 +1,23 @@
-//! Takes samples on time and puts them into the buffer, as the current plan says.
+//! Takes samples on time and puts them into the outbox, as the current plan says: each into the local history, and for
+//! the server one that stands for all since the last.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use nodeglass_collect::{Depth, Sampler};
-use nodeglass_model::Clock;
+use nodeglass_journal::{Reason, Role};
 use nodeglass_model::filter::MetricFilter;
+use nodeglass_model::window::Window;
+use nodeglass_model::{Clock, Sample, UnixMillis};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::buffer::SampleBuffer;
+use crate::outbox::Outbox;
 
-/// How soon the second sample follows the first: rates need two readings, and somebody may be waiting to see them.
+/// How soon the second sample for the server follows the first: rates need two readings, and somebody may be waiting to
+/// see them.
 const SECOND_SAMPLE: Duration = Duration::from_secs(1);
 
 /// What to sample, and how often. The server can change it while the agent runs.
@@ -21,10 +25,62 @@ const SECOND_SAMPLE: Duration = Duration::from_secs(1);
 pub struct SamplingPlan {
     /// Whether to sample at all.
     pub running: bool,
-    /// The time from one sample to the next.
+    /// The time from one sample for the server to the next.
     pub interval: Duration,
+    /// The time from one sample for the local history to the next.
+    pub local_interval: Duration,
+    /// How often the server wants samples while somebody looks on.
+    pub watched: Option<Duration>,
     /// What a sample has in it.
     pub filter: MetricFilter,
+}
+
+impl SamplingPlan {
+    /// The time from one reading to the next.
+    fn reading(&self) -> Duration {
+        self.local_interval.min(self.interval)
+    }
+
+    /// The time from one sample for the server to the next.
+    fn sending(&self) -> Duration {
+        let wanted = self.watched.unwrap_or(self.interval).min(self.interval);
+        wanted.max(self.reading())
+    }
+}
+
+/// What goes to the reading thread and comes back.
+struct Reader {
+    sampler: Sampler,
+    outbox: Arc<Outbox>,
+    /// Samples since the last one for the server.
+    window: Window,
+    /// When the last sample was taken, if sampling was stopped since.
+    stopped: Option<UnixMillis>,
+    last: Option<UnixMillis>,
+}
+
+impl Reader {
+    /// Takes a sample; `for_server` if it is time for one that stands for all since the last.
+    fn read(&mut self, at: UnixMillis, for_server: bool) {
+        let depth = if for_server { Depth::Full } else { Depth::Light };
+        let now = Instant::now().into_std();
+        let sample = Arc::new(self.sampler.sample(at, depth));
+        self.outbox.show(&sample);
+        if let Some(from) = self.stopped.take() {
+            self.outbox.journal.note_gap(Reason::Stopped, from, at);
+        }
+        self.last = Some(at);
+        let is_alone = self.window.is_empty();
+        if for_server && is_alone {
+            self.outbox.put(&sample, Role::Both, now);
+            return;
+        }
+        self.outbox.put(&sample, Role::Local, now);
+        self.window.add(Sample::clone(&sample));
+        if for_server && let Some(mean) = std::mem::take(&mut self.window).finish() {
+            self.outbox.put(&Arc::new(mean), Role::Owed, now);
+        }
+    }
 }
 
 /// Samples until `stop`.
@@ -32,56 +88,75 @@ pub struct SamplingPlan {
 /// # Errors
 /// The sampling thread panicked, which is a mistake of ours; the agent ends and is started again by its supervisor.
 pub async fn run(
-    mut sampler: Sampler,
-    buffer: Arc<SampleBuffer>,
+    sampler: Sampler,
+    outbox: Arc<Outbox>,
     mut plan: watch::Receiver<SamplingPlan>,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> Result<(), tokio::task::JoinError> {
+    let mut reader = Reader {
+        sampler,
+        outbox: outbox.clone(),
+        window: Window::default(),
+        stopped: None,
+        last: None,
+    };
     let mut due = Instant::now();
-    let (mut taken, mut reported) = (0_u64, 0);
+    let mut due_for_server = due;
+    let (mut sent, mut reported) = (0_u64, 0);
     loop {
-        let SamplingPlan {
-            running, interval, ..
-        } = plan.borrow().clone();
+        let current = plan.borrow().clone();
         tokio::select! {
-            () = tokio::time::sleep_until(due), if running => {}
+            () = tokio::time::sleep_until(due), if current.running => {}
             changed = plan.changed() => {
                 // The plan's owner lives as long as the agent.
                 if changed.is_err() {
                     return Ok(());
                 }
-                let SamplingPlan { running, interval, filter } = plan.borrow_and_update().clone();
-                info!(running, interval_s = interval.as_secs_f64(), "sampling plan changed");
-                sampler.set_filter(filter);
-                due = due.min(Instant::now() + interval);
+                let next = plan.borrow_and_update().clone();
+                info!(running = next.running, interval_s = next.sending().as_secs_f64(), "sampling plan changed");
+                if next.filter != current.filter {
+                    reader.sampler.set_filter(next.filter.clone());
+                    reader.window = Window::default();
+                }
+                if current.running && !next.running {
+                    reader.stopped = reader.last;
+                }
+                due = due.min(Instant::now() + next.reading());
+                due_for_server = due_for_server.min(Instant::now() + next.sending());
                 continue;
             }
             () = stop.cancelled() => return Ok(()),
         }
+        // Readings and samples for the server seldom fall on the very same moment.
+        let for_server = due + current.reading() / 2 >= due_for_server;
         let at = clock.now();
         // Reading /proc takes a fraction of a millisecond, but a hung mount may take its whole deadline.
-        let (back, sample) = tokio::task::spawn_blocking(move || {
-            let sample = sampler.sample(at, Depth::Full);
-            (sampler, sample)
+        reader = tokio::task::spawn_blocking(move || {
+            reader.read(at, for_server);
+            reader
         })
         .await?;
-        sampler = back;
-        buffer.push(&sample);
         // Every loss is counted; the log has the first, and then fewer the more there are.
-        let lost = buffer.lost();
+        let lost = outbox.journal.lost();
         if lost > reported && lost.is_power_of_two() {
             reported = lost;
-            let evicted = buffer.books().evicted;
+            let evicted = outbox.journal.standing().books.evicted;
             warn!(lost, ?evicted, "samples went before the server had stored them");
         }
-        taken += 1;
-        let until_next = if taken == 1 {
-            interval.min(SECOND_SAMPLE)
-        } else {
-            interval
-        };
         // A host that slept, or was too busy, goes on from now rather than catching up.
-        due = (due + until_next).max(Instant::now());
+        let now = Instant::now();
+        due = (due + current.reading()).max(now);
+        if for_server {
+            sent += 1;
+            let pause = current.sending();
+            let pause = if sent == 1 {
+                pause.min(SECOND_SAMPLE)
+            } else {
+                pause
+            };
+            due_for_server = (due_for_server + pause).max(now);
+            due = due.min(due_for_server);
+        }
     }
 }

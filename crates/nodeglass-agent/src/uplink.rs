@@ -1,12 +1,16 @@
 //! The stream to the server: connects, keeps connected, sends the live sample first and the backlog behind it.
 
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nodeglass_model::{Clock, SampleId};
+use nodeglass_journal::{Gap, Standing};
+use nodeglass_model::{Clock, SampleId, UnixMillis};
 use nodeglass_proto::connection::endpoint;
 use nodeglass_proto::enrolment::Enrolment;
-use nodeglass_proto::limits::{MAX_BATCH_BYTES, MAX_BATCH_SAMPLES, MAX_MESSAGE_BYTES, REQUEST_TIMEOUT};
+use nodeglass_proto::limits::{MAX_MESSAGE_BYTES, REQUEST_TIMEOUT};
+use nodeglass_proto::packed::{BackfillPacker, LivePacker};
 use nodeglass_proto::v1::agent_message::Message as Up;
 use nodeglass_proto::v1::agent_service_client::AgentServiceClient;
 use nodeglass_proto::v1::server_message::Message as Down;
@@ -14,7 +18,6 @@ use nodeglass_proto::{seq_range_from_wire, v1};
 use nodeglass_runtime::backoff::Backoff;
 use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_runtime::telemetry::chain;
-use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
@@ -24,7 +27,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Code, Request, Status, Streaming};
 use tracing::{debug, info, warn};
 
-use crate::buffer::SampleBuffer;
+use crate::outbox::Outbox;
 use crate::requests::Requests;
 
 /// The pause after a first failure to connect, and the longest one.
@@ -32,13 +35,15 @@ const RECONNECT: (Duration, Duration) = (Duration::from_millis(500), Duration::f
 /// A session that lasted this long was a good one: the next failure starts with the short pause again.
 const GOOD_SESSION: Duration = Duration::from_secs(30);
 /// Samples sent and not acknowledged at most; live ones always go.
-const IN_FLIGHT: usize = 2_000;
+const IN_FLIGHT: u64 = 2_000;
 /// Messages that wait for the connection. Few, so that a live sample never waits behind much of a backlog.
 const OUTBOUND_MESSAGES: usize = 4;
 /// How long, when the agent stops, it waits for its last samples to be stored.
 const DRAIN: Duration = Duration::from_secs(3);
 /// How long it then waits for the server to close the session.
 const GOODBYE: Duration = Duration::from_millis(500);
+/// How long a backlog rests that can't be read.
+const READ_AGAIN: Duration = Duration::from_secs(1);
 /// Signs of life until the server says how often it wants them.
 const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(10);
 
@@ -48,7 +53,7 @@ pub struct Uplink {
     /// Where to, and as whom.
     pub enrolment: Enrolment,
     /// What to send.
-    pub buffer: Arc<SampleBuffer>,
+    pub outbox: Arc<Outbox>,
     /// Answers what the server asks.
     pub requests: Arc<Requests>,
     /// The wall time.
@@ -84,7 +89,7 @@ impl Uplink {
         while !stop.is_cancelled() {
             let began = Instant::now();
             let ended = self.session(&stop, &mut connected_before).await;
-            self.buffer.send_again();
+            self.outbox.journal.send_again();
             if stop.is_cancelled() {
                 break;
             }
@@ -110,11 +115,12 @@ impl Uplink {
                 () = stop.cancelled() => {}
             }
         }
-        let books = self.buffer.books();
-        if books.buffered > 0 {
-            warn!(
-                samples = books.buffered,
-                "stopping with samples that the server has not acknowledged"
+        self.outbox.journal.flush();
+        let buffered = self.outbox.journal.standing().buffered;
+        if buffered > 0 {
+            info!(
+                samples = buffered,
+                "stopping with samples that the server has not stored; they are kept for the next start"
             );
         }
     }
@@ -134,6 +140,8 @@ impl Uplink {
         Session {
             uplink: self,
             outbound,
+            packer: LivePacker::default(),
+            told_gaps: None,
         }
         .talk(&mut inbound, &settings, stop)
         .await
@@ -158,7 +166,7 @@ impl Uplink {
         let hello = v1::Hello {
             agent_id: self.enrolment.agent.to_string(),
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-            epoch: self.buffer.epoch(),
+            epoch: self.outbox.journal.epoch(),
             system: self.requests.system_info().await.ok().as_ref().map(Into::into),
             collection_interval_ms: self.requests.plan.borrow().interval.as_millis() as u32,
         };
@@ -167,7 +175,6 @@ impl Uplink {
             message: Some(Up::Hello(hello)),
         });
         let mut client = AgentServiceClient::new(channel)
-            .send_compressed(CompressionEncoding::Zstd)
             .accept_compressed(CompressionEncoding::Zstd)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -196,48 +203,60 @@ impl Uplink {
 struct Session<'a> {
     uplink: &'a Uplink,
     outbound: mpsc::Sender<v1::AgentMessage>,
+    packer: LivePacker,
+    /// The spans without samples that the server was told of in this session.
+    told_gaps: Option<VecDeque<Gap>>,
 }
 
 impl Session<'_> {
     async fn talk(
-        self,
+        mut self,
         inbound: &mut Streaming<v1::ServerMessage>,
         settings: &v1::Settings,
         stop: &CancellationToken,
     ) -> Result<(), SessionError> {
         self.adopt(settings);
-        let buffer = &self.uplink.buffer;
+        let outbox = self.uplink.outbox.clone();
+        let journal = &outbox.journal;
         let mut heartbeat = tokio::time::interval(heartbeat_interval(settings));
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // A server that stores once in a while acknowledges once in a while: it has what was sent, and will store it.
         let is_done = || {
             if settings.persist_interval_ms == 0 {
-                buffer.is_settled()
+                journal.is_settled()
             } else {
-                buffer.is_sent()
+                journal.is_sent()
             }
         };
         let mut until: Option<Instant> = None;
+        let mut reading_failed = false;
+        let outbound = self.outbound.clone();
         self.send_live().await?;
         loop {
             if let Some(until) = until
                 && (is_done() || Instant::now() >= until)
             {
                 // The last word is ours: the server sees an end, not a broken connection.
-                drop(self.outbound);
+                drop((outbound, self.outbound));
                 let _ = tokio::time::timeout(GOODBYE, inbound.message()).await;
                 return Ok(());
             }
             tokio::select! {
                 biased;
                 message = inbound.message() => self.take(message)?,
-                () = buffer.pushed() => self.send_live().await?,
-                _ = heartbeat.tick() => self.send(Up::Heartbeat(self.heartbeat())).await?,
-                room = self.outbound.reserve(), if buffer.has_backlog(IN_FLIGHT) => {
-                    let room = room.map_err(|_| gone())?;
-                    let samples = buffer.take_backlog(MAX_BATCH_SAMPLES, MAX_BATCH_BYTES, IN_FLIGHT);
-                    room.send(v1::AgentMessage { message: Some(Up::Samples(batch(samples, true))) });
+                () = outbox.owed() => self.send_live().await?,
+                _ = heartbeat.tick() => {
+                    let heartbeat = self.heartbeat();
+                    self.send(Up::Heartbeat(heartbeat)).await?;
                 }
+                room = outbound.reserve(), if !reading_failed && journal.has_backlog(IN_FLIGHT) => {
+                    let room = room.map_err(|_| gone())?;
+                    match self.backlog().await {
+                        Some(batch) => room.send(v1::AgentMessage { message: Some(Up::Samples(batch)) }),
+                        None => reading_failed = true,
+                    }
+                }
+                () = tokio::time::sleep(READ_AGAIN), if reading_failed => reading_failed = false,
                 () = stop.cancelled(), if until.is_none() => until = Some(Instant::now() + DRAIN),
                 () = tokio::time::sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {}
             }
@@ -254,6 +273,13 @@ impl Session<'_> {
                 differs
             });
         }
+        let watched = settings.watch_interval_ms.filter(|millis| *millis > 0);
+        let watched = watched.map(|millis| Duration::from_millis(millis.into()));
+        self.uplink.requests.plan.send_if_modified(|plan| {
+            let differs = plan.watched != watched;
+            plan.watched = watched;
+            differs
+        });
     }
 
     fn take(&self, message: Result<Option<v1::ServerMessage>, Status>) -> Result<(), SessionError> {
@@ -265,17 +291,17 @@ impl Session<'_> {
             }
             Err(status) => return Err(SessionError::Closed(status)),
         };
-        let buffer = &self.uplink.buffer;
+        let journal = &self.uplink.outbox.journal;
         match message {
             Some(Down::Acknowledgement(words)) => {
                 let stored: Vec<_> = words.stored.into_iter().map(seq_range_from_wire).collect();
-                buffer.acknowledge(&stored);
+                journal.acknowledge(&stored);
                 for refused in words.rejected {
                     let id = SampleId {
                         epoch: refused.epoch,
                         seq: refused.seq,
                     };
-                    buffer.reject(id, &refused.code);
+                    journal.reject(id, &refused.code);
                     warn!(
                         seq = id.seq,
                         code = refused.code,
@@ -284,7 +310,7 @@ impl Session<'_> {
                     );
                 }
             }
-            Some(Down::Resend(_)) => buffer.send_again(),
+            Some(Down::Resend(_)) => journal.send_again(),
             Some(Down::TaskRequest(request)) => {
                 let (requests, outbound) = (self.uplink.requests.clone(), self.outbound.clone());
                 self.uplink.tasks.spawn_transient("request", async move {
@@ -297,17 +323,38 @@ impl Session<'_> {
                         .await;
                 });
             }
-            Some(Down::Welcome(welcome)) => self.adopt(&welcome.settings.unwrap_or_default()),
+            Some(Down::Settings(settings)) => self.adopt(&settings),
+            Some(Down::Welcome(_)) => debug!("the server greets in the middle of a session"),
             None => debug!("the server sent something that this version doesn't know"),
         }
         Ok(())
     }
 
-    async fn send_live(&self) -> Result<(), SessionError> {
-        match self.uplink.buffer.take_live() {
-            Some(live) => self.send(Up::Samples(batch(vec![live], false))).await,
+    async fn send_live(&mut self) -> Result<(), SessionError> {
+        match self.uplink.outbox.journal.take_live() {
+            Some((id, sample)) => {
+                let batch = self.packer.pack(id, &sample);
+                self.send(Up::Samples(batch)).await
+            }
             None => Ok(()),
         }
+    }
+
+    /// The next batch of what was not sent yet; `None` if it can't be read now.
+    async fn backlog(&self) -> Option<v1::SampleBatch> {
+        let outbox = self.uplink.outbox.clone();
+        let packed = tokio::task::spawn_blocking(move || {
+            let mut packer = BackfillPacker::default();
+            outbox.journal.take_backlog(IN_FLIGHT, |id, sample| {
+                if packer.add(id, sample) {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
+            });
+            packer.finish()
+        });
+        packed.await.ok().flatten()
     }
 
     async fn send(&self, message: Up) -> Result<(), SessionError> {
@@ -320,16 +367,54 @@ impl Session<'_> {
             .map_err(|_| gone())
     }
 
-    fn heartbeat(&self) -> v1::Heartbeat {
-        let books = self.uplink.buffer.books();
+    fn heartbeat(&mut self) -> v1::Heartbeat {
+        let Standing {
+            books,
+            buffered,
+            buffered_span,
+            disk_bytes,
+            memory_bytes,
+            disk_error,
+        } = self.uplink.outbox.journal.standing();
+        let has_news = self.told_gaps.as_ref() != Some(&books.gaps);
+        let gaps = if has_news {
+            books.gaps.iter().map(gap_to_wire).collect()
+        } else {
+            Vec::new()
+        };
+        self.told_gaps = Some(books.gaps.clone());
+        let millis = |at: UnixMillis| at.0.unsigned_abs();
+        let by_reason = books.evicted.iter();
         v1::Heartbeat {
-            sent_at: self.uplink.clock.now().0.unsigned_abs(),
+            sent_at: millis(self.uplink.clock.now()),
             sampled: books.sampled,
             acknowledged: books.acknowledged,
-            buffered: books.buffered,
-            evicted: self.uplink.buffer.lost(),
+            buffered,
+            evicted: books.lost(),
             rejected: books.rejected.values().sum(),
+            local: books.local,
+            journalled: books.journalled,
+            sent: books.sent,
+            evicted_by_reason: by_reason
+                .map(|(reason, count)| (reason.name().to_owned(), *count))
+                .collect(),
+            rejected_by_code: books.rejected.into_iter().collect(),
+            gaps,
+            buffered_from: buffered_span.map(|span| millis(span.start)),
+            buffered_to: buffered_span.map(|span| millis(span.end)),
+            journal_disk_bytes: disk_bytes,
+            journal_memory_bytes: memory_bytes,
+            journal_error: disk_error.unwrap_or_default(),
         }
+    }
+}
+
+fn gap_to_wire(gap: &Gap) -> v1::Gap {
+    v1::Gap {
+        reason: gap.reason.name().to_owned(),
+        from: gap.from.0.unsigned_abs(),
+        to: gap.to.0.unsigned_abs(),
+        samples: gap.samples,
     }
 }
 
@@ -342,19 +427,4 @@ fn heartbeat_interval(settings: &v1::Settings) -> Duration {
         0 => DEFAULT_HEARTBEAT,
         millis => Duration::from_millis(millis.into()),
     }
-}
-
-/// Samples for the wire.
-fn batch(samples: Vec<(SampleId, nodeglass_model::Sample)>, backfill: bool) -> v1::SampleBatch {
-    let samples = samples
-        .into_iter()
-        .map(|(id, sample)| v1::Sample {
-            epoch: id.epoch,
-            seq: id.seq,
-            data: Some((&sample).into()),
-        })
-        .collect();
-    let batch = v1::SampleBatch { samples, backfill };
-    debug_assert!(batch.encoded_len() < MAX_MESSAGE_BYTES);
-    batch
 }

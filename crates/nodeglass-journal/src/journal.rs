@@ -328,6 +328,11 @@ impl Journal {
         builder.finish()
     }
 
+    /// Samples that went unstored.
+    pub fn lost(&self) -> u64 {
+        self.shared.lock().books.lost()
+    }
+
     /// Where every sample is.
     pub fn standing(&self) -> Standing {
         let inner = self.shared.lock();
@@ -351,6 +356,14 @@ impl Journal {
             memory_bytes: inner.storage.memory_bytes(),
             disk_error: inner.storage.disk_error(),
         }
+    }
+}
+
+#[cfg(test)]
+impl Journal {
+    /// Ends as a killed process does: what is not written by now never is.
+    pub(crate) fn crash(self) {
+        self.shared.lock().storage.words = crate::record::Words::default();
     }
 }
 

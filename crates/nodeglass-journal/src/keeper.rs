@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub(crate) enum Job {
 pub(crate) struct Keeper {
     jobs: Option<SyncSender<Job>>,
     /// Closed when the thread has ended.
-    ended: Receiver<()>,
+    ended: Mutex<Receiver<()>>,
 }
 
 impl Keeper {
@@ -71,7 +71,10 @@ impl Keeper {
                 None
             }
         };
-        Self { jobs, ended }
+        Self {
+            jobs,
+            ended: Mutex::new(ended),
+        }
     }
 
     /// Hands a job over; it is let go if too many wait.
@@ -88,7 +91,8 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         self.jobs = None;
         // Nothing is ever sent: the answer is that the other side is gone.
-        let _ = self.ended.recv_timeout(LAST_JOBS);
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = ended.recv_timeout(LAST_JOBS);
     }
 }
 

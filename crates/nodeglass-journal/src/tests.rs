@@ -121,7 +121,7 @@ fn what_is_owed_survives_and_what_is_stored_is_not_sent_again() {
     let before = journal.standing();
     assert_balanced(&before);
     // A crash: nothing is flushed that the last sample did not take along.
-    std::mem::forget(journal);
+    journal.crash();
 
     let (journal, recovery) = Journal::open(
         config(directory.path()),
@@ -486,7 +486,7 @@ proptest! {
                     out.clear();
                 }
                 _ => {
-                    std::mem::forget(journal);
+                    journal.crash();
                     lives += 1;
                     let now = START.plus(Duration::from_secs(10_000 + lives));
                     journal = Journal::open(config(directory.path()), now, start).0;

@@ -1,7 +1,7 @@
 //! Between the wire and the model. Each message is named field by field once, for both directions.
 
 mod history;
-mod sample;
+pub(crate) mod sample;
 mod system;
 
 use nodeglass_model::SeqRange;
@@ -22,6 +22,9 @@ pub enum InvalidSample {
     /// A label that is no name.
     #[error("a device's label has {0} bytes; at most {MAX_LABEL_BYTES}")]
     LabelTooLong(usize),
+    /// Packed samples that can't be read.
+    #[error("the packed samples can't be read: {0}")]
+    Unreadable(nodeglass_chunk::row::RowError),
     /// No time.
     #[error("the sample has no timestamp, or one outside 1970 to 9999: send Unix milliseconds")]
     NoTimestamp,

@@ -7,6 +7,7 @@ pub mod connection;
 mod convert;
 pub mod enrolment;
 pub mod limits;
+pub mod packed;
 
 pub use convert::{InvalidSample, seq_range_from_wire, seq_range_to_wire};
 

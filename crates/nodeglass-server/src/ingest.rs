@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use nodeglass_model::{Clock, Sample, SampleId, UnixMillis};
-use nodeglass_proto::v1;
 use nodeglass_proto::v1::agent_service_server::AgentService;
+use nodeglass_proto::{InvalidSample, v1};
 use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_store::Store;
 use tokio::sync::mpsc;
@@ -147,28 +147,22 @@ struct Refusal {
 }
 
 impl Shared {
-    /// Checks one sample from the wire.
-    fn check(&self, sample: v1::Sample) -> Result<(SampleId, Sample), Refusal> {
+    /// Checks one sample from the wire, which its conversion let through or not.
+    fn check(&self, id: SampleId, sample: Result<Sample, InvalidSample>) -> Result<Sample, Refusal> {
         let refuse = |code, message: String| Err(Refusal { code, message });
-        let id = SampleId {
-            epoch: sample.epoch,
-            seq: sample.seq,
-        };
         if id.seq == 0 || i64::try_from(id.seq).is_err() || i64::try_from(id.epoch).is_err() {
             return refuse(
                 "invalid_sample",
                 format!("epoch {} and seq {} must be 1 to 2^63 - 1", id.epoch, id.seq),
             );
         }
-        let data = sample.data.unwrap_or_default();
-        let sample = match Sample::try_from(data) {
+        let sample = match sample {
             Ok(sample) => sample,
             Err(error) => {
                 let code = match error {
-                    nodeglass_proto::InvalidSample::Value(_) => "invalid_value",
-                    nodeglass_proto::InvalidSample::TooManyDevices(_)
-                    | nodeglass_proto::InvalidSample::LabelTooLong(_) => "too_large",
-                    nodeglass_proto::InvalidSample::NoTimestamp => "invalid_sample",
+                    InvalidSample::Value(_) => "invalid_value",
+                    InvalidSample::TooManyDevices(_) | InvalidSample::LabelTooLong(_) => "too_large",
+                    InvalidSample::NoTimestamp | InvalidSample::Unreadable(_) => "invalid_sample",
                 };
                 return refuse(code, error.to_string());
             }
@@ -183,7 +177,7 @@ impl Shared {
             );
             return refuse("future_timestamp", message);
         }
-        Ok((id, sample))
+        Ok(sample)
     }
 
     /// Hands a checked sample to the writer; `false` if there was no room, and the agent has to send it again.

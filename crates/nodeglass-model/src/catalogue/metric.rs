@@ -39,6 +39,16 @@ impl Metric {
         self.field.dimension()
     }
 
+    /// Its value of the device at `index`.
+    pub fn value(&self, sample: &Sample, index: usize) -> Option<f64> {
+        self.field.read(sample, index)
+    }
+
+    /// Sets the value of the device at `index`.
+    pub fn set(&self, sample: &mut Sample, index: usize, value: f64) {
+        self.field.write(sample, index, Some(value));
+    }
+
     /// Its value of the device at `index`, in whole steps of its unit.
     pub fn steps(&self, sample: &Sample, index: usize) -> Option<i64> {
         let value = self.field.read(sample, index)?;

@@ -451,11 +451,7 @@ impl TryFrom<v1::MetricsDataResponse> for Sample {
     type Error = InvalidSample;
 
     fn try_from(data: v1::MetricsDataResponse) -> Result<Self, InvalidSample> {
-        let timestamp = i64::try_from(data.timestamp)
-            .ok()
-            .map(UnixMillis)
-            .filter(|at| (UnixMillis(1)..=END_OF_TIME).contains(at))
-            .ok_or(InvalidSample::NoTimestamp)?;
+        let timestamp = timestamp(i64::try_from(data.timestamp).ok())?;
         let mut sample = Self {
             timestamp,
             cpu: data.cpu.map(Into::into).unwrap_or_default(),
@@ -487,22 +483,39 @@ impl TryFrom<v1::MetricsDataResponse> for Sample {
                 .map(Into::into)
                 .collect(),
         };
-        let kinds = Dimension::ALL.into_iter();
-        let devices = kinds.map(|kind| kind.len(&sample)).sum::<usize>();
-        if devices > MAX_DEVICES {
-            return Err(InvalidSample::TooManyDevices(devices));
-        }
-        for device in catalogue::devices(&sample) {
-            let attributes = device.attributes(&sample).into_iter().map(|(_, text)| text.len());
-            let longest = attributes.chain([device.label.len()]).max().unwrap_or(0);
-            if longest > MAX_LABEL_BYTES {
-                return Err(InvalidSample::LabelTooLong(longest));
-            }
-        }
-        catalogue::check(&sample)?;
-        catalogue::quantise(&mut sample);
+        finish(&mut sample)?;
         Ok(sample)
     }
+}
+
+/// The last step of a sample from outside, whatever form it came in: checks it and rounds its values.
+///
+/// # Errors
+/// It is too large, or a value can't be right.
+pub(crate) fn finish(sample: &mut Sample) -> Result<(), InvalidSample> {
+    let kinds = Dimension::ALL.into_iter();
+    let devices = kinds.map(|kind| kind.len(sample)).sum::<usize>();
+    if devices > MAX_DEVICES {
+        return Err(InvalidSample::TooManyDevices(devices));
+    }
+    for device in catalogue::devices(sample) {
+        let attributes = device.attributes(sample).into_iter().map(|(_, text)| text.len());
+        let longest = attributes.chain([device.label.len()]).max().unwrap_or(0);
+        if longest > MAX_LABEL_BYTES {
+            return Err(InvalidSample::LabelTooLong(longest));
+        }
+    }
+    catalogue::check(sample)?;
+    catalogue::quantise(sample);
+    Ok(())
+}
+
+/// The time of a sample from outside.
+pub(crate) fn timestamp(millis: Option<i64>) -> Result<UnixMillis, InvalidSample> {
+    millis
+        .map(UnixMillis)
+        .filter(|at| (UnixMillis(1)..=END_OF_TIME).contains(at))
+        .ok_or(InvalidSample::NoTimestamp)
 }
 
 #[cfg(test)]

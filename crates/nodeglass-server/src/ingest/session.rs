@@ -6,11 +6,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nodeglass_model::system::SystemInfo;
-use nodeglass_model::{SampleId, contiguous};
+use nodeglass_model::{Sample, SampleId, contiguous};
 use nodeglass_proto::limits::MAX_MESSAGE_BYTES;
+use nodeglass_proto::packed::Unpacker;
 use nodeglass_proto::v1::agent_message::Message as Up;
 use nodeglass_proto::v1::server_message::Message as Down;
-use nodeglass_proto::{seq_range_to_wire, v1};
+use nodeglass_proto::{InvalidSample, seq_range_to_wire, v1};
 use nodeglass_runtime::telemetry::chain;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -83,6 +84,14 @@ impl SessionHandle {
 
 type Outbound = mpsc::Sender<Result<v1::ServerMessage, Status>>;
 
+/// What became of a batch.
+#[derive(Default)]
+struct Taken {
+    /// What the live view shows from now on.
+    newest: Option<Sample>,
+    rejected: Vec<v1::Rejection>,
+}
+
 /// Why a session ends; the agent is told.
 type End = Status;
 
@@ -96,6 +105,7 @@ pub(super) struct Session {
     unacknowledged: usize,
     /// Whether the writer turned some away, which the agent must send again.
     turned_away: bool,
+    unpacker: Unpacker,
     /// Whether a refusal was logged; the rest is only counted, so that a broken agent can't fill the log.
     refusal_logged: bool,
 }
@@ -110,6 +120,7 @@ impl Session {
             questions: HashMap::new(),
             unacknowledged: 0,
             turned_away: false,
+            unpacker: Unpacker::default(),
             refusal_logged: false,
         }
     }
@@ -155,6 +166,7 @@ impl Session {
                 max_message_bytes: MAX_MESSAGE_BYTES as u32,
                 collection_interval_ms: settings.collection_interval.map(millis),
                 persist_interval_ms: millis(settings.persist_interval),
+                watch_interval_ms: None,
             }),
         };
         self.send(Down::Welcome(welcome)).await
@@ -243,34 +255,58 @@ impl Session {
     }
 
     async fn take_samples(&mut self, batch: v1::SampleBatch) -> Result<(), End> {
-        let mut rejected = Vec::new();
-        let mut newest = None;
-        for sample in batch.samples {
-            self.shared.books.received.fetch_add(1, Ordering::Relaxed);
-            let (epoch, seq) = (sample.epoch, sample.seq);
-            match self.shared.check(sample) {
-                Ok((id, sample)) => {
-                    if self.shared.keep(&self.agent, id, &sample, batch.backfill) {
-                        self.unacknowledged += 1;
-                    } else {
-                        self.turned_away = true;
-                    }
-                    newest = Some(sample).filter(|_| !batch.backfill);
-                }
-                Err(refusal) => rejected.push(self.refuse(epoch, seq, refusal)),
-            }
+        let mut taken = Taken::default();
+        let backfill = batch.backfill;
+        for v1::Sample { epoch, seq, data } in batch.samples {
+            let sample = Sample::try_from(data.unwrap_or_default());
+            self.take_sample(SampleId { epoch, seq }, sample, backfill, &mut taken);
         }
-        if let Some(newest) = newest {
+        let mut unpacker = std::mem::take(&mut self.unpacker);
+        let read = batch.packed.map_or(Ok(()), |packed| {
+            unpacker.unpack(&packed, backfill, |id, sample| {
+                self.take_sample(id, sample, backfill, &mut taken);
+            })
+        });
+        self.unpacker = unpacker;
+        if let Some(newest) = taken.newest {
             self.agent.show(newest);
         }
-        if rejected.is_empty() {
-            return Ok(());
+        if !taken.rejected.is_empty() {
+            self.send(Down::Acknowledgement(v1::Acknowledgement {
+                stored: Vec::new(),
+                rejected: taken.rejected,
+            }))
+            .await?;
         }
-        self.send(Down::Acknowledgement(v1::Acknowledgement {
-            stored: Vec::new(),
-            rejected,
-        }))
-        .await
+        read.map_err(|error| {
+            let what =
+                "live samples can't be read, so those after them can't be either; begin the session anew";
+            Status::invalid_argument(format!("{what}: {error}"))
+        })
+    }
+
+    fn take_sample(
+        &mut self,
+        id: SampleId,
+        sample: Result<Sample, InvalidSample>,
+        backfill: bool,
+        taken: &mut Taken,
+    ) {
+        self.shared.books.received.fetch_add(1, Ordering::Relaxed);
+        match self.shared.check(id, sample) {
+            Ok(sample) => {
+                if self.shared.keep(&self.agent, id, &sample, backfill) {
+                    self.unacknowledged += 1;
+                } else {
+                    self.turned_away = true;
+                }
+                taken.newest = Some(sample).filter(|_| !backfill);
+            }
+            Err(refusal) => {
+                let rejection = self.refuse(id.epoch, id.seq, refusal);
+                taken.rejected.push(rejection);
+            }
+        }
     }
 
     fn refuse(&mut self, epoch: u64, seq: u64, refusal: Refusal) -> v1::Rejection {

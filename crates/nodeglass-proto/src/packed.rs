@@ -1,0 +1,283 @@
+//! Samples as differences to each other: how agents of ours send, and how servers read it.
+
+use nodeglass_chunk::delta::{Decoder, Encoder};
+use nodeglass_chunk::row::RowError;
+use nodeglass_chunk::varint::{Reader, put};
+use nodeglass_model::{Sample, SampleId, contiguous};
+
+use crate::convert::{InvalidSample, sample};
+use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_SAMPLES, MAX_DEVICES, MAX_MESSAGE_BYTES};
+use crate::{seq_range_from_wire, seq_range_to_wire, v1};
+
+/// zstd's level for backfill: it is sent once, and the host has other things to do.
+const LEVEL: i32 = 3;
+
+/// Packs the live samples of one session.
+#[derive(Debug, Default)]
+pub struct LivePacker {
+    encoder: Encoder,
+}
+
+impl LivePacker {
+    /// Packs the next live sample of the session.
+    pub fn pack(&mut self, id: SampleId, sample: &Sample) -> v1::SampleBatch {
+        let mut records = Vec::with_capacity(512);
+        put_record(&mut self.encoder, sample, &mut records);
+        batch(vec![id], records, 0, false)
+    }
+}
+
+/// Packs one batch of older samples.
+#[derive(Debug, Default)]
+pub struct BackfillPacker {
+    encoder: Encoder,
+    ids: Vec<SampleId>,
+    records: Vec<u8>,
+}
+
+impl BackfillPacker {
+    /// Adds a sample; `false` if the batch is full without it.
+    pub fn add(&mut self, id: SampleId, sample: &Sample) -> bool {
+        if self.ids.len() >= MAX_BATCH_SAMPLES {
+            return false;
+        }
+        let before = self.records.len();
+        put_record(&mut self.encoder, sample, &mut self.records);
+        if self.records.len() > MAX_BATCH_BYTES && !self.ids.is_empty() {
+            self.records.truncate(before);
+            return false;
+        }
+        self.ids.push(id);
+        true
+    }
+
+    /// The batch; `None` if nothing was added.
+    pub fn finish(self) -> Option<v1::SampleBatch> {
+        if self.ids.is_empty() {
+            return None;
+        }
+        let unpacked = self.records.len();
+        match zstd::bulk::compress(&self.records, LEVEL) {
+            Ok(small) if small.len() < unpacked => Some(batch(self.ids, small, unpacked, true)),
+            _ => Some(batch(self.ids, self.records, 0, true)),
+        }
+    }
+}
+
+fn put_record(encoder: &mut Encoder, sample: &Sample, records: &mut Vec<u8>) {
+    let mut record = Vec::with_capacity(512);
+    encoder.encode(sample, &mut record);
+    put(records, record.len() as u64);
+    records.extend_from_slice(&record);
+}
+
+fn batch(ids: Vec<SampleId>, records: Vec<u8>, unpacked: usize, backfill: bool) -> v1::SampleBatch {
+    let packed = v1::PackedSamples {
+        ids: contiguous(ids).into_iter().map(seq_range_to_wire).collect(),
+        records,
+        unpacked_bytes: unpacked as u32,
+    };
+    v1::SampleBatch {
+        samples: Vec::new(),
+        backfill,
+        packed: Some(packed),
+    }
+}
+
+/// Reads what the packers wrote, in the order in which it was sent.
+#[derive(Debug)]
+pub struct Unpacker {
+    live: Decoder,
+}
+
+impl Default for Unpacker {
+    fn default() -> Self {
+        Self {
+            live: Decoder::new(MAX_DEVICES),
+        }
+    }
+}
+
+impl Unpacker {
+    /// Hands each sample on, checked, or why it can't be had.
+    ///
+    /// # Errors
+    /// The batch claims what no packer writes, or a live record can't be read, so that those after it can't be either:
+    /// the session must begin anew. Samples that were named in it were handed on as unreadable before.
+    pub fn unpack(
+        &mut self,
+        packed: &v1::PackedSamples,
+        backfill: bool,
+        mut each: impl FnMut(SampleId, Result<Sample, InvalidSample>),
+    ) -> Result<(), RowError> {
+        let runs: Vec<_> = packed.ids.iter().map(|run| seq_range_from_wire(*run)).collect();
+        let count = runs.iter().try_fold(0_u64, |count, run| {
+            let more = run.last.checked_sub(run.first)?.checked_add(1)?;
+            count
+                .checked_add(more)
+                .filter(|count| *count <= MAX_BATCH_SAMPLES as u64)
+        });
+        if count.is_none() {
+            return Err(RowError::Malformed("more samples than a batch may have"));
+        }
+        let mut ids = runs.into_iter().flat_map(|run| {
+            let epoch = run.epoch;
+            (run.first..=run.last).map(move |seq| SampleId { epoch, seq })
+        });
+        let mut batch = Decoder::new(MAX_DEVICES);
+        let decoder = if backfill { &mut batch } else { &mut self.live };
+        let read = unzipped(packed).and_then(|records| {
+            let mut reader = Reader::new(&records);
+            while !reader.is_empty() {
+                let length = reader.unsigned()?;
+                let sample = decoder.decode(reader.bytes(length)?)?;
+                let id = ids
+                    .next()
+                    .ok_or(RowError::Malformed("more records than identities"))?;
+                each(id, checked(sample));
+            }
+            Ok(())
+        });
+        let read = read.and_then(|()| match ids.size_hint() {
+            (0, Some(0)) => Ok(()),
+            _ => Err(RowError::Cut),
+        });
+        if let Err(error) = read {
+            for id in ids {
+                each(id, Err(InvalidSample::Unreadable(error)));
+            }
+            if !backfill {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn checked(mut sample: Sample) -> Result<Sample, InvalidSample> {
+    sample::timestamp(Some(sample.timestamp.0))?;
+    sample::finish(&mut sample)?;
+    Ok(sample)
+}
+
+fn unzipped(packed: &v1::PackedSamples) -> Result<std::borrow::Cow<'_, [u8]>, RowError> {
+    let size = packed.unpacked_bytes as usize;
+    if size == 0 {
+        return Ok(std::borrow::Cow::Borrowed(&packed.records));
+    }
+    if size > MAX_MESSAGE_BYTES {
+        return Err(RowError::Malformed("a larger batch than is taken"));
+    }
+    let records = zstd::bulk::decompress(&packed.records, size);
+    records
+        .map(std::borrow::Cow::Owned)
+        .map_err(|_| RowError::Compression)
+}
+
+#[cfg(test)]
+mod tests {
+    use nodeglass_model::UnixMillis;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sample(number: u64) -> Sample {
+        let mut sample = Sample {
+            timestamp: UnixMillis(1_700_000_000_000 + number as i64 * 5_000),
+            ..Default::default()
+        };
+        sample.cpu.usage_percent = Some((number % 100) as f64);
+        sample
+    }
+
+    fn id(seq: u64) -> SampleId {
+        SampleId { epoch: 7, seq }
+    }
+
+    type Found = (u64, Result<Sample, InvalidSample>);
+
+    fn unpack(unpacker: &mut Unpacker, batch: &v1::SampleBatch) -> (Vec<Found>, bool) {
+        let mut found = Vec::new();
+        let inside = batch.packed.as_ref().unwrap();
+        let read = unpacker.unpack(inside, batch.backfill, |id, sample| found.push((id.seq, sample)));
+        (found, read.is_ok())
+    }
+
+    #[test]
+    fn live_and_backfill_come_back_though_they_are_mixed() {
+        let (mut live, mut unpacker) = (LivePacker::default(), Unpacker::default());
+        for number in 100..110 {
+            let batch = live.pack(id(number), &sample(number));
+            assert_eq!(
+                unpack(&mut unpacker, &batch),
+                (vec![(number, Ok(sample(number)))], true)
+            );
+            let mut backfill = BackfillPacker::default();
+            for old in [number - 50, number - 49, number - 40] {
+                assert!(backfill.add(id(old), &sample(old)));
+            }
+            let (found, whole) = unpack(&mut unpacker, &backfill.finish().unwrap());
+            let seqs: Vec<_> = found.iter().map(|(seq, _)| *seq).collect();
+            assert_eq!((seqs, whole), (vec![number - 50, number - 49, number - 40], true));
+        }
+    }
+
+    #[test]
+    fn a_batch_is_full_at_its_bounds() {
+        let mut packer = BackfillPacker::default();
+        let added = (1..10_000)
+            .take_while(|seq| packer.add(id(*seq), &sample(*seq)))
+            .count();
+        assert_eq!(added, MAX_BATCH_SAMPLES);
+        let batch = packer.finish().unwrap();
+        let inside = batch.packed.as_ref().unwrap();
+        assert!(
+            inside.records.len() < inside.unpacked_bytes as usize / 2,
+            "it is compressed"
+        );
+        assert_eq!(
+            unpack(&mut Unpacker::default(), &batch).0.len(),
+            MAX_BATCH_SAMPLES
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_and_what_cannot_be_right_costs_itself() {
+        let mut wrong = sample(2);
+        wrong.cpu.usage_percent = Some(101.0);
+        let mut packer = BackfillPacker::default();
+        for (seq, sample) in [(1, sample(1)), (2, wrong), (3, sample(3))] {
+            packer.add(id(seq), &sample);
+        }
+        let mut batch = packer.finish().unwrap();
+        let (found, _) = unpack(&mut Unpacker::default(), &batch);
+        assert!(found[0].1.is_ok() && found[2].1.is_ok());
+        assert!(matches!(found[1].1, Err(InvalidSample::Value(_))));
+
+        let inside = batch.packed.as_mut().unwrap();
+        inside.unpacked_bytes += 1;
+        inside.records.truncate(10);
+        let (found, whole) = unpack(&mut Unpacker::default(), &batch);
+        assert!(whole && found.len() == 3 && found.iter().all(|(_, sample)| sample.is_err()));
+
+        // A live record without those before it ends the session, and its sample is named.
+        let mut live = LivePacker::default();
+        live.pack(id(1), &sample(1));
+        let (found, whole) = unpack(&mut Unpacker::default(), &live.pack(id(2), &sample(2)));
+        assert!(!whole && matches!(found[0], (2, Err(InvalidSample::Unreadable(_)))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_batch_does_harm(
+            records: Vec<u8>, unpacked in 0_u32..10_000, backfill: bool,
+            ids in proptest::collection::vec((any::<u64>(), any::<u64>(), any::<u64>()), 0..4),
+        ) {
+            let ids = ids.into_iter().map(|(epoch, first, last)| v1::SeqRange { epoch, first, last }).collect();
+            let packed = v1::PackedSamples { ids, records, unpacked_bytes: unpacked };
+            let mut named = 0;
+            let _ = Unpacker::default().unpack(&packed, backfill, |_, _| named += 1);
+            prop_assert!(named <= MAX_BATCH_SAMPLES);
+        }
+    }
+}
