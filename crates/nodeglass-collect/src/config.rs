@@ -20,6 +20,9 @@ pub struct CollectConfig {
     pub filter: MetricFilter,
     /// How long file systems and GPU drivers may take before a sample goes on without them.
     pub deadline: Duration,
+    /// NVIDIA's management library. `None` searches for `libnvidia-ml.so.1` (`nvml.dll` on Windows) as the system does,
+    /// and takes its absence for a host without such GPUs; a library that is named and can't be loaded is a failure.
+    pub nvml_library: Option<PathBuf>,
 }
 
 impl Default for CollectConfig {
@@ -29,6 +32,7 @@ impl Default for CollectConfig {
             backend: Backend::Auto,
             filter: MetricFilter::default(),
             deadline: DEFAULT_DEADLINE,
+            nvml_library: None,
         }
     }
 }
