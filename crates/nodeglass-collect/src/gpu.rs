@@ -1,7 +1,8 @@
 //! Graphics processors: what the sampler sees of them. NVIDIA's are read through NVML, AMD's from `/sys/class/drm`, each
 //! on a thread of its own with a deadline, so that a driver that hangs costs its own GPUs and nothing else.
 //!
-//! A GPU that sleeps is never woken: it is listed by its name, without figures, as is one that is lost. NVIDIA's GPUs
+//! A GPU that sleeps is never woken: it is listed by its name, without figures, as is one that is lost. One that is awake
+//! is asked, and may stay awake for as long as somebody asks; on a laptop the filter can leave `gpu` out. NVIDIA's GPUs
 //! come first, by their number in NVML; AMD's are numbered after all that NVIDIA's driver has, whether it answers or
 //! not.
 //!

@@ -13,7 +13,7 @@ use crate::portable::PortableHost;
 /// How much of a host is read. What costs much, and says little from one second to the next, is read less often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// Everything but processes, tasks, containers and units.
+    /// Everything but processes, tasks, containers, units, and what is costly to ask of GPUs.
     Light,
     /// Everything.
     Full,
