@@ -1,174 +1,149 @@
-//! NVIDIA GPUs through NVML, loaded at run time on a thread of its own: the driver may hang.
+//! Graphics processors: what the sampler sees of them. NVIDIA's are read through NVML, AMD's from `/sys/class/drm`, each
+//! on a thread of its own with a deadline, so that a driver that hangs costs its own GPUs and nothing else.
 //!
-//! It sets nothing: persistence mode stays as it is, and while every GPU sleeps the driver is not called, so that it
-//! does not wake them.
+//! A GPU that sleeps is never woken: it is listed by its name, without figures, as is one that is lost. One that is awake
+//! is asked, and may stay awake for as long as somebody asks; on a laptop the filter can leave `gpu` out. NVIDIA's GPUs
+//! come first, by their number in NVML; AMD's are numbered after all that NVIDIA's driver has, whether it answers or
+//! not.
+//!
+//! Light readings leave out what is costly or says little from one second to the next: PCIe throughput, encoder and
+//! decoder, ECC errors, and what processes use. PCIe throughput is the costliest, because the driver counts bytes for
+//! 20 ms in each of two calls per GPU. It is read last, for as many GPUs as half of the deadline has room for (six with
+//! the default), in turns; the others have none in that sample. It costs waiting, not processor time.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+#[cfg(target_os = "linux")]
+mod amd;
+mod nvidia;
+mod retry;
+mod usage;
 
-use nodeglass_model::rates::percent;
+use std::time::Instant;
+
+use nodeglass_model::filter::MetricFilter;
 use nodeglass_model::sample::{CollectFailure, GpuMetrics, Sample};
-use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
-use nvml_wrapper::error::NvmlError;
-use nvml_wrapper::{Device, Nvml};
 
-use crate::worker::{NoAnswer, Worker};
+#[cfg(target_os = "linux")]
+use self::amd::AmdCollector;
+use self::nvidia::NvidiaCollector;
+pub(crate) use self::usage::{GpuUses, fill as fill_processes};
+use crate::config::CollectConfig;
+use crate::sampler::Depth;
 
-/// A driver is installed rarely; to look for its library costs a search of the library path.
-const RETRY_MISSING: Duration = Duration::from_mins(5);
+/// Which of the costly figures are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// PCIe throughput.
+    pcie: bool,
+    /// What processes use.
+    processes: bool,
+}
 
-/// What the thread found.
-enum Reading {
-    Gpus(Vec<GpuMetrics>),
-    NoLibrary,
-    Failed(String),
+impl Wanted {
+    /// What a filter keeps; `None` if it keeps nothing of GPUs.
+    pub(crate) fn by(filter: &MetricFilter) -> Option<Self> {
+        let processes = filter.keeps_any("process.gpu_memory_bytes")
+            || filter.keeps_any("process.gpu_utilization_percent");
+        let pcie = filter.keeps_any("gpu.pcie_recv_bytes_per_sec")
+            || filter.keeps_any("gpu.pcie_sent_bytes_per_sec");
+        (processes || filter.keeps_any("gpu")).then_some(Self { pcie, processes })
+    }
+}
+
+/// What one maker's driver said.
+#[derive(Debug, Default, PartialEq)]
+struct Found {
+    gpus: Vec<GpuMetrics>,
+    uses: GpuUses,
+    /// What could not be read, for a person.
+    failures: Vec<String>,
+}
+
+impl Found {
+    /// Nothing, for this reason if there is one.
+    fn failed(reason: Option<String>) -> Self {
+        Self {
+            failures: reason.into_iter().collect(),
+            ..Self::default()
+        }
+    }
 }
 
 /// Reads every GPU.
 pub(crate) struct GpuCollector {
-    worker: Worker<(), Reading>,
-    host_root: PathBuf,
-    deadline: Duration,
-    /// Set while there is no library: when to look again.
-    retry_at: Option<Instant>,
-    started: Option<Result<(), NoAnswer>>,
+    wanted: Wanted,
+    nvidia: NvidiaCollector,
+    #[cfg(target_os = "linux")]
+    amd: AmdCollector,
+    /// How many numbers are NVIDIA's: as many as it was ever seen to have.
+    #[cfg(target_os = "linux")]
+    nvidia_numbers: u32,
+    #[cfg(target_os = "linux")]
+    host_root: std::path::PathBuf,
 }
 
 impl GpuCollector {
-    pub(crate) fn new(host_root: &Path, deadline: Duration) -> Self {
+    pub(crate) fn new(config: &CollectConfig) -> Self {
         Self {
-            worker: Worker::new("collect-gpu", || {
-                let mut nvml = None;
-                move |()| read_gpus(&mut nvml)
-            }),
-            host_root: host_root.to_owned(),
-            deadline,
-            retry_at: None,
-            started: None,
+            wanted: Wanted {
+                pcie: true,
+                processes: true,
+            },
+            nvidia: NvidiaCollector::new(config),
+            #[cfg(target_os = "linux")]
+            amd: AmdCollector::new(config),
+            #[cfg(target_os = "linux")]
+            nvidia_numbers: 0,
+            #[cfg(target_os = "linux")]
+            host_root: config.host_root.clone(),
         }
     }
 
-    /// Asks the driver, so that it works while others are read.
-    pub(crate) fn start(&mut self, now: Instant) {
-        let rests = self.retry_at.is_some_and(|at| now < at) || all_asleep(&self.host_root);
-        self.started = (!rests).then(|| self.worker.start(()));
+    pub(crate) fn set_wanted(&mut self, wanted: Wanted) {
+        self.wanted = wanted;
     }
 
-    /// Fills in what the driver answered.
-    pub(crate) fn finish(&mut self, sample: &mut Sample, now: Instant, until: Instant) {
-        let Some(started) = self.started.take() else {
-            return;
+    /// Asks the drivers, so that they work while others are read.
+    pub(crate) fn start(&mut self, now: Instant, until: Instant, depth: Depth) {
+        self.nvidia.start(now, until, depth, self.wanted);
+        #[cfg(target_os = "linux")]
+        self.amd.start(now, depth);
+    }
+
+    /// Fills in what the drivers answered, and gives what processes use of the GPUs: nothing on a light reading, and
+    /// nothing of AMD's.
+    pub(crate) fn finish(&mut self, sample: &mut Sample, now: Instant, until: Instant) -> GpuUses {
+        let nvidia = self.nvidia.finish(now, until);
+        #[cfg(target_os = "linux")]
+        let amd = {
+            let mut amd = self.amd.finish(until);
+            self.number_after_nvidia(&nvidia.gpus, &mut amd.gpus);
+            amd
         };
-        let reason = match started.and_then(|()| self.worker.finish(until)) {
-            Ok(Reading::Gpus(gpus)) => {
-                sample.gpus = gpus;
-                return;
-            }
-            Ok(Reading::NoLibrary) => {
-                self.retry_at = Some(now + RETRY_MISSING);
-                return;
-            }
-            Ok(Reading::Failed(reason)) => reason,
-            Err(NoAnswer::Late) => format!(
-                "the NVIDIA driver gave no answer within {} ms; GPUs are left out until it answers",
-                self.deadline.as_millis()
-            ),
-            Err(NoAnswer::Ended) => {
-                "the thread that asks the NVIDIA driver ended; it is started anew".to_owned()
-            }
-        };
-        sample.failures.push(CollectFailure {
+        #[cfg(not(target_os = "linux"))]
+        let amd = Found::default();
+        sample.gpus = nvidia.gpus;
+        sample.gpus.extend(amd.gpus);
+        let reasons = nvidia.failures.into_iter().chain(amd.failures);
+        sample.failures.extend(reasons.map(|reason| CollectFailure {
             collector: "gpu".to_owned(),
             reason,
-        });
+        }));
+        nvidia.uses
     }
-}
 
-/// Whether there are NVIDIA GPUs and all are in runtime suspend, where any call to the driver would wake them.
-///
-/// Source: `/sys/bus/pci/drivers/nvidia/*/power/runtime_status`; false where that is absent.
-fn all_asleep(host_root: &Path) -> bool {
-    let Ok(devices) = std::fs::read_dir(host_root.join("sys/bus/pci/drivers/nvidia")) else {
-        return false;
-    };
-    let mut states = devices
-        .flatten()
-        .filter_map(|device| std::fs::read(device.path().join("power/runtime_status")).ok())
-        .peekable();
-    states.peek().is_some() && states.all(|state| state.trim_ascii() == b"suspended")
-}
-
-/// Reads every GPU through the library in `nvml`, which is loaded first if need be.
-fn read_gpus(nvml: &mut Option<Nvml>) -> Reading {
-    let loaded = match nvml.take().map_or_else(Nvml::init, Ok) {
-        Ok(loaded) => loaded,
-        Err(NvmlError::LibloadingError(_) | NvmlError::LibraryNotFound | NvmlError::DriverNotLoaded) => {
-            return Reading::NoLibrary;
+    #[cfg(target_os = "linux")]
+    fn number_after_nvidia(&mut self, nvidia: &[GpuMetrics], amd: &mut [GpuMetrics]) {
+        if amd.is_empty() {
+            return;
         }
-        Err(error) => return Reading::Failed(format!("NVML does not start: {error}")),
-    };
-    let gpus = loaded.device_count().and_then(|count| {
-        (0..count)
-            .map(|index| Ok(read_gpu(index, &loaded.device_by_index(index)?)))
-            .collect()
-    });
-    match gpus {
-        Ok(gpus) => {
-            *nvml = Some(loaded);
-            Reading::Gpus(gpus)
+        let listed = nvidia.iter().map(|gpu| gpu.index + 1).max().unwrap_or(0);
+        let on_bus = nvidia::count_on_bus(&self.host_root);
+        self.nvidia_numbers = self.nvidia_numbers.max(listed).max(on_bus);
+        for gpu in amd {
+            gpu.index += self.nvidia_numbers;
         }
-        // The library is let go: after a driver update or reset only a fresh start works.
-        Err(error) => Reading::Failed(format!("NVML can't list the GPUs: {error}")),
     }
 }
 
-/// The figures of one GPU; each is absent where the device or the driver does not have it.
-fn read_gpu(index: u32, device: &Device<'_>) -> GpuMetrics {
-    let memory = device.memory_info().ok();
-    GpuMetrics {
-        index,
-        name: device.name().unwrap_or_default(),
-        uuid: device.uuid().unwrap_or_default(),
-        utilization_percent: device
-            .utilization_rates()
-            .ok()
-            .map(|rates| f64::from(rates.gpu.min(100))),
-        memory_total_bytes: memory.as_ref().map(|memory| memory.total),
-        memory_used_bytes: memory.as_ref().map(|memory| memory.used),
-        memory_usage_percent: memory
-            .as_ref()
-            .and_then(|memory| percent(memory.used.min(memory.total), memory.total)),
-        temperature_celsius: device.temperature(TemperatureSensor::Gpu).ok().map(f64::from),
-        power_watts: device
-            .power_usage()
-            .ok()
-            .map(|milliwatts| f64::from(milliwatts) / 1000.0),
-        ..GpuMetrics::default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sleeping_gpus_are_left_asleep() {
-        let root = tempfile::tempdir().unwrap();
-        assert!(!all_asleep(root.path()), "no driver is not a sleeping one");
-        for (device, state) in [("0000:01:00.0", "suspended\n"), ("0000:02:00.0", "suspended\n")] {
-            let power = root
-                .path()
-                .join("sys/bus/pci/drivers/nvidia")
-                .join(device)
-                .join("power");
-            std::fs::create_dir_all(&power).unwrap();
-            std::fs::write(power.join("runtime_status"), state).unwrap();
-        }
-        assert!(all_asleep(root.path()));
-        let one = root
-            .path()
-            .join("sys/bus/pci/drivers/nvidia/0000:02:00.0/power/runtime_status");
-        std::fs::write(one, "active\n").unwrap();
-        assert!(!all_asleep(root.path()));
-    }
-}
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

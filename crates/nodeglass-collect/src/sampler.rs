@@ -7,13 +7,13 @@ use nodeglass_model::sample::CollectFailure;
 use nodeglass_model::{Sample, UnixMillis, catalogue};
 
 use crate::config::{Backend, CollectConfig, CollectError, is_own_root};
-use crate::gpu::GpuCollector;
+use crate::gpu::{self, GpuCollector};
 use crate::portable::PortableHost;
 
 /// How much of a host is read. What costs much, and says little from one second to the next, is read less often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// Everything but processes, tasks, containers and units.
+    /// Everything but processes, tasks, containers, units, and what is costly to ask of GPUs.
     Light,
     /// Everything.
     Full,
@@ -65,10 +65,12 @@ impl Sampler {
     /// Changes which metrics are wanted. Collectors without any stop; those that start anew have no rates in their
     /// first sample.
     pub fn set_filter(&mut self, filter: MetricFilter) {
-        if !filter.keeps_any("gpu") {
-            self.gpu = None;
-        } else if self.gpu.is_none() {
-            self.gpu = Some(GpuCollector::new(&self.config.host_root, self.config.deadline));
+        match gpu::Wanted::by(&filter) {
+            None => self.gpu = None,
+            Some(wanted) => self
+                .gpu
+                .get_or_insert_with(|| GpuCollector::new(&self.config))
+                .set_wanted(wanted),
         }
         match &mut self.host {
             #[cfg(target_os = "linux")]
@@ -102,7 +104,7 @@ impl Sampler {
         };
         let until = Instant::now() + self.config.deadline;
         if let Some(gpu) = &mut self.gpu {
-            gpu.start(now);
+            gpu.start(now, until, depth);
         }
         match &mut self.host {
             #[cfg(target_os = "linux")]
@@ -110,7 +112,8 @@ impl Sampler {
             Host::Portable(host) => host.read(&mut sample, depth, now),
         }
         if let Some(gpu) = &mut self.gpu {
-            gpu.finish(&mut sample, now, until);
+            let uses = gpu.finish(&mut sample, now, until);
+            gpu::fill_processes(&mut sample.processes.top, &uses);
         }
         self.config.filter.apply(&mut sample);
         catalogue::quantise(&mut sample);
