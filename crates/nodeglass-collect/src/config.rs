@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use nodeglass_model::filter::MetricFilter;
 
+use crate::filters::DeviceFilters;
+
 /// Long enough for any healthy file system or driver, and half of the shortest sampling interval.
 const DEFAULT_DEADLINE: Duration = Duration::from_millis(500);
 
@@ -20,6 +22,8 @@ pub struct CollectConfig {
     pub filter: MetricFilter,
     /// How long file systems and GPU drivers may take before a sample goes on without them.
     pub deadline: Duration,
+    /// Which devices are left out. The portable back end shows all that it knows.
+    pub devices: DeviceFilters,
 }
 
 impl Default for CollectConfig {
@@ -29,6 +33,7 @@ impl Default for CollectConfig {
             backend: Backend::Auto,
             filter: MetricFilter::default(),
             deadline: DEFAULT_DEADLINE,
+            devices: DeviceFilters::default(),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! of its own. When to sample and where samples go is left to the agent.
 
 mod config;
+mod filters;
 mod gpu;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -15,5 +16,6 @@ mod system_info;
 mod worker;
 
 pub use config::{Backend, CollectConfig, CollectError};
+pub use filters::DeviceFilters;
 pub use sampler::{Depth, Sampler};
 pub use system_info::{read_host_name, read_system_info};

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use nodeglass_model::sample::TemperatureMetrics;
+use nodeglass_model::sample::{Sample, TemperatureMetrics};
 
+use super::collector::{Collector, Moment};
 use super::host_root::HostRoot;
-use super::proc_file::ProcFile;
+use super::proc_file::{ProcFile, ReadError};
 
 /// Sensors come and go with modules and drives; to look for them costs many small reads.
 const LIST_AGE: Duration = Duration::from_mins(1);
@@ -52,7 +53,7 @@ impl TemperatureCollector {
     }
 
     /// Every sensor that answers. Hosts without sensors, and sensors that are asleep, are no failure.
-    pub(super) fn read(&mut self, now: Instant) -> Vec<TemperatureMetrics> {
+    fn read_all(&mut self, now: Instant) -> Vec<TemperatureMetrics> {
         let is_fresh = self
             .listed_at
             .is_some_and(|at| now.saturating_duration_since(at) < LIST_AGE);
@@ -70,8 +71,16 @@ impl TemperatureCollector {
     }
 }
 
+impl Collector for TemperatureCollector {
+    fn read(&mut self, sample: &mut Sample, moment: &Moment) -> Result<(), ReadError> {
+        sample.temperatures = self.read_all(moment.now);
+        sample.cpu.temperature_celsius = hottest_cpu(&sample.temperatures);
+        Ok(())
+    }
+}
+
 /// The hottest sensor of the processor, in degrees Celsius; `None` if no sensor measures it.
-pub(super) fn hottest_cpu(temperatures: &[TemperatureMetrics]) -> Option<f64> {
+fn hottest_cpu(temperatures: &[TemperatureMetrics]) -> Option<f64> {
     let hottest = |measures: &dyn Fn(&str) -> bool| {
         temperatures
             .iter()
@@ -173,7 +182,7 @@ mod tests {
 
     fn read(tree: &str) -> Vec<TemperatureMetrics> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(tree);
-        TemperatureCollector::new(&HostRoot::new(&root)).read(Instant::now())
+        TemperatureCollector::new(&HostRoot::new(&root)).read_all(Instant::now())
     }
 
     #[test]
