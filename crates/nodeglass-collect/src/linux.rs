@@ -1,25 +1,29 @@
 //! The Linux back end: every collector over one host root, and the order in which they read.
 
 mod block;
+mod clock;
 mod collector;
 mod cpu;
 mod disk;
 mod diskstats;
+mod frequency;
 mod host;
 mod host_root;
 mod load;
 mod memory;
 mod mounts;
 mod network;
+mod nfs;
 mod pressure;
 mod proc_file;
 mod processes;
 mod protocols;
 mod scan;
+mod sensors;
 mod sockets;
 mod space;
 mod system;
-mod temperature;
+mod systemd;
 mod users;
 mod vm;
 
@@ -70,9 +74,15 @@ collectors! {
         |host| protocols::ListenCollector::new(&host.root);
     "pressure" for ["pressure"] |host| pressure::PressureCollector::new(&host.root);
     "vm" for ["vm"] |host| vm::VmCollector::new(&host.root);
+    "nfs" for ["nfs"] |host| nfs::NfsCollector::new(&host.root);
     "disk" for ["disk"] |host| disk::DiskCollector::new(&host.root, &host.devices, host.deadline);
     "memory" for ["memory"] |host| memory::MemoryCollector::new(&host.root);
-    "sensor" for ["sensor", "cpu.temperature_celsius"] |host| temperature::TemperatureCollector::new(&host.root);
+    "clock" for ["clock"] |_host| clock::ClockCollector;
+    "frequency" for ["cpu.core_frequency_mhz"] |host| frequency::FrequencyCollector::new(&host.root);
+    "sensor" for ["sensor", "cpu.temperature_celsius", "fan", "power", "battery"]
+        |host| sensors::SensorCollector::new(&host.root, host.devices.max_sensors, host.deadline);
+    "systemd" for ["systemd", "unit"]
+        |host| systemd::SystemdCollector::new(&host.root, host.devices.max_units, host.deadline);
     "processes" for ["processes"] |host| processes::ProcessCollector::new(&host.root);
     "load" for ["load", "processes.total_threads", "processes.running_threads"]
         |host| load::LoadCollector::new(&host.root);

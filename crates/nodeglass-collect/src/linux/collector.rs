@@ -74,9 +74,14 @@ impl<T> Kept<T> {
 
     /// The last reading and its age, unless that is too high.
     pub(super) fn young(&self, now: Instant) -> Option<(&T, Duration)> {
+        self.within(now, KEPT_FOR)
+    }
+
+    /// The last reading and its age, if it is younger than `limit`.
+    pub(super) fn within(&self, now: Instant, limit: Duration) -> Option<(&T, Duration)> {
         let (at, value) = self.0.as_ref()?;
         let age = now.saturating_duration_since(*at);
-        (age < KEPT_FOR).then_some((value, age))
+        (age < limit).then_some((value, age))
     }
 
     /// How old the last reading is, however old; `None` if there never was one.

@@ -10,6 +10,9 @@ use super::collector::Moment;
 /// Most files fit, so that they need no second buffer size.
 const FIRST_SIZE: usize = 8 * 1024;
 
+/// Longer than any number.
+const NUMBER_SIZE: usize = 64;
+
 /// Why a file could not be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReadError {
@@ -107,6 +110,34 @@ impl MaybeFile {
     }
 }
 
+/// A small file that holds one whole number, kept open. It needs no memory of its own between readings, so there can
+/// be many.
+#[derive(Debug)]
+pub(super) struct NumberFile {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl NumberFile {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, file: None }
+    }
+
+    /// The number now; `None` if the file is not there, can't be read or holds no number.
+    pub(super) fn read(&mut self) -> Option<i64> {
+        let file = match &self.file {
+            Some(file) => file,
+            None => self.file.insert(File::open(&self.path).ok()?),
+        };
+        let mut buffer = [0; NUMBER_SIZE];
+        let Ok(length) = file.read_at(&mut buffer, 0) else {
+            self.file = None;
+            return None;
+        };
+        std::str::from_utf8(&buffer[..length]).ok()?.trim().parse().ok()
+    }
+}
+
 /// Whether an error says that this host has no such thing, or keeps it to itself.
 pub(super) fn is_absence(error: &io::Error) -> bool {
     let absent = [
@@ -178,6 +209,24 @@ mod tests {
         // What is there and can't be read is a failure.
         let mut directory = MaybeFile::new(directory.path().to_owned());
         assert!(directory.read(&moment(Depth::Full)).is_err());
+    }
+
+    #[test]
+    fn number_files_hold_one_number() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let mut file = NumberFile::new(path.clone());
+        assert_eq!(file.read(), None, "not there yet");
+        for (text, number) in [
+            ("-27800\n", Some(-27_800)),
+            ("5", Some(5)),
+            ("", None),
+            ("5 6", None),
+            ("x", None),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(file.read(), number, "{text:?}");
+        }
     }
 
     #[test]

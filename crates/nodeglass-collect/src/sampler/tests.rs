@@ -317,6 +317,21 @@ fn the_composed_server_shows_its_stacked_disks() {
         (first.processes.total_processes, first.processes.blocked_processes),
         (Some(2), Some(1))
     );
+    let frequencies: Vec<_> = first.cpu.cores.iter().map(|core| core.frequency_mhz).collect();
+    assert_eq!(frequencies, [Some(2_400), Some(3_600)], "2400000 and 3600123 kHz");
+    assert_eq!((first.fans.len(), first.batteries.len()), (3, 2));
+    assert_eq!(first.system.logged_in_users, Some(1), "ada; bob only lingers");
+    assert_eq!(first.system.open_files, Some(4_800), "5000 less 200 free ones");
+    assert_eq!(
+        (first.system.conntrack_entries, first.system.max_conntrack_entries),
+        (Some(1_500), Some(262_144))
+    );
+    assert_eq!(
+        (first.tcp.sockets, first.udp.sockets),
+        (Some(130), Some(12)),
+        "40 + 90, 8 + 4"
+    );
+    assert_eq!(first.nfs.calls_per_sec, None);
     assert_eq!(first.network_interfaces[2].interface, "eth0.100");
     assert_eq!(first.network_interfaces.len(), 3, "veth is left out");
 
@@ -328,6 +343,9 @@ fn the_composed_server_shows_its_stacked_disks() {
     );
     assert_ne!(diskstats, later);
     fs::write(root.path().join("proc/diskstats"), later).unwrap();
+    fs::write(root.path().join("proc/1/net/rpc/nfs"), "rpc 4050 21 4060\n").unwrap();
+    let irq = "full avg10=0.00 avg60=0.00 avg300=0.00 total=725000\n";
+    fs::write(root.path().join("proc/pressure/irq"), irq).unwrap();
     let second = sampler.sample_at(AT, Depth::Full, start + Duration::from_secs(1));
     let sda = disk(&second, "/dev/sda");
     assert_eq!(sda.read_bytes_per_sec, Some(1_048_576), "2048 x 512");
@@ -336,6 +354,15 @@ fn the_composed_server_shows_its_stacked_disks() {
         (Some(100), Some(25.0))
     );
     assert_eq!(disk(&second, "/dev/sda1").read_bytes_per_sec, Some(0));
+    assert_eq!(
+        (second.nfs.calls_per_sec, second.nfs.retransmissions_per_sec),
+        (Some(50.0), Some(1.0))
+    );
+    assert_eq!(
+        second.pressure.irq_full_percent,
+        Some(2.5),
+        "25000 us of a second"
+    );
 }
 
 #[test]
