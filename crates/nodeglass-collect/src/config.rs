@@ -20,7 +20,7 @@ pub struct CollectConfig {
     pub backend: Backend,
     /// The metrics wanted; collectors without any do not run.
     pub filter: MetricFilter,
-    /// How long file systems and GPU drivers may take before a sample goes on without them.
+    /// How long file systems, sensors, systemd and GPU drivers may take before a sample goes on without them.
     pub deadline: Duration,
     /// Which devices are left out. The portable back end shows all that it knows.
     pub devices: DeviceFilters,

@@ -2,8 +2,8 @@
 //!
 //! On Linux everything comes from `/proc` and `/sys` under a host root, so that a container can read its host and a
 //! test a captured tree. Elsewhere, and where [`Backend::Portable`] asks for it, `sysinfo` reads the host. Calls block,
-//! for no longer than about [`CollectConfig::deadline`]; what could hang (file systems, GPU drivers) runs on threads
-//! of its own. When to sample and where samples go is left to the agent.
+//! for no longer than about [`CollectConfig::deadline`]; what could hang (file systems, sensors, D-Bus, GPU drivers)
+//! runs on threads of its own. When to sample and where samples go is left to the agent.
 
 mod config;
 mod filters;

@@ -13,7 +13,9 @@ use crate::portable::PortableHost;
 /// How much of a host is read. What costs much, and says little from one second to the next, is read less often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// Everything but processes, tasks, containers and units.
+    /// What is cheap and changes quickly. Levels that a full sample read within the last ten seconds are shown again:
+    /// space, sensors, frequencies, file handles, users, counts of units. Processes, tasks, containers and the names of
+    /// units are absent.
     Light,
     /// Everything.
     Full,

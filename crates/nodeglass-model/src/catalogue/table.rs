@@ -321,7 +321,7 @@ metrics! {
     229 "tcp.resets_sent_per_sec" EventsPerSec Rate Sum (Host: tcp.resets_sent_per_sec)
         "/proc/net/snmp: Tcp OutRsts" "Resets sent."
     230 "tcp.sockets" Count Level Sum (Host: tcp.sockets)
-        "/proc/net/sockstat: TCP inuse" "Sockets in use, listening ones included."
+        "/proc/net/sockstat, sockstat6: TCP inuse" "Sockets in use, listening ones included."
     231 "tcp.orphaned_sockets" Count Level Sum (Host: tcp.orphaned_sockets)
         "/proc/net/sockstat: TCP orphan" "Sockets that no process holds."
     232 "tcp.time_wait_sockets" Count Level Sum (Host: tcp.time_wait_sockets)
@@ -346,7 +346,7 @@ metrics! {
     245 "udp.send_buffer_errors_per_sec" EventsPerSec Rate Sum (Host: udp.send_buffer_errors_per_sec)
         "/proc/net/snmp: Udp SndbufErrors" "Datagrams dropped because the way out was full."
     246 "udp.sockets" Count Level Sum (Host: udp.sockets)
-        "/proc/net/sockstat: UDP inuse" "Sockets in use."
+        "/proc/net/sockstat, sockstat6: UDP inuse" "Sockets in use."
     247 "udp.memory_bytes" Bytes Level Sum (Host: udp.memory_bytes)
         "/proc/net/sockstat: UDP mem x page size" "Memory of UDP buffers."
 
@@ -471,5 +471,5 @@ metrics! {
     370 "collector.devices_left_out" Count Level Sum (Collector: devices_left_out)
         "the agent" "Devices that were left out because there are more than the configured number."
     371 "collector.stale_ms" Milliseconds Level Max (Collector: stale_ms)
-        "the agent" "How old what a collector shows is, where it could not read anew; absent where it is fresh."
+        "the agent" "How old the last good reading is of what a collector could not read anew; absent where all is fresh."
 }
