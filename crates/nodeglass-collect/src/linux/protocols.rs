@@ -1,23 +1,27 @@
 //! TCP and UDP over all connections: `/proc/net/snmp` in every sample, and `/proc/net/netstat`, which costs twice as
 //! much for two figures, in full ones. The lists of connections are never read: they cost a hundred times more.
 //!
-//! The figures are those of the host's network namespace. The kernel counts TCP over IPv4 and IPv6 together here, and
-//! UDP over IPv4 only.
+//! The figures are those of the host's network namespace. The kernel counts TCP over IPv4 and IPv6 together in `snmp`;
+//! UDP over IPv6 stands in `snmp6`, and is added to what is over IPv4.
 
 use std::time::Duration;
 
+use nodeglass_model::filter::MetricFilter;
 use nodeglass_model::rates::{events_per_second, per_second};
 use nodeglass_model::sample::{Sample, TcpMetrics, UdpMetrics};
 
 use super::collector::{Collector, Lap, Moment};
 use super::host_root::HostRoot;
-use super::proc_file::{ProcFile, ReadError};
+use super::proc_file::{MaybeFile, ProcFile, ReadError};
 use super::scan::{fields, lines, parse_number};
 
 /// Counters that stand under the names of their columns.
 trait Columns {
     /// Where the value of a column goes; `None` for one that is not wanted.
     fn place(&mut self, column: &[u8]) -> Option<&mut Option<u64>>;
+
+    /// Adds counters of the same kind.
+    fn add(&mut self, others: &Self);
 }
 
 /// Declares the counters wanted of one protocol, and how to find their columns.
@@ -35,6 +39,10 @@ macro_rules! counters {
                     $($column => Some(&mut self.$field),)+
                     _ => None,
                 }
+            }
+
+            fn add(&mut self, others: &Self) {
+                $(self.$field = self.$field.and_then(|own| own.checked_add(others.$field.unwrap_or(0)));)+
             }
         }
     };
@@ -76,10 +84,14 @@ counters! {
     }
 }
 
-/// Reads `snmp`.
+/// Reads `snmp` and `snmp6`.
 pub(super) struct ProtocolCollector {
     snmp: ProcFile,
+    snmp6: MaybeFile,
     before: (Tcp, Udp),
+    /// Whether the reading before had IPv6 in it.
+    had_ipv6: bool,
+    udp_wanted: bool,
     lap: Lap,
 }
 
@@ -87,7 +99,10 @@ impl ProtocolCollector {
     pub(super) fn new(root: &HostRoot) -> Self {
         Self {
             snmp: ProcFile::new(root.net_file("snmp")),
+            snmp6: MaybeFile::new(root.net_file("snmp6")),
             before: Default::default(),
+            had_ipv6: false,
+            udp_wanted: true,
             lap: Lap::default(),
         }
     }
@@ -96,17 +111,47 @@ impl ProtocolCollector {
 impl Collector for ProtocolCollector {
     fn read(&mut self, sample: &mut Sample, moment: &Moment) -> Result<(), ReadError> {
         let elapsed = self.lap.take(moment.now);
-        let (tcp, udp) = std::mem::take(&mut self.before);
+        let (tcp, mut udp) = std::mem::take(&mut self.before);
         let text = self.snmp.read()?;
         parse_table(text, b"Tcp:", &mut self.before.0);
         parse_table(text, b"Udp:", &mut self.before.1);
         if self.before == Default::default() {
             return Err(self.snmp.without("counters of TCP or UDP"));
         }
+        if self.udp_wanted {
+            let of_ipv6 = self.snmp6.read(moment)?.map(parse_snmp6);
+            self.before.1.add(of_ipv6.as_ref().unwrap_or(&Udp::default()));
+            // What came or went with IPv6 did not happen since the reading before.
+            if std::mem::replace(&mut self.had_ipv6, of_ipv6.is_some()) != of_ipv6.is_some() {
+                udp = Udp::default();
+            }
+        }
         derive_tcp(&tcp, &self.before.0, elapsed, &mut sample.tcp);
         derive_udp(&udp, &self.before.1, elapsed, &mut sample.udp);
         Ok(())
     }
+
+    fn set_filter(&mut self, filter: &MetricFilter) {
+        let wanted = filter.keeps_any("udp");
+        if wanted != self.udp_wanted {
+            // The two readings must be of the same files.
+            (self.udp_wanted, self.before.1) = (wanted, Udp::default());
+        }
+    }
+}
+
+/// `Udp6InDatagrams 7`, a line each.
+fn parse_snmp6(text: &[u8]) -> Udp {
+    let mut udp = Udp::default();
+    for line in lines(text).filter_map(|line| line.strip_prefix(b"Udp6")) {
+        let mut fields = fields(line);
+        if let (Some(name), Some(value)) = (fields.next(), fields.next())
+            && let Some(place) = udp.place(name)
+        {
+            *place = parse_number(value);
+        }
+    }
+    udp
 }
 
 /// Reads `netstat`: what listening sockets turned away since the full sample before.
@@ -244,6 +289,42 @@ Udp: 520 1 3 600 3 0 0 0 0\n";
     }
 
     #[test]
+    fn udp_over_ipv6_is_added() {
+        let text = b"Ip6InReceives \t9\nUdp6InDatagrams                 \t5\nUdp6NoPorts \t1\nUdpLite6InDatagrams \t8\n";
+        let of_ipv6 = parse_snmp6(text);
+        assert_eq!((of_ipv6.datagrams_in, of_ipv6.no_port), (Some(5), Some(1)));
+        let (_, mut udp) = parse(BEFORE);
+        udp.add(&of_ipv6);
+        assert_eq!((udp.datagrams_in, udp.no_port), (Some(505), Some(2)));
+        assert_eq!(udp.datagrams_out, Some(600), "nothing to add");
+    }
+
+    #[test]
+    fn ipv6_that_comes_in_between_is_no_burst() {
+        let directory = tempfile::tempdir().unwrap();
+        let net = directory.path().join("proc/net");
+        std::fs::create_dir_all(&net).unwrap();
+        std::fs::write(net.join("snmp"), BEFORE).unwrap();
+        let mut collector = ProtocolCollector::new(&HostRoot::new(directory.path()));
+        let start = std::time::Instant::now();
+        let mut rate = |seconds| {
+            let moment = Moment {
+                now: start + Duration::from_secs(seconds),
+                until: start,
+                depth: crate::sampler::Depth::Full,
+            };
+            let mut sample = Sample::default();
+            collector.read(&mut sample, &moment).unwrap();
+            sample.udp.datagrams_recv_per_sec
+        };
+        assert_eq!((rate(0), rate(1)), (None, Some(0)));
+        std::fs::write(net.join("snmp6"), "Udp6InDatagrams 1000000\n").unwrap();
+        assert_eq!((rate(2), rate(3)), (None, Some(0)));
+        std::fs::write(net.join("snmp6"), "Udp6InDatagrams 1000030\n").unwrap();
+        assert_eq!(rate(4), Some(30));
+    }
+
+    #[test]
     fn columns_are_found_by_name() {
         let mut listen = Listen::default();
         let text = b"TcpExt: SyncookiesSent ListenDrops ListenOverflows\nTcpExt: 1 22 21\nIpExt: ListenDrops\nIpExt: 5\n";
@@ -258,6 +339,7 @@ Udp: 520 1 3 600 3 0 0 0 0\n";
         #[test]
         fn any_text_can_be_parsed(text: Vec<u8>) {
             parse(&[b"Tcp: InSegs ", &text[..], b"\nTcp: ", &text[..]].concat());
+            parse_snmp6(&[b"Udp6InDatagrams ", &text[..]].concat());
         }
 
         #[test]

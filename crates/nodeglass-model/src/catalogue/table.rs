@@ -334,17 +334,17 @@ metrics! {
         "/proc/net/netstat: TcpExt ListenDrops" "Connections turned away by a listening socket, for any reason."
 
     240 "udp.datagrams_recv_per_sec" PerSec Rate Sum (Host: udp.datagrams_recv_per_sec)
-        "/proc/net/snmp: Udp InDatagrams" "Datagrams delivered."
+        "/proc/net/snmp, snmp6: Udp InDatagrams" "Datagrams delivered."
     241 "udp.datagrams_sent_per_sec" PerSec Rate Sum (Host: udp.datagrams_sent_per_sec)
-        "/proc/net/snmp: Udp OutDatagrams" "Datagrams sent."
+        "/proc/net/snmp, snmp6: Udp OutDatagrams" "Datagrams sent."
     242 "udp.errors_in_per_sec" EventsPerSec Rate Sum (Host: udp.errors_in_per_sec)
-        "/proc/net/snmp: Udp InErrors" "Datagrams that could not be delivered."
+        "/proc/net/snmp, snmp6: Udp InErrors" "Datagrams that could not be delivered."
     243 "udp.no_port_per_sec" EventsPerSec Rate Sum (Host: udp.no_port_per_sec)
-        "/proc/net/snmp: Udp NoPorts" "Datagrams to a port where nobody listens."
+        "/proc/net/snmp, snmp6: Udp NoPorts" "Datagrams to a port where nobody listens."
     244 "udp.receive_buffer_errors_per_sec" EventsPerSec Rate Sum (Host: udp.receive_buffer_errors_per_sec)
-        "/proc/net/snmp: Udp RcvbufErrors" "Datagrams dropped because the receiver was slow."
+        "/proc/net/snmp, snmp6: Udp RcvbufErrors" "Datagrams dropped because the receiver was slow."
     245 "udp.send_buffer_errors_per_sec" EventsPerSec Rate Sum (Host: udp.send_buffer_errors_per_sec)
-        "/proc/net/snmp: Udp SndbufErrors" "Datagrams dropped because the way out was full."
+        "/proc/net/snmp, snmp6: Udp SndbufErrors" "Datagrams dropped because the way out was full."
     246 "udp.sockets" Count Level Sum (Host: udp.sockets)
         "/proc/net/sockstat, sockstat6: UDP inuse" "Sockets in use."
     247 "udp.memory_bytes" Bytes Level Sum (Host: udp.memory_bytes)
