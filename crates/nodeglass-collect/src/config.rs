@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use nodeglass_model::filter::MetricFilter;
 
+use crate::filters::DeviceFilters;
+
 /// Long enough for any healthy file system or driver, and half of the shortest sampling interval.
 const DEFAULT_DEADLINE: Duration = Duration::from_millis(500);
 
@@ -18,7 +20,7 @@ pub struct CollectConfig {
     pub backend: Backend,
     /// The metrics wanted; collectors without any do not run.
     pub filter: MetricFilter,
-    /// How long file systems and GPU drivers may take before a sample goes on without them.
+    /// How long file systems, sensors, systemd and GPU drivers may take before a sample goes on without them.
     ///
     /// Up to half of it is spent waiting where PCIe throughput of NVIDIA GPUs is wanted: the driver counts for 40 ms per
     /// GPU. Without `gpu.pcie_*` nobody waits.
@@ -26,6 +28,8 @@ pub struct CollectConfig {
     /// NVIDIA's management library. `None` searches for `libnvidia-ml.so.1` (`nvml.dll` on Windows) as the system does,
     /// and takes its absence for a host without such GPUs; a library that is named and can't be loaded is a failure.
     pub nvml_library: Option<PathBuf>,
+    /// Which devices are left out. The portable back end shows all that it knows.
+    pub devices: DeviceFilters,
 }
 
 impl Default for CollectConfig {
@@ -36,6 +40,7 @@ impl Default for CollectConfig {
             filter: MetricFilter::default(),
             deadline: DEFAULT_DEADLINE,
             nvml_library: None,
+            devices: DeviceFilters::default(),
         }
     }
 }

@@ -1,59 +1,106 @@
 //! The Linux back end: every collector over one host root, and the order in which they read.
 
 mod block;
+mod clock;
+mod collector;
 mod cpu;
 mod disk;
 mod diskstats;
+mod frequency;
+mod host;
 mod host_root;
 mod load;
 mod memory;
 mod mounts;
 mod network;
+mod nfs;
+mod pressure;
 mod proc_file;
 mod processes;
+mod protocols;
 mod scan;
+mod sensors;
+mod sockets;
 mod space;
 mod system;
-mod temperature;
+mod systemd;
+mod users;
+mod vm;
 
-use std::fmt::Display;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nodeglass_model::filter::MetricFilter;
-use nodeglass_model::sample::{CollectFailure, Sample};
+use nodeglass_model::sample::Sample;
 
 use crate::config::{CollectConfig, CollectError};
+use crate::filters::DeviceFilters;
 use crate::sampler::Depth;
-use cpu::CpuCollector;
-use disk::DiskCollector;
+use collector::{Collector, Moment, fail, mark_stale};
 use host_root::HostRoot;
-use load::LoadCollector;
-use memory::MemoryCollector;
-use network::NetworkCollector;
-use processes::ProcessCollector;
 pub(crate) use system::{read_host_name, read_system_info};
-use temperature::TemperatureCollector;
 
-/// Whether file systems are asked for their space: without these metrics a dead mount is never touched.
-const SPACE_METRICS: [&str; 4] = [
-    "disk.total_bytes",
-    "disk.used_bytes",
-    "disk.available_bytes",
-    "disk.usage_percent",
-];
+/// What collectors are made from.
+struct Surroundings {
+    root: HostRoot,
+    devices: DeviceFilters,
+    deadline: Duration,
+}
+
+/// One collector: its name in failures, the metrics that it is needed for, and how it is made.
+struct Row {
+    name: &'static str,
+    metrics: &'static [&'static str],
+    make: fn(&Surroundings) -> Box<dyn Collector>,
+}
+
+/// Declares the table of collectors.
+macro_rules! collectors {
+    ($($name:literal for [$($metric:literal),+] |$host:ident| $make:expr;)+) => {
+        /// Every collector, in the order in which they read: what rates are made of comes first, close to the moment
+        /// of the sample; what may take its time comes after it. One that adds to another's section stands below it.
+        const COLLECTORS: &[Row] = &[$(Row {
+            name: $name,
+            metrics: &[$($metric),+],
+            make: |$host| Box::new($make),
+        }),+];
+    };
+}
+
+collectors! {
+    "cpu" for ["cpu"] |host| cpu::CpuCollector::new(&host.root);
+    "network" for ["network"] |host| network::NetworkCollector::new(&host.root, &host.devices);
+    "snmp" for ["tcp", "udp"] |host| protocols::ProtocolCollector::new(&host.root);
+    "netstat" for ["tcp.listen_overflows_per_sec", "tcp.listen_drops_per_sec"]
+        |host| protocols::ListenCollector::new(&host.root);
+    "pressure" for ["pressure"] |host| pressure::PressureCollector::new(&host.root);
+    "vm" for ["vm"] |host| vm::VmCollector::new(&host.root);
+    "nfs" for ["nfs"] |host| nfs::NfsCollector::new(&host.root);
+    "disk" for ["disk"] |host| disk::DiskCollector::new(&host.root, &host.devices, host.deadline);
+    "memory" for ["memory"] |host| memory::MemoryCollector::new(&host.root);
+    "clock" for ["clock"] |_host| clock::ClockCollector;
+    "frequency" for ["cpu.core_frequency_mhz"] |host| frequency::FrequencyCollector::new(&host.root);
+    "sensor" for ["sensor", "cpu.temperature_celsius", "fan", "power", "battery"]
+        |host| sensors::SensorCollector::new(&host.root, host.devices.max_sensors, host.deadline);
+    "systemd" for ["systemd", "unit"]
+        |host| systemd::SystemdCollector::new(&host.root, host.devices.max_units, host.deadline);
+    "processes" for ["processes"] |host| processes::ProcessCollector::new(&host.root);
+    "load" for ["load", "processes.total_threads", "processes.running_threads"]
+        |host| load::LoadCollector::new(&host.root);
+    "sockstat" for ["tcp", "udp", "system.sockets"] |host| sockets::SocketCollector::new(&host.root);
+    "system" for ["system"] |host| host::HostCollector::new(&host.root);
+}
+
+/// A collector that is wanted, and when it last read without an error.
+struct Running {
+    collector: Box<dyn Collector>,
+    read_at: Option<Instant>,
+}
 
 /// A Linux host. A collector that is `None` is not wanted; dropping it closes its files and forgets its last reading,
 /// so that no rate reaches over a time in which nobody looked.
 pub(crate) struct LinuxHost {
-    root: HostRoot,
-    deadline: std::time::Duration,
-    cpu: Option<CpuCollector>,
-    memory: Option<MemoryCollector>,
-    disk: Option<DiskCollector>,
-    network: Option<NetworkCollector>,
-    load: Option<LoadCollector>,
-    processes: Option<ProcessCollector>,
-    temperature: Option<TemperatureCollector>,
+    surroundings: Surroundings,
+    collectors: Vec<Option<Running>>,
 }
 
 impl LinuxHost {
@@ -64,103 +111,46 @@ impl LinuxHost {
             return Err(CollectError::NoProc { path: stat, source });
         }
         Ok(Self {
-            root,
-            deadline: config.deadline,
-            cpu: None,
-            memory: None,
-            disk: None,
-            network: None,
-            load: None,
-            processes: None,
-            temperature: None,
+            surroundings: Surroundings {
+                root,
+                devices: config.devices.clone(),
+                deadline: config.deadline,
+            },
+            collectors: COLLECTORS.iter().map(|_| None).collect(),
         })
     }
 
     pub(crate) fn set_filter(&mut self, filter: &MetricFilter) {
-        let root = &self.root;
-        let deadline = self.deadline;
-        let sensors = filter.keeps_any("sensor") || filter.keeps_any("cpu.temperature_celsius");
-        keep(&mut self.cpu, filter.keeps_any("cpu"), || CpuCollector::new(root));
-        keep(&mut self.memory, filter.keeps_any("memory"), || {
-            MemoryCollector::new(root)
-        });
-        keep(&mut self.disk, filter.keeps_any("disk"), || {
-            DiskCollector::new(root, deadline)
-        });
-        keep(&mut self.network, filter.keeps_any("network"), || {
-            NetworkCollector::new(root)
-        });
-        keep(&mut self.load, filter.keeps_any("load"), || {
-            LoadCollector::new(root)
-        });
-        keep(&mut self.processes, filter.keeps_any("processes"), || {
-            ProcessCollector::new(root)
-        });
-        keep(&mut self.temperature, sensors, || TemperatureCollector::new(root));
-        if let Some(disk) = &mut self.disk {
-            disk.set_space_wanted(SPACE_METRICS.iter().any(|metric| filter.keeps_any(metric)));
+        for (row, running) in COLLECTORS.iter().zip(&mut self.collectors) {
+            if !row.metrics.iter().any(|metric| filter.keeps_any(metric)) {
+                *running = None;
+                continue;
+            }
+            let running = running.get_or_insert_with(|| Running {
+                collector: (row.make)(&self.surroundings),
+                read_at: None,
+            });
+            running.collector.set_filter(filter);
         }
     }
 
-    /// Reads everything that is wanted. What rates are made of comes first, close to `now`; what may take its time
-    /// comes after it.
+    /// Reads everything that is wanted.
     pub(crate) fn read(&mut self, sample: &mut Sample, depth: Depth, now: Instant, until: Instant) {
-        if let Some(cpu) = &mut self.cpu {
-            match cpu.read() {
-                Ok(metrics) => sample.cpu = metrics,
-                Err(error) => fail(sample, "cpu", &error),
+        let moment = Moment { now, until, depth };
+        for (row, running) in COLLECTORS.iter().zip(&mut self.collectors) {
+            let Some(running) = running else { continue };
+            match running.collector.read(sample, &moment) {
+                Ok(()) => running.read_at = Some(now),
+                Err(error) => {
+                    fail(sample, row.name, error.to_string());
+                    if let Some(read_at) = running.read_at {
+                        mark_stale(sample, row.name, now.saturating_duration_since(read_at));
+                    }
+                }
             }
         }
-        if let Some(network) = &mut self.network {
-            match network.read(now) {
-                Ok(interfaces) => sample.network_interfaces = interfaces,
-                Err(error) => fail(sample, "network", &error),
-            }
-        }
-        if let Some(disk) = &mut self.disk {
-            disk.start(sample, now);
-        }
-        if let Some(memory) = &mut self.memory {
-            match memory.read() {
-                Ok(metrics) => sample.memory = metrics,
-                Err(error) => fail(sample, "memory", &error),
-            }
-        }
-        if let Some(load) = &mut self.load {
-            match load.read() {
-                Ok(metrics) => sample.load = metrics,
-                Err(error) => fail(sample, "load", &error),
-            }
-        }
-        if let Some(temperature) = &mut self.temperature {
-            sample.temperatures = temperature.read(now);
-            sample.cpu.temperature_celsius = temperature::hottest_cpu(&sample.temperatures);
-        }
-        if let Some(processes) = &mut self.processes
-            && depth == Depth::Full
-        {
-            match processes.read() {
-                Ok(metrics) => sample.processes = metrics,
-                Err(error) => fail(sample, "processes", &error),
-            }
-        }
-        if let Some(disk) = &mut self.disk {
-            disk.finish(sample, until);
+        for running in self.collectors.iter_mut().flatten() {
+            running.collector.finish(sample, &moment);
         }
     }
-}
-
-fn keep<C>(collector: &mut Option<C>, wanted: bool, make: impl FnOnce() -> C) {
-    if !wanted {
-        *collector = None;
-    } else if collector.is_none() {
-        *collector = Some(make());
-    }
-}
-
-fn fail(sample: &mut Sample, collector: &str, reason: &dyn Display) {
-    sample.failures.push(CollectFailure {
-        collector: collector.to_owned(),
-        reason: reason.to_string(),
-    });
 }

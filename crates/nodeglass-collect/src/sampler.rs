@@ -13,7 +13,9 @@ use crate::portable::PortableHost;
 /// How much of a host is read. What costs much, and says little from one second to the next, is read less often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// Everything but processes, tasks, containers, units, and what is costly to ask of GPUs.
+    /// What is cheap and changes quickly. Levels that a full sample read within the last ten seconds are shown again:
+    /// space, sensors, frequencies, file handles, users, counts of units. Processes, tasks, containers, the names of
+    /// units, and what is costly to ask of GPUs, are absent.
     Light,
     /// Everything.
     Full,

@@ -55,15 +55,8 @@ impl<Job: Send + 'static, Answer: Send + 'static> Worker<Job, Answer> {
     /// # Errors
     /// `Late` if an earlier job still hangs: this one is not sent.
     pub(crate) fn start(&mut self, job: Job) -> Result<(), NoAnswer> {
-        if let Some(thread) = &mut self.thread
-            && thread.busy
-        {
-            match thread.answers.try_recv() {
-                // An answer that comes after its deadline is old: it is thrown away and asked for anew.
-                Ok(_) => (thread.busy, thread.given_up) = (false, false),
-                Err(TryRecvError::Empty) => return Err(NoAnswer::Late),
-                Err(TryRecvError::Disconnected) => self.thread = None,
-            }
+        if !self.is_idle() {
+            return Err(NoAnswer::Late);
         }
         if self.thread.is_none() {
             self.thread = Some(self.spawn().ok_or(NoAnswer::Ended)?);
@@ -75,6 +68,19 @@ impl<Job: Send + 'static, Answer: Send + 'static> Worker<Job, Answer> {
         }
         thread.busy = true;
         Ok(())
+    }
+
+    /// Whether no job is under way. An answer that came after its deadline is old: it is thrown away.
+    pub(crate) fn is_idle(&mut self) -> bool {
+        let Some(thread) = self.thread.as_mut().filter(|thread| thread.busy) else {
+            return true;
+        };
+        match thread.answers.try_recv() {
+            Ok(_) => (thread.busy, thread.given_up) = (false, false),
+            Err(TryRecvError::Empty) => return false,
+            Err(TryRecvError::Disconnected) => self.thread = None,
+        }
+        true
     }
 
     /// Waits for the answer to the job that was sent last.

@@ -1,11 +1,14 @@
-//! Processor time, of the host and of each core: `/proc/stat`.
+//! Processor time, of the host and of each core, and what the kernel counts beside it: `/proc/stat`.
 
-use nodeglass_model::rates::percent;
-use nodeglass_model::sample::{CoreMetrics, CpuMetrics};
+use std::time::Duration;
 
+use nodeglass_model::rates::{events_per_second, per_second, percent};
+use nodeglass_model::sample::{CoreMetrics, CpuMetrics, Sample};
+
+use super::collector::{Collector, Lap, Moment};
 use super::host_root::HostRoot;
 use super::proc_file::{ProcFile, ReadError};
-use super::scan::{fields, lines, parse_number, take_numbers};
+use super::scan::{fields, parse_number, take_numbers};
 
 /// The modes of `/proc/stat`, in its order; guest time after them is part of user and nice already.
 const MODES: usize = 8;
@@ -18,6 +21,9 @@ const IRQ: usize = 5;
 const SOFTIRQ: usize = 6;
 const STEAL: usize = 7;
 
+/// `ctxt`, `btime`, `processes`, `procs_running`, `procs_blocked`, `softirq`, and nothing after the last line's end.
+const LINES_AFTER_INTERRUPTS: usize = 7;
+
 /// Idle and iowait go back by this many ticks at most without a reset: the kernel estimates them while a core sleeps.
 const SMALL_STEP_BACK: u64 = 5;
 
@@ -29,6 +35,9 @@ type Ticks = [u64; MODES];
 struct CpuReading {
     total: Option<Ticks>,
     cores: Vec<(u32, Ticks)>,
+    context_switches: Option<u64>,
+    interrupts: Option<u64>,
+    forks: Option<u64>,
 }
 
 /// Reads processor time.
@@ -36,6 +45,7 @@ pub(super) struct CpuCollector {
     stat: ProcFile,
     before: CpuReading,
     after: CpuReading,
+    lap: Lap,
 }
 
 impl CpuCollector {
@@ -44,11 +54,15 @@ impl CpuCollector {
             stat: ProcFile::new(root.path("proc/stat")),
             before: CpuReading::default(),
             after: CpuReading::default(),
+            lap: Lap::default(),
         }
     }
+}
 
+impl Collector for CpuCollector {
     /// The shares of time since the reading before.
-    pub(super) fn read(&mut self) -> Result<CpuMetrics, ReadError> {
+    fn read(&mut self, sample: &mut Sample, moment: &Moment) -> Result<(), ReadError> {
+        let elapsed = self.lap.take(moment.now);
         let read = self.stat.read().map(|text| parse_stat(text, &mut self.after));
         if let Err(error) = read {
             self.before = CpuReading::default();
@@ -57,21 +71,26 @@ impl CpuCollector {
         if self.after.total.is_none() {
             return Err(self.stat.without("cpu line"));
         }
-        let metrics = derive_cpu(&self.before, &self.after);
+        sample.cpu = derive_cpu(&self.before, &self.after, elapsed);
         std::mem::swap(&mut self.before, &mut self.after);
-        Ok(metrics)
+        Ok(())
     }
 }
 
-/// Parses the cpu lines into `reading`, whose memory is used again.
+/// Parses `/proc/stat` into `reading`, whose memory is used again.
 fn parse_stat(text: &[u8], reading: &mut CpuReading) {
-    reading.total = None;
-    reading.cores.clear();
-    for line in lines(text) {
-        // The cpu lines come first; the long line of interrupts after them is not looked at.
-        let Some(rest) = line.strip_prefix(b"cpu") else {
-            break;
-        };
+    let mut cores = std::mem::take(&mut reading.cores);
+    cores.clear();
+    *reading = CpuReading {
+        cores,
+        ..CpuReading::default()
+    };
+    let mut left = text;
+    // The cpu lines come first.
+    while let Some(rest) = left.strip_prefix(b"cpu") {
+        let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+        let (rest, after) = rest.split_at(end);
+        left = after.strip_prefix(b"\n").unwrap_or(after);
         let mut fields = fields(rest);
         if rest.starts_with(b" ") {
             reading.total = take_numbers(&mut fields);
@@ -81,9 +100,21 @@ fn parse_stat(text: &[u8], reading: &mut CpuReading) {
             reading.cores.push((core as u32, ticks));
         }
     }
+    // Then interrupts: their sum, and each of perhaps thousands. The others are found from the end, past none of those.
+    if let Some(rest) = left.strip_prefix(b"intr ") {
+        reading.interrupts = fields(rest).next().and_then(parse_number);
+    }
+    for line in left.rsplit(|byte| *byte == b'\n').take(LINES_AFTER_INTERRUPTS) {
+        let number = |value: &[u8]| parse_number(value.trim_ascii());
+        if let Some(value) = line.strip_prefix(b"ctxt ") {
+            reading.context_switches = number(value);
+        } else if let Some(value) = line.strip_prefix(b"processes ") {
+            reading.forks = number(value);
+        }
+    }
 }
 
-fn derive_cpu(before: &CpuReading, after: &CpuReading) -> CpuMetrics {
+fn derive_cpu(before: &CpuReading, after: &CpuReading, elapsed: Duration) -> CpuMetrics {
     let total = before
         .total
         .zip(after.total)
@@ -95,8 +126,15 @@ fn derive_cpu(before: &CpuReading, after: &CpuReading) -> CpuMetrics {
             earlier.and_then(|(_, earlier)| derive_growth(earlier, ticks)),
         )
     });
+    let count = |of: fn(&CpuReading) -> Option<u64>| of(before).zip(of(after));
     let mut metrics = CpuMetrics {
         cores: cores.collect(),
+        context_switches_per_sec: count(|reading| reading.context_switches)
+            .and_then(|(before, after)| per_second(before, after, elapsed)),
+        interrupts_per_sec: count(|reading| reading.interrupts)
+            .and_then(|(before, after)| per_second(before, after, elapsed)),
+        forks_per_sec: count(|reading| reading.forks)
+            .and_then(|(before, after)| events_per_second(before, after, elapsed)),
         ..CpuMetrics::default()
     };
     if let Some(grown) = total {

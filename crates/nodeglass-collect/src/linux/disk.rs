@@ -1,17 +1,31 @@
 //! Disks: joins mounted file systems with the block devices under them.
 
 use std::collections::HashMap;
-use std::io;
 use std::time::{Duration, Instant};
 
-use nodeglass_model::sample::{CollectFailure, DiskMetrics, Sample};
+use nodeglass_model::filter::MetricFilter;
+use nodeglass_model::sample::{DiskMetrics, Sample};
 
 use super::block::{read_mapper_name, read_parent};
+use super::collector::{Collector, Lap, Moment, fail, leave_out, mark_stale};
 use super::diskstats::{DiskCounters, parse_diskstats};
 use super::host_root::HostRoot;
 use super::mounts::{Mount, MountList};
 use super::proc_file::{ProcFile, ReadError};
 use super::space::SpaceReader;
+use crate::filters::DeviceFilters;
+
+/// Whether file systems are asked for their space: without these metrics a dead mount is never touched.
+const SPACE_METRICS: [&str; 8] = [
+    "disk.total_bytes",
+    "disk.used_bytes",
+    "disk.available_bytes",
+    "disk.usage_percent",
+    "disk.inodes_total",
+    "disk.inodes_used",
+    "disk.inode_usage_percent",
+    "disk.read_only",
+];
 
 /// What `/sys` says of one block device; it does not change while the device is there.
 #[derive(Debug, Clone, Default)]
@@ -30,82 +44,32 @@ pub(super) struct DiskCollector {
     space: SpaceReader,
     space_wanted: bool,
     before: Vec<DiskCounters>,
-    read_at: Option<Instant>,
+    lap: Lap,
     places: HashMap<String, Place>,
-    /// How many of the sample's disks are mounts: they come first, in the order of `mounts`.
-    mounted: usize,
+    filters: DeviceFilters,
+    /// How many mounts there are that are not shown.
+    mounts_left_out: usize,
 }
 
 impl DiskCollector {
-    pub(super) fn new(root: &HostRoot, deadline: Duration) -> Self {
+    pub(super) fn new(root: &HostRoot, filters: &DeviceFilters, deadline: Duration) -> Self {
         Self {
             root: root.clone(),
             diskstats: ProcFile::new(root.path("proc/diskstats")),
-            mount_list: MountList::new(root),
+            mount_list: MountList::new(root, filters),
             mounts: Vec::new(),
             space: SpaceReader::new(deadline),
             space_wanted: true,
             before: Vec::new(),
-            read_at: None,
+            lap: Lap::default(),
             places: HashMap::new(),
-            mounted: 0,
-        }
-    }
-
-    /// Whether file systems are asked for their space.
-    pub(super) fn set_space_wanted(&mut self, wanted: bool) {
-        self.space_wanted = wanted;
-    }
-
-    /// Fills in the I/O of every disk, and asks the file systems for their space.
-    pub(super) fn start(&mut self, sample: &mut Sample, now: Instant) {
-        match self.mount_list.read_if_changed(now) {
-            Some(Ok(mounts)) => {
-                self.space.set_mounts(&self.root, &mounts);
-                self.mounts = mounts;
-            }
-            Some(Err(error)) => fail(sample, format!("the list of mounts can't be read: {error}")),
-            None => {}
-        }
-        if self.space_wanted {
-            self.space.start();
-        }
-        let elapsed = self
-            .read_at
-            .replace(now)
-            .map_or(Duration::ZERO, |before| now.saturating_duration_since(before));
-        let counters = match self.read_counters() {
-            Ok(counters) => counters,
-            Err(error) => {
-                fail(sample, error.to_string());
-                Vec::new()
-            }
-        };
-        sample.disks = self.join(&counters, elapsed);
-        self.mounted = self.mounts.len();
-        self.before = counters;
-    }
-
-    /// Fills in the space of every mount, waiting for it until `until`.
-    pub(super) fn finish(&mut self, sample: &mut Sample, until: Instant) {
-        if !self.space_wanted {
-            return;
-        }
-        let (answers, mut reasons) = self.space.finish(until);
-        for (entry, answer) in sample.disks[..self.mounted].iter_mut().zip(answers) {
-            match answer {
-                Some(Ok(Some(space))) => space.fill(entry),
-                Some(Err(error)) => reasons.push(space_error(&entry.mount_point, &error)),
-                Some(Ok(None)) | None => {}
-            }
-        }
-        for reason in reasons {
-            fail(sample, reason);
+            filters: filters.clone(),
+            mounts_left_out: 0,
         }
     }
 
     fn read_counters(&mut self) -> Result<Vec<DiskCounters>, ReadError> {
-        let counters = parse_diskstats(self.diskstats.read()?);
+        let counters = parse_diskstats(self.diskstats.read()?, &self.filters.exclude_disks);
         let same = |(a, b): (&DiskCounters, &DiskCounters)| a.name == b.name && a.number == b.number;
         if counters.len() != self.before.len() || !counters.iter().zip(&self.before).all(same) {
             self.places = counters
@@ -172,6 +136,65 @@ impl DiskCollector {
     }
 }
 
+impl Collector for DiskCollector {
+    /// Fills in the I/O of every disk. In full samples it asks the file systems for their space besides, which changes
+    /// slowly: light samples show it again.
+    fn read(&mut self, sample: &mut Sample, moment: &Moment) -> Result<(), ReadError> {
+        match self.mount_list.read_if_changed(moment.now) {
+            Some(Ok(mut mounts)) => {
+                self.mounts_left_out = mounts.len().saturating_sub(self.filters.max_disks);
+                mounts.truncate(self.filters.max_disks);
+                self.space.set_mounts(&self.root, &mounts);
+                self.mounts = mounts;
+            }
+            Some(Err(error)) => fail(
+                sample,
+                "disk",
+                format!("the list of mounts can't be read: {error}"),
+            ),
+            None => {}
+        }
+        if self.space_wanted && moment.is_full() {
+            self.space.start();
+        }
+        let elapsed = self.lap.take(moment.now);
+        let (counters, outcome) = match self.read_counters() {
+            Ok(counters) => (counters, Ok(())),
+            Err(error) => (Vec::new(), Err(error)),
+        };
+        sample.disks = self.join(&counters, elapsed);
+        let shown = sample.disks.len().min(self.filters.max_disks);
+        leave_out(sample, "disk", self.mounts_left_out + sample.disks.len() - shown);
+        sample.disks.truncate(shown);
+        self.before = counters;
+        outcome
+    }
+
+    fn finish(&mut self, sample: &mut Sample, moment: &Moment) {
+        if !self.space_wanted {
+            return;
+        }
+        self.space.finish(moment.until);
+        // Mounts come first, in their order.
+        for (at, known) in self.space.known(Instant::now()).enumerate() {
+            if let Some(space) = known.space {
+                space.fill(&mut sample.disks[at]);
+            }
+            if let Some(trouble) = known.trouble {
+                let mount_point = &self.mounts[at].mount_point;
+                fail(sample, "disk", format!("space of {mount_point}: {trouble}"));
+            }
+            if let Some(age) = known.age {
+                mark_stale(sample, "disk", age);
+            }
+        }
+    }
+
+    fn set_filter(&mut self, filter: &MetricFilter) {
+        self.space_wanted = SPACE_METRICS.iter().any(|metric| filter.keeps_any(metric));
+    }
+}
+
 fn read_place(root: &HostRoot, name: &str) -> Place {
     Place {
         parent: read_parent(root, name).unwrap_or_default(),
@@ -187,15 +210,4 @@ pub(super) fn device_of(mount: &Mount, kernel_name: Option<&str>) -> String {
         }
         _ => mount.source.clone(),
     }
-}
-
-fn space_error(mount_point: &str, error: &io::Error) -> String {
-    format!("space of {mount_point} is left out: {error}")
-}
-
-fn fail(sample: &mut Sample, reason: String) {
-    sample.failures.push(CollectFailure {
-        collector: "disk".to_owned(),
-        reason,
-    });
 }

@@ -1,12 +1,13 @@
-//! Load averages: `/proc/loadavg`.
+//! Load averages, and how many threads there are: `/proc/loadavg`.
 
-use nodeglass_model::sample::LoadMetrics;
+use nodeglass_model::sample::{LoadMetrics, Sample};
 
+use super::collector::{Collector, Moment};
 use super::host_root::HostRoot;
 use super::proc_file::{ProcFile, ReadError};
-use super::scan::fields;
+use super::scan::{fields, parse_number};
 
-/// Reads the load averages.
+/// Reads the load averages and the counts of threads.
 pub(super) struct LoadCollector {
     loadavg: ProcFile,
 }
@@ -17,9 +18,18 @@ impl LoadCollector {
             loadavg: ProcFile::new(root.path("proc/loadavg")),
         }
     }
+}
 
-    pub(super) fn read(&mut self) -> Result<LoadMetrics, ReadError> {
-        parse_loadavg(self.loadavg.read()?).ok_or_else(|| self.loadavg.without("load averages"))
+impl Collector for LoadCollector {
+    fn read(&mut self, sample: &mut Sample, _: &Moment) -> Result<(), ReadError> {
+        let text = self.loadavg.read()?;
+        let threads = parse_threads(text);
+        sample.load = parse_loadavg(text).ok_or_else(|| self.loadavg.without("load averages"))?;
+        if let Some((running, total)) = threads {
+            sample.processes.running_threads = Some(running);
+            sample.processes.total_threads = Some(total);
+        }
+        Ok(())
     }
 }
 
@@ -33,6 +43,14 @@ fn parse_loadavg(text: &[u8]) -> Option<LoadMetrics> {
         load5: Some(loads.next()??),
         load15: Some(loads.next()??),
     })
+}
+
+/// The fourth field, `2/134`: threads that run or are ready to, and all of them.
+fn parse_threads(text: &[u8]) -> Option<(u32, u32)> {
+    let field = fields(text).nth(3)?;
+    let slash = field.iter().position(|byte| *byte == b'/')?;
+    let count = |digits: &[u8]| u32::try_from(parse_number(digits)?).ok();
+    Some((count(&field[..slash])?, count(&field[slash + 1..])?))
 }
 
 #[cfg(test)]
@@ -61,6 +79,7 @@ mod tests {
         #[test]
         fn any_text_can_be_parsed(text: Vec<u8>) {
             let _ = parse_loadavg(&text);
+            let _ = parse_threads(&[b"1 1 1 ", &text[..]].concat());
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Memory and swap: `/proc/meminfo`.
 
 use nodeglass_model::rates::percent;
-use nodeglass_model::sample::MemoryMetrics;
+use nodeglass_model::sample::{MemoryMetrics, Sample};
 
+use super::collector::{Collector, Moment};
 use super::host_root::HostRoot;
 use super::proc_file::{ProcFile, ReadError};
 use super::scan::{fields, lines, parse_number};
@@ -18,13 +19,16 @@ impl MemoryCollector {
             meminfo: ProcFile::new(root.path("proc/meminfo")),
         }
     }
+}
 
-    pub(super) fn read(&mut self) -> Result<MemoryMetrics, ReadError> {
+impl Collector for MemoryCollector {
+    fn read(&mut self, sample: &mut Sample, _: &Moment) -> Result<(), ReadError> {
         let metrics = parse_meminfo(self.meminfo.read()?);
         if metrics.total_bytes.is_none() {
             return Err(self.meminfo.without("MemTotal"));
         }
-        Ok(metrics)
+        sample.memory = metrics;
+        Ok(())
     }
 }
 
@@ -33,6 +37,8 @@ pub(super) fn parse_meminfo(text: &[u8]) -> MemoryMetrics {
     let mut metrics = MemoryMetrics::default();
     let mut cached = None;
     let mut reclaimable = None;
+    // Counted in huge pages, not in kibibytes.
+    let (mut huge_pages, mut huge_pages_free, mut huge_page_bytes) = (None, None, None);
     for line in lines(text) {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else {
             continue;
@@ -46,11 +52,32 @@ pub(super) fn parse_meminfo(text: &[u8]) -> MemoryMetrics {
             b"SReclaimable" => &mut reclaimable,
             b"SwapTotal" => &mut metrics.swap_total_bytes,
             b"SwapFree" => &mut metrics.swap_free_bytes,
+            b"Shmem" => &mut metrics.shared_bytes,
+            b"Slab" => &mut metrics.slab_bytes,
+            b"SUnreclaim" => &mut metrics.slab_unreclaimable_bytes,
+            b"Dirty" => &mut metrics.dirty_bytes,
+            b"Writeback" => &mut metrics.writeback_bytes,
+            b"PageTables" => &mut metrics.page_tables_bytes,
+            b"KernelStack" => &mut metrics.kernel_stack_bytes,
+            b"Committed_AS" => &mut metrics.committed_bytes,
+            b"CommitLimit" => &mut metrics.commit_limit_bytes,
+            b"Active" => &mut metrics.active_bytes,
+            b"Inactive" => &mut metrics.inactive_bytes,
+            b"AnonPages" => &mut metrics.anonymous_bytes,
+            b"Mapped" => &mut metrics.mapped_bytes,
+            b"Hugepagesize" => &mut huge_page_bytes,
+            b"HugePages_Total" => &mut huge_pages,
+            b"HugePages_Free" => &mut huge_pages_free,
             _ => continue,
         };
-        let kibibytes = fields(&line[colon + 1..]).next().and_then(parse_number);
-        *place = kibibytes.and_then(|kibibytes| kibibytes.checked_mul(1024));
+        let mut value = fields(&line[colon + 1..]);
+        let number = value.next().and_then(parse_number);
+        let unit = if value.next().is_some() { 1024 } else { 1 };
+        *place = number.and_then(|number| number.checked_mul(unit));
     }
+    let huge = |pages: Option<u64>| pages?.checked_mul(huge_page_bytes?);
+    metrics.huge_pages_total_bytes = huge(huge_pages);
+    metrics.huge_pages_free_bytes = huge(huge_pages_free);
     metrics.cached_bytes = sum(cached, Some(reclaimable.unwrap_or(0)));
     metrics.available_bytes = metrics.available_bytes.or_else(|| {
         sum(
@@ -99,6 +126,18 @@ mod tests {
         );
         assert_eq!(memory.swap_total_bytes, Some(0));
         assert_eq!(memory.swap_usage_percent, None, "there is no swap");
+        assert_eq!(
+            memory.active_bytes,
+            Some(612_564_992),
+            "598208 x 1024, not Active(file)"
+        );
+        assert_eq!(memory.inactive_bytes, Some(1_114_443_776), "1088324 x 1024");
+        assert_eq!(memory.dirty_bytes, Some(446_464), "436 x 1024");
+        assert_eq!(memory.writeback_bytes, Some(0), "not WritebackTmp");
+        assert_eq!(memory.shared_bytes, Some(8_998_912), "8788 x 1024");
+        assert_eq!(memory.slab_bytes, Some(97_361_920), "95080 x 1024");
+        assert_eq!(memory.committed_bytes, Some(83_955_712), "81988 x 1024");
+        assert_eq!(memory.huge_pages_total_bytes, Some(0));
     }
 
     #[test]
@@ -111,6 +150,26 @@ mod tests {
             "(8388604 - 6291452) x 1024"
         );
         assert_eq!(memory.swap_usage_percent, Some(25.0));
+        assert_eq!(
+            memory.slab_unreclaimable_bytes,
+            Some(462_258_176),
+            "451424 x 1024"
+        );
+        assert_eq!(memory.page_tables_bytes, Some(81_920_000), "80000 x 1024");
+        assert_eq!(memory.kernel_stack_bytes, Some(30_720_000), "30000 x 1024");
+        assert_eq!(memory.commit_limit_bytes, Some(25_299_406_848), "24706452 x 1024");
+        assert_eq!(memory.anonymous_bytes, Some(7_168_000_000), "7000000 x 1024");
+        assert_eq!(memory.mapped_bytes, Some(921_600_000), "900000 x 1024");
+        assert_eq!(
+            memory.huge_pages_total_bytes,
+            Some(1_073_741_824),
+            "512 pages of 2 MiB"
+        );
+        assert_eq!(
+            memory.huge_pages_free_bytes,
+            Some(268_435_456),
+            "128 pages of 2 MiB"
+        );
     }
 
     #[test]

@@ -9,9 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::host_root::HostRoot;
 use super::scan::{fields, lines, parse_number, text};
-
-/// Images and the like: always full, and nobody can do anything about it.
-const IMAGES: [&str; 5] = ["squashfs", "erofs", "iso9660", "udf", "cramfs"];
+use crate::filters::{DeviceFilters, fits_any};
 
 /// File systems without a block device number of their own that hold real data.
 const WITHOUT_BLOCK_DEVICE: [&str; 17] = [
@@ -48,24 +46,6 @@ const NETWORK: [&str; 10] = [
     "smb3",
 ];
 
-/// FUSE file systems that only control or show something.
-const FUSE_CONTROL: [&str; 6] = [
-    "fuse.gvfsd-fuse",
-    "fuse.lxcfs",
-    "fuse.portal",
-    "fuse.snapfuse",
-    "fuse.vmware-vmblock",
-    "fuse.dumpfs",
-];
-
-/// Files that container engines mount from the host's disk into every container.
-const ENGINE_FILES: [&str; 4] = [
-    "/etc/hostname",
-    "/etc/hosts",
-    "/etc/resolv.conf",
-    "/dev/termination-log",
-];
-
 /// How long a mount list is used where the kernel does not tell of changes.
 const LIST_AGE: Duration = Duration::from_secs(30);
 
@@ -88,21 +68,23 @@ pub(super) struct Mount {
 impl Mount {
     /// Whether its space has to be asked of a server, or of a program that may have stopped.
     pub(super) fn is_remote(&self) -> bool {
-        NETWORK.contains(&self.filesystem.as_str()) || self.filesystem.starts_with("fuse.")
+        NETWORK.contains(&self.filesystem.as_str()) || self.filesystem.starts_with("fuse")
     }
 }
 
 /// The host's mounts, read anew when they change.
 pub(super) struct MountList {
     root: HostRoot,
+    filters: DeviceFilters,
     watched: Option<File>,
     read_at: Option<Instant>,
 }
 
 impl MountList {
-    pub(super) fn new(root: &HostRoot) -> Self {
+    pub(super) fn new(root: &HostRoot, filters: &DeviceFilters) -> Self {
         Self {
             root: root.clone(),
+            filters: filters.clone(),
             watched: None,
             read_at: None,
         }
@@ -119,7 +101,7 @@ impl MountList {
         self.read_at = Some(now);
         let (path, _) = mountinfo_path(&self.root);
         self.watched = File::open(path).ok();
-        let mounts = read_mounts(&self.root);
+        let mounts = read_mounts(&self.root, &self.filters);
         if mounts.is_err() {
             self.read_at = None;
         }
@@ -128,7 +110,7 @@ impl MountList {
 }
 
 /// The host's mounts worth showing.
-pub(super) fn read_mounts(root: &HostRoot) -> io::Result<Vec<Mount>> {
+pub(super) fn read_mounts(root: &HostRoot, filters: &DeviceFilters) -> io::Result<Vec<Mount>> {
     let (path, seen_from_here) = mountinfo_path(root);
     let mut mounts = parse_mountinfo(&fs::read(path)?);
     if seen_from_here {
@@ -145,7 +127,7 @@ pub(super) fn read_mounts(root: &HostRoot) -> io::Result<Vec<Mount>> {
             _ => false,
         });
     }
-    Ok(select_mounts(mounts))
+    Ok(select_mounts(mounts, filters))
 }
 
 /// The file to read, and whether its mount points begin with the host root. Under another root process 1 knows the
@@ -213,23 +195,31 @@ fn decode(field: &[u8]) -> String {
     text(&decoded)
 }
 
+/// Whether there is a disk, a server or a program behind a mount.
 fn is_real(mount: &Mount) -> bool {
     let filesystem = mount.filesystem.as_str();
-    !IMAGES.contains(&filesystem)
-        && !ENGINE_FILES.contains(&mount.mount_point.as_str())
-        && (mount.device_number.0 != 0
-            || WITHOUT_BLOCK_DEVICE.contains(&filesystem)
-            || (filesystem.starts_with("fuse.") && !FUSE_CONTROL.contains(&filesystem)))
+    mount.device_number.0 != 0
+        || WITHOUT_BLOCK_DEVICE.contains(&filesystem)
+        || filesystem.starts_with("fuse.")
+        || filesystem == "fuse"
+}
+
+fn is_excluded(mount: &Mount, filters: &DeviceFilters) -> bool {
+    fits_any(&filters.exclude_filesystems, mount.filesystem.as_bytes())
+        || fits_any(&filters.exclude_mounts, mount.mount_point.as_bytes())
 }
 
 /// One mount for each real file system, in the order in which they were mounted.
 ///
 /// Of mounts over each other only the last can be seen. Of several mounts of one file system `/` wins, then a mount
 /// of the whole of it, then the shortest path. An overlay counts only if it is all there is at `/`, as in a container.
-fn select_mounts(mounts: Vec<Mount>) -> Vec<Mount> {
+fn select_mounts(mounts: Vec<Mount>, filters: &DeviceFilters) -> Vec<Mount> {
     let mut selected: Vec<Mount> = Vec::new();
     let mut overlay_root = None;
     for mount in mounts {
+        if is_excluded(&mount, filters) {
+            continue;
+        }
         if mount.filesystem == "overlay" && mount.mount_point == "/" {
             overlay_root = Some(mount);
         } else if is_real(&mount) {

@@ -5,9 +5,10 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use nodeglass_model::sample::ProcessMetrics;
+use nodeglass_model::sample::{ProcessMetrics, Sample};
 use rustix::fs::{Mode, OFlags, RawDir, SeekFrom, openat, seek};
 
+use super::collector::{Collector, Moment};
 use super::host_root::HostRoot;
 use super::proc_file::ReadError;
 
@@ -34,7 +35,7 @@ impl ProcessCollector {
     }
 
     /// The processes there are now. One that ends during the scan is not counted.
-    pub(super) fn read(&mut self) -> Result<ProcessMetrics, ReadError> {
+    fn count(&mut self) -> Result<ProcessMetrics, ReadError> {
         match self.scan() {
             Ok(counts) if counts.total > 0 => Ok(counts.into_metrics()),
             Ok(_) => Err(ReadError::Content {
@@ -82,6 +83,16 @@ impl ProcessCollector {
             }
         }
         Ok(counts)
+    }
+}
+
+impl Collector for ProcessCollector {
+    /// Looks at every process, so in full samples only.
+    fn read(&mut self, sample: &mut Sample, moment: &Moment) -> Result<(), ReadError> {
+        if moment.is_full() {
+            sample.processes = self.count()?;
+        }
+        Ok(())
     }
 }
 
@@ -144,7 +155,7 @@ mod tests {
     #[test]
     fn counts_of_the_capture() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/linux-6.18-kvm/t0");
-        let metrics = ProcessCollector::new(&HostRoot::new(&root)).read().unwrap();
+        let metrics = ProcessCollector::new(&HostRoot::new(&root)).count().unwrap();
         // S: 1, 2, 9593. I: 4 to 8. Z: 9635. T: 9636. R: 9637.
         assert_eq!(metrics.total_processes, Some(11));
         assert_eq!(metrics.sleeping_processes, Some(8));

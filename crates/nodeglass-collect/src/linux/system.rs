@@ -25,7 +25,7 @@ pub(crate) fn read_system_info(config: &CollectConfig, parts: SystemParts, at: U
         timestamp: at,
         hardware: parts
             .hardware
-            .then(|| hardware::read_hardware(&root, config.deadline)),
+            .then(|| hardware::read_hardware(&root, &config.devices, config.deadline)),
         software: wants_software.then(|| read_software(&root, parts.packages)),
         network_interfaces: parts.network.then(|| read_interfaces(&root)),
     }

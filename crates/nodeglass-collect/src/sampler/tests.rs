@@ -10,6 +10,7 @@ use nodeglass_model::sample::DiskMetrics;
 use tempfile::TempDir;
 
 use super::*;
+use crate::filters::DeviceFilters;
 
 const AT: UnixMillis = UnixMillis(1_700_000_000_000);
 
@@ -97,12 +98,86 @@ fn two_readings_of_the_capture_make_rates() {
         Some(100_645),
         "515304 / 5.12"
     );
+    assert_eq!(
+        second.cpu.context_switches_per_sec,
+        Some(1_604),
+        "(357729 - 349514) / 5.12"
+    );
+    assert_eq!(
+        second.cpu.interrupts_per_sec,
+        Some(969),
+        "(224259 - 219299) / 5.12"
+    );
+    assert_eq!(second.cpu.forks_per_sec, Some(16.8), "(9735 - 9649) / 5.12");
+    assert_eq!(vda.read_await_ms, Some(0.25), "3 ms / 12 reads");
+    assert_eq!(vda.write_await_ms, Some(0.2), "315 ms / 1551 writes");
+    assert_eq!(vda.queue_length, Some(0.09), "(33515 - 33050) / 5120");
+    assert_eq!(vda.requests_in_flight, Some(0));
+    assert!(vda.read_only.is_some(), "statvfs of the copy itself");
+    let pressure = &second.pressure;
+    assert_eq!(pressure.cpu_some_percent, Some(0.16), "8349 us / 5.12 s");
+    assert_eq!(pressure.io_some_percent, Some(0.11), "5690 us / 5.12 s");
+    assert_eq!(pressure.io_full_percent, Some(0.1), "5350 us / 5.12 s");
+    assert_eq!(
+        (pressure.memory_full_percent, pressure.irq_full_percent),
+        (Some(0.0), None)
+    );
+    assert_eq!(second.vm.page_faults_per_sec, Some(154), "786 / 5.12");
+    assert_eq!(
+        second.vm.paged_out_bytes_per_sec,
+        Some(5_096_000),
+        "25480 x 1024 / 5.12"
+    );
+    assert_eq!(
+        (second.vm.oom_kills, second.vm.major_page_faults_per_sec),
+        (Some(0), Some(0.0))
+    );
+    assert_eq!(second.tcp.established_connections, Some(30));
+    assert_eq!(second.tcp.active_opens_per_sec, Some(4.1), "21 / 5.12");
+    assert_eq!(second.tcp.passive_opens_per_sec, Some(3.91), "20 / 5.12");
+    assert_eq!(second.tcp.segments_recv_per_sec, Some(34), "175 / 5.12");
+    assert_eq!(second.tcp.segments_retransmitted_per_sec, Some(0.2), "1 / 5.12");
+    assert_eq!(second.tcp.listen_overflows_per_sec, Some(0.2), "1 / 5.12");
+    assert_eq!(
+        (second.tcp.sockets, second.tcp.time_wait_sockets),
+        (Some(32), Some(30))
+    );
+    assert_eq!(second.udp.datagrams_sent_per_sec, Some(8), "40 / 5.12");
+    assert_eq!(second.udp.no_port_per_sec, Some(1.37), "7 / 5.12");
+    assert_eq!(second.system.sockets, Some(47));
+    assert_eq!(
+        (second.system.open_files, second.system.max_open_files),
+        (Some(561), Some(2_466_183))
+    );
+    assert_eq!(second.system.conntrack_entries, Some(0));
+    assert_eq!(
+        (first.system.uptime_seconds, second.system.uptime_seconds),
+        (Some(2_098), Some(2_103))
+    );
+    assert_eq!(second.system.boot_time_seconds, Some(1_795_235_791));
+    assert_eq!(
+        second.system.logged_in_users, None,
+        "neither logind nor utmp in this tree"
+    );
+    assert_eq!(
+        (second.processes.running_threads, second.processes.total_threads),
+        (Some(2), Some(87))
+    );
     check(&second).unwrap();
 
     // The same files again: counters that stand still are zero, and processor time that stands still is unknown.
     let third = sampler.sample_at(AT, Depth::Full, start + Duration::from_millis(6_120));
     assert_eq!(disk(&third, "/dev/vda").write_bytes_per_sec, Some(0));
     assert_eq!(third.cpu.usage_percent, None);
+    assert_eq!(
+        (third.pressure.io_some_percent, third.vm.page_faults_per_sec),
+        (Some(0.0), Some(0))
+    );
+    assert_eq!(
+        disk(&third, "/dev/vda").read_await_ms,
+        None,
+        "no reads, so no mean of them"
+    );
 
     // And back to the first, as after a reset: every rate is absent, nothing is negative.
     overwrite(&fixture("linux-6.18-kvm/t0"), root.path());
@@ -111,6 +186,94 @@ fn two_readings_of_the_capture_make_rates() {
     assert_eq!(disk(&reset, "/dev/vda").write_bytes_per_sec, None);
     assert_eq!(disk(&reset, "/dev/vda").io_util_percent, None);
     assert_eq!(reset.network_interfaces[0].bytes_recv_per_sec, None);
+    assert_eq!(
+        (reset.pressure.io_some_percent, reset.vm.page_faults_per_sec),
+        (None, None)
+    );
+    assert_eq!(
+        (reset.tcp.segments_recv_per_sec, reset.tcp.active_opens_per_sec),
+        (None, None)
+    );
+    assert_eq!(
+        (reset.cpu.forks_per_sec, disk(&reset, "/dev/vda").queue_length),
+        (None, None)
+    );
+}
+
+#[test]
+fn light_samples_show_slow_figures_again_while_they_are_young() {
+    let root = copy_of("linux-6.18-kvm/t0");
+    let mut sampler = Sampler::new(config(root.path())).unwrap();
+    let start = Instant::now();
+    let light = |sampler: &mut Sampler, seconds| {
+        sampler.sample_at(AT, Depth::Light, start + Duration::from_secs(seconds))
+    };
+    let before = light(&mut sampler, 0);
+    assert_eq!(
+        (before.system.uptime_seconds, before.system.open_files),
+        (None, None)
+    );
+    assert_eq!(disk(&before, "/dev/vda").total_bytes, None);
+    assert_eq!(before.load.load1, Some(1.25), "what is cheap is in every sample");
+
+    let full = sampler.sample_at(AT, Depth::Full, start + Duration::from_secs(1));
+    assert_eq!(full.system.open_files, Some(528));
+    // Nothing of this is read in light samples: it is gone.
+    fs::remove_dir_all(root.path().join("proc/sys")).unwrap();
+    let young = light(&mut sampler, 4);
+    assert_eq!(young.system.open_files, Some(528));
+    assert_eq!(young.system.uptime_seconds, Some(2_101), "2098 and three seconds");
+    assert_eq!(young.system.sockets, Some(15), "read anew");
+    assert_eq!(
+        disk(&young, "/dev/vda").total_bytes,
+        disk(&full, "/dev/vda").total_bytes
+    );
+    assert_eq!(young.processes.total_processes, None);
+    assert_eq!(young.processes.total_threads, Some(87));
+    assert_eq!((young.failures, young.collectors), (vec![], vec![]));
+    let old = light(&mut sampler, 11);
+    assert_eq!((old.system.open_files, old.system.uptime_seconds), (None, None));
+}
+
+#[test]
+fn devices_beyond_the_most_are_left_out_and_counted() {
+    let mut config = config(&fixture("composed-server"));
+    config.devices.max_disks = 3;
+    config.devices.max_interfaces = 1;
+    config.devices.exclude_disks.push("sda*".to_owned());
+    let sample = Sampler::new(config).unwrap().sample(AT, Depth::Full);
+    let disks: Vec<&str> = sample.disks.iter().map(|disk| disk.device.as_str()).collect();
+    // Of eight entries sda and sda2 are excluded by name; sda1 stays, because it is mounted.
+    assert_eq!(disks, ["/dev/mapper/vg0-root", "/dev/sda1", "/dev/nvme0n1p1"]);
+    assert_eq!(
+        disk(&sample, "/dev/sda1").requests_in_flight,
+        None,
+        "its I/O is left out"
+    );
+    let left_out: Vec<_> = sample
+        .collectors
+        .iter()
+        .map(|entry| (entry.collector.as_str(), entry.devices_left_out))
+        .collect();
+    // Disks: nas:/export, dm-1 and nvme0n1. Interfaces: lo stays, eth0 and eth0.100 go.
+    assert_eq!(left_out, [("network", Some(2)), ("disk", Some(3))]);
+}
+
+#[test]
+fn a_collector_that_fails_says_how_old_its_last_reading_is() {
+    let root = copy_of("linux-6.18-kvm/t0");
+    let mut sampler = Sampler::new(config(root.path())).unwrap();
+    let start = Instant::now();
+    assert_eq!(sampler.sample_at(AT, Depth::Full, start).collectors, []);
+    fs::write(root.path().join("proc/meminfo"), "nonsense").unwrap();
+    for seconds in [1, 2] {
+        let sample = sampler.sample_at(AT, Depth::Light, start + Duration::from_secs(seconds));
+        assert_eq!(sample.failures.len(), 1);
+        assert_eq!(sample.memory.total_bytes, None);
+        assert_eq!(sample.collectors.len(), 1);
+        assert_eq!(sample.collectors[0].collector, "memory");
+        assert_eq!(sample.collectors[0].stale_ms, Some(seconds * 1_000));
+    }
 }
 
 #[test]
@@ -154,6 +317,21 @@ fn the_composed_server_shows_its_stacked_disks() {
         (first.processes.total_processes, first.processes.blocked_processes),
         (Some(2), Some(1))
     );
+    let frequencies: Vec<_> = first.cpu.cores.iter().map(|core| core.frequency_mhz).collect();
+    assert_eq!(frequencies, [Some(2_400), Some(3_600)], "2400000 and 3600123 kHz");
+    assert_eq!((first.fans.len(), first.batteries.len()), (3, 2));
+    assert_eq!(first.system.logged_in_users, Some(1), "ada; bob only lingers");
+    assert_eq!(first.system.open_files, Some(4_800), "5000 less 200 free ones");
+    assert_eq!(
+        (first.system.conntrack_entries, first.system.max_conntrack_entries),
+        (Some(1_500), Some(262_144))
+    );
+    assert_eq!(
+        (first.tcp.sockets, first.udp.sockets),
+        (Some(130), Some(12)),
+        "40 + 90, 8 + 4"
+    );
+    assert_eq!(first.nfs.calls_per_sec, None);
     assert_eq!(first.network_interfaces[2].interface, "eth0.100");
     assert_eq!(first.network_interfaces.len(), 3, "veth is left out");
 
@@ -165,6 +343,9 @@ fn the_composed_server_shows_its_stacked_disks() {
     );
     assert_ne!(diskstats, later);
     fs::write(root.path().join("proc/diskstats"), later).unwrap();
+    fs::write(root.path().join("proc/1/net/rpc/nfs"), "rpc 4050 21 4060\n").unwrap();
+    let irq = "full avg10=0.00 avg60=0.00 avg300=0.00 total=725000\n";
+    fs::write(root.path().join("proc/pressure/irq"), irq).unwrap();
     let second = sampler.sample_at(AT, Depth::Full, start + Duration::from_secs(1));
     let sda = disk(&second, "/dev/sda");
     assert_eq!(sda.read_bytes_per_sec, Some(1_048_576), "2048 x 512");
@@ -173,6 +354,15 @@ fn the_composed_server_shows_its_stacked_disks() {
         (Some(100), Some(25.0))
     );
     assert_eq!(disk(&second, "/dev/sda1").read_bytes_per_sec, Some(0));
+    assert_eq!(
+        (second.nfs.calls_per_sec, second.nfs.retransmissions_per_sec),
+        (Some(50.0), Some(1.0))
+    );
+    assert_eq!(
+        second.pressure.irq_full_percent,
+        Some(2.5),
+        "25000 us of a second"
+    );
 }
 
 #[test]
@@ -251,11 +441,8 @@ fn without_space_metrics_no_file_system_is_asked() {
         .map(|failure| failure.reason)
         .collect();
     assert_eq!(reasons.len(), 1, "{reasons:?}");
-    assert!(
-        reasons[0].starts_with("space of /mnt/nas is left out: "),
-        "{reasons:?}"
-    );
-    sampler.set_filter(filter(&["disk.read", "disk.write"], &[]));
+    assert!(reasons[0].starts_with("space of /mnt/nas: "), "{reasons:?}");
+    sampler.set_filter(filter(&["disk.read_bytes_per_sec", "disk.write"], &[]));
     assert_eq!(sampler.sample(AT, Depth::Full).failures, []);
 }
 
@@ -332,13 +519,14 @@ fn both_back_ends_see_the_same_machine() {
         (count(&by_linux) - count(&by_portable)).abs() <= 20,
         "threads are not counted"
     );
+    let excluded = DeviceFilters::default().exclude_interfaces;
     let interfaces = |sample: &Sample| {
         let mut names: Vec<String> = sample
             .network_interfaces
             .iter()
             .map(|interface| interface.interface.clone())
             .collect();
-        names.retain(|name| !name.starts_with("veth"));
+        names.retain(|name| !crate::filters::fits_any(&excluded, name.as_bytes()));
         names.sort();
         names
     };

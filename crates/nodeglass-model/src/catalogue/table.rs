@@ -321,7 +321,7 @@ metrics! {
     229 "tcp.resets_sent_per_sec" EventsPerSec Rate Sum (Host: tcp.resets_sent_per_sec)
         "/proc/net/snmp: Tcp OutRsts" "Resets sent."
     230 "tcp.sockets" Count Level Sum (Host: tcp.sockets)
-        "/proc/net/sockstat: TCP inuse" "Sockets in use, listening ones included."
+        "/proc/net/sockstat, sockstat6: TCP inuse" "Sockets in use, listening ones included."
     231 "tcp.orphaned_sockets" Count Level Sum (Host: tcp.orphaned_sockets)
         "/proc/net/sockstat: TCP orphan" "Sockets that no process holds."
     232 "tcp.time_wait_sockets" Count Level Sum (Host: tcp.time_wait_sockets)
@@ -334,19 +334,19 @@ metrics! {
         "/proc/net/netstat: TcpExt ListenDrops" "Connections turned away by a listening socket, for any reason."
 
     240 "udp.datagrams_recv_per_sec" PerSec Rate Sum (Host: udp.datagrams_recv_per_sec)
-        "/proc/net/snmp: Udp InDatagrams" "Datagrams delivered."
+        "/proc/net/snmp, snmp6: Udp InDatagrams" "Datagrams delivered."
     241 "udp.datagrams_sent_per_sec" PerSec Rate Sum (Host: udp.datagrams_sent_per_sec)
-        "/proc/net/snmp: Udp OutDatagrams" "Datagrams sent."
+        "/proc/net/snmp, snmp6: Udp OutDatagrams" "Datagrams sent."
     242 "udp.errors_in_per_sec" EventsPerSec Rate Sum (Host: udp.errors_in_per_sec)
-        "/proc/net/snmp: Udp InErrors" "Datagrams that could not be delivered."
+        "/proc/net/snmp, snmp6: Udp InErrors" "Datagrams that could not be delivered."
     243 "udp.no_port_per_sec" EventsPerSec Rate Sum (Host: udp.no_port_per_sec)
-        "/proc/net/snmp: Udp NoPorts" "Datagrams to a port where nobody listens."
+        "/proc/net/snmp, snmp6: Udp NoPorts" "Datagrams to a port where nobody listens."
     244 "udp.receive_buffer_errors_per_sec" EventsPerSec Rate Sum (Host: udp.receive_buffer_errors_per_sec)
-        "/proc/net/snmp: Udp RcvbufErrors" "Datagrams dropped because the receiver was slow."
+        "/proc/net/snmp, snmp6: Udp RcvbufErrors" "Datagrams dropped because the receiver was slow."
     245 "udp.send_buffer_errors_per_sec" EventsPerSec Rate Sum (Host: udp.send_buffer_errors_per_sec)
-        "/proc/net/snmp: Udp SndbufErrors" "Datagrams dropped because the way out was full."
+        "/proc/net/snmp, snmp6: Udp SndbufErrors" "Datagrams dropped because the way out was full."
     246 "udp.sockets" Count Level Sum (Host: udp.sockets)
-        "/proc/net/sockstat: UDP inuse" "Sockets in use."
+        "/proc/net/sockstat, sockstat6: UDP inuse" "Sockets in use."
     247 "udp.memory_bytes" Bytes Level Sum (Host: udp.memory_bytes)
         "/proc/net/sockstat: UDP mem x page size" "Memory of UDP buffers."
 
@@ -471,5 +471,5 @@ metrics! {
     370 "collector.devices_left_out" Count Level Sum (Collector: devices_left_out)
         "the agent" "Devices that were left out because there are more than the configured number."
     371 "collector.stale_ms" Milliseconds Level Max (Collector: stale_ms)
-        "the agent" "How old what a collector shows is, where it could not read anew; absent where it is fresh."
+        "the agent" "How old the last good reading is of what a collector could not read anew; absent where all is fresh."
 }

@@ -240,7 +240,7 @@ section! {
     figures {
         /// Devices that were left out because there are more than the configured number.
         devices_left_out: u32,
-        /// How old what a collector shows is, where it could not read anew; absent where it is fresh.
+        /// How old the last good reading is of what a collector could not read anew; absent where all is fresh.
         stale_ms: u64,
     }
 }

@@ -7,6 +7,8 @@ use super::*;
 const T0: &[u8] = include_bytes!("../../../fixtures/linux-6.18-kvm/t0/proc/stat");
 const T1: &[u8] = include_bytes!("../../../fixtures/linux-6.18-kvm/t1/proc/stat");
 
+const SECOND: Duration = Duration::from_secs(1);
+
 fn reading(text: &[u8]) -> CpuReading {
     let mut reading = CpuReading::default();
     parse_stat(text, &mut reading);
@@ -23,7 +25,7 @@ fn reads_the_capture() {
 
 #[test]
 fn shares_of_the_capture() {
-    let cpu = derive_cpu(&reading(T0), &reading(T1));
+    let cpu = derive_cpu(&reading(T0), &reading(T1), SECOND);
     // user 17963 - 17635 = 328, system 4430 - 4273 = 157, idle 397052 - 396554 = 498, iowait 518 - 484 = 34,
     // softirq 48 - 44 = 4, steal 0; together 1021.
     assert_eq!(cpu.user_percent, Some(32.13), "328 / 1021");
@@ -48,8 +50,37 @@ fn shares_of_the_capture() {
 }
 
 #[test]
+fn switches_interrupts_and_forks_are_counted_past_a_long_line() {
+    let text = |interrupts: u64, switches: u64, forks: u64| {
+        let each = " 0".repeat(5_000);
+        format!(
+            "cpu  1 0 0 1 0 0 0 0\ncpu0 1 0 0 1 0 0 0 0\nintr {interrupts}{each}\nctxt {switches}\nbtime 5\n\
+             processes {forks}\nprocs_running 1\nprocs_blocked 0\nsoftirq 5 0 1\n"
+        )
+    };
+    let cpu = derive_cpu(
+        &reading(text(1_000, 5_000, 70).as_bytes()),
+        &reading(text(1_500, 7_000, 71).as_bytes()),
+        Duration::from_secs(2),
+    );
+    assert_eq!(cpu.interrupts_per_sec, Some(250), "500 / 2");
+    assert_eq!(cpu.context_switches_per_sec, Some(1_000), "2000 / 2");
+    assert_eq!(cpu.forks_per_sec, Some(0.5), "1 / 2");
+    let reset = derive_cpu(
+        &reading(text(9, 9, 9).as_bytes()),
+        &reading(text(8, 8, 8).as_bytes()),
+        SECOND,
+    );
+    assert_eq!(
+        (reset.interrupts_per_sec, reset.context_switches_per_sec),
+        (None, None)
+    );
+    assert_eq!(reset.forks_per_sec, None);
+}
+
+#[test]
 fn the_first_reading_has_cores_but_no_shares() {
-    let cpu = derive_cpu(&CpuReading::default(), &reading(T0));
+    let cpu = derive_cpu(&CpuReading::default(), &reading(T0), SECOND);
     assert_eq!(cpu.usage_percent, None);
     assert_eq!(cpu.cores.len(), 2);
     assert_eq!(cpu.cores[0].usage_percent, None);
@@ -60,6 +91,7 @@ fn nice_is_part_of_user_and_guests_are_not_counted_twice() {
     let cpu = derive_cpu(
         &reading(b"cpu  0 0 0 0 0 0 0 0 0 0\n"),
         &reading(b"cpu  30 10 0 60 0 0 0 0 30 10\n"),
+        SECOND,
     );
     assert_eq!(
         cpu.user_percent,
@@ -91,7 +123,7 @@ fn cores_are_matched_by_number_when_one_goes_offline() {
         reading(b"cpu  4 0 0 4 0 0 0 0\ncpu0 1 0 0 1 0 0 0 0\ncpu1 1 0 0 1 0 0 0 0\ncpu2 2 0 0 2 0 0 0 0\n");
     let after =
         reading(b"cpu  8 0 0 8 0 0 0 0\ncpu0 2 0 0 2 0 0 0 0\ncpu2 5 0 0 3 0 0 0 0\ncpu3 9 0 0 9 0 0 0 0\n");
-    let cpu = derive_cpu(&before, &after);
+    let cpu = derive_cpu(&before, &after, SECOND);
     let cores: Vec<_> = cpu
         .cores
         .iter()
@@ -116,9 +148,9 @@ proptest! {
         for mode in 0..MODES {
             after[mode] += grown[mode];
         }
-        let before = CpuReading { total: Some(before), cores: vec![] };
-        let after = CpuReading { total: Some(after), cores: vec![] };
-        let cpu = derive_cpu(&before, &after);
+        let before = CpuReading { total: Some(before), cores: vec![], ..CpuReading::default() };
+        let after = CpuReading { total: Some(after), cores: vec![], ..CpuReading::default() };
+        let cpu = derive_cpu(&before, &after, SECOND);
         let parts = [
             cpu.user_percent, cpu.system_percent, cpu.idle_percent, cpu.iowait_percent, cpu.irq_percent,
             cpu.softirq_percent, cpu.steal_percent,
@@ -135,9 +167,9 @@ proptest! {
 
     #[test]
     fn any_two_readings_give_percentages_or_nothing(before: [u64; 8], after: [u64; 8]) {
-        let before = CpuReading { total: Some(before), cores: vec![] };
-        let after = CpuReading { total: Some(after), cores: vec![] };
-        let cpu = derive_cpu(&before, &after);
+        let before = CpuReading { total: Some(before), cores: vec![], ..CpuReading::default() };
+        let after = CpuReading { total: Some(after), cores: vec![], ..CpuReading::default() };
+        let cpu = derive_cpu(&before, &after, SECOND);
         let in_range = cpu.usage_percent.is_none_or(|usage| (0.0..=100.0).contains(&usage));
         prop_assert!(in_range);
     }

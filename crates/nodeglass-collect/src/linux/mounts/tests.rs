@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn select(mountinfo: &str) -> Vec<(String, String)> {
-    select_mounts(parse_mountinfo(mountinfo.as_bytes()))
+    select_mounts(parse_mountinfo(mountinfo.as_bytes()), &DeviceFilters::default())
         .into_iter()
         .map(|mount| (mount.source, mount.mount_point))
         .collect()
@@ -81,6 +81,31 @@ fn fuse_holds_data_or_controls() {
 }
 
 #[test]
+fn types_and_mount_points_can_be_left_out() {
+    let text = "\
+        1 0 8:1 / / rw - ext4 /dev/sda1 rw\n\
+        2 0 8:2 / /scratch/a rw - xfs /dev/sda2 rw\n\
+        3 0 8:3 / /srv rw - xfs /dev/sda3 rw\n";
+    let filtered = |types: &[&str], points: &[&str]| {
+        let owned = |patterns: &[&str]| patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+        let filters = DeviceFilters {
+            exclude_filesystems: owned(types),
+            exclude_mounts: owned(points),
+            ..DeviceFilters::default()
+        };
+        select_mounts(parse_mountinfo(text.as_bytes()), &filters).len()
+    };
+    assert_eq!(
+        (
+            filtered(&[], &[]),
+            filtered(&["xfs"], &[]),
+            filtered(&[], &["/scratch/*"])
+        ),
+        (3, 1, 2)
+    );
+}
+
+#[test]
 fn escapes_are_octal() {
     assert_eq!(decode(br"/a\040b\134c"), r"/a b\c");
     assert_eq!(decode(br"/a\04"), r"/a\04");
@@ -99,7 +124,7 @@ fn without_process_one_the_mounts_under_the_host_root_are_taken() {
          4 1 8:3 / /data rw - ext4 /dev/sda3 rw\n"
     );
     std::fs::write(directory.path().join("proc/self/mountinfo"), text).unwrap();
-    let mounts = read_mounts(&HostRoot::new(directory.path())).unwrap();
+    let mounts = read_mounts(&HostRoot::new(directory.path()), &DeviceFilters::default()).unwrap();
     let points: Vec<&str> = mounts.iter().map(|mount| mount.mount_point.as_str()).collect();
     assert_eq!(points, ["/", "/home"], "/data is the container's own");
 }
@@ -107,7 +132,7 @@ fn without_process_one_the_mounts_under_the_host_root_are_taken() {
 #[test]
 fn the_list_is_read_anew_when_it_is_old() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/linux-6.18-kvm/t0");
-    let mut list = MountList::new(&HostRoot::new(&root));
+    let mut list = MountList::new(&HostRoot::new(&root), &DeviceFilters::default());
     let now = Instant::now();
     assert!(list.read_if_changed(now).is_some());
     assert!(list.read_if_changed(now + Duration::from_secs(1)).is_none());
@@ -117,6 +142,7 @@ fn the_list_is_read_anew_when_it_is_old() {
 proptest! {
     #[test]
     fn any_text_can_be_parsed(text: Vec<u8>) {
-        select_mounts(parse_mountinfo(&[b"1 0 8:1 / /\\04", &text[..], b" rw - ext4 ", &text[..]].concat()));
+        let text = [b"1 0 8:1 / /\\04", &text[..], b" rw - ext4 ", &text[..]].concat();
+        select_mounts(parse_mountinfo(&text), &DeviceFilters::default());
     }
 }

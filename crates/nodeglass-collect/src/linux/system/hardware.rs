@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use nodeglass_model::system::{CpuInfo, DiskInfo, MemoryInfo, SystemHardware};
 
+use crate::filters::DeviceFilters;
 use crate::linux::block::read_disk_type;
 use crate::linux::disk::device_of;
 use crate::linux::diskstats::parse_diskstats;
@@ -14,7 +15,7 @@ use crate::linux::memory::parse_meminfo;
 use crate::linux::mounts::read_mounts;
 use crate::linux::space::SpaceReader;
 
-pub(super) fn read_hardware(root: &HostRoot, deadline: Duration) -> SystemHardware {
+pub(super) fn read_hardware(root: &HostRoot, filters: &DeviceFilters, deadline: Duration) -> SystemHardware {
     let cpu = read_cpu(root);
     SystemHardware {
         architecture: root
@@ -23,7 +24,7 @@ pub(super) fn read_hardware(root: &HostRoot, deadline: Duration) -> SystemHardwa
         core_count: cpu.cores,
         thread_count: cpu.threads,
         memory: read_memory(root),
-        disks: read_disks(root, deadline),
+        disks: read_disks(root, filters, deadline),
         cpu,
     }
 }
@@ -126,31 +127,31 @@ fn parse_memory_module(raw: &[u8]) -> Option<(Option<String>, Option<u32>)> {
     ))
 }
 
-fn read_disks(root: &HostRoot, deadline: Duration) -> Vec<DiskInfo> {
-    let Ok(mounts) = read_mounts(root) else {
+fn read_disks(root: &HostRoot, filters: &DeviceFilters, deadline: Duration) -> Vec<DiskInfo> {
+    let Ok(mounts) = read_mounts(root, filters) else {
         return Vec::new();
     };
-    let block_devices = parse_diskstats(&fs::read(root.path("proc/diskstats")).unwrap_or_default());
+    let diskstats = fs::read(root.path("proc/diskstats")).unwrap_or_default();
+    let block_devices = parse_diskstats(&diskstats, &[]);
     let mut space = SpaceReader::new(deadline);
     space.set_mounts(root, &mounts);
     space.start();
-    let (answers, _) = space.finish(Instant::now() + deadline);
+    space.finish(Instant::now() + deadline);
     mounts
         .iter()
-        .zip(answers)
-        .map(|(mount, answer)| {
+        .zip(space.known(Instant::now()))
+        .map(|(mount, known)| {
             let name = block_devices
                 .iter()
                 .find(|disk| mount.device_number.0 != 0 && disk.number == mount.device_number)
                 .map(|disk| disk.name.as_str());
-            let space = answer.and_then(Result::ok).flatten();
             let kernel_name = name.or_else(|| mount.source.strip_prefix("/dev/"));
             DiskInfo {
                 device: device_of(mount, name),
                 mount_point: mount.mount_point.clone(),
                 filesystem: mount.filesystem.clone(),
-                total_bytes: space.map(|space| space.total),
-                available_bytes: space.map(|space| space.available),
+                total_bytes: known.space.map(|space| space.total),
+                available_bytes: known.space.map(|space| space.available),
                 disk_type: kernel_name.and_then(|name| read_disk_type(root, name)),
             }
         })
