@@ -8,6 +8,17 @@ use nodeglass_model::filter::MetricFilter;
 /// Long enough for any healthy file system or driver, and half of the shortest sampling interval.
 const DEFAULT_DEADLINE: Duration = Duration::from_millis(500);
 
+/// Far more than a host runs, and few enough to read and to send each time.
+const DEFAULT_MAX_CONTAINERS: usize = 500;
+
+/// Where Docker and Podman listen, Podman of each user too.
+const DEFAULT_CONTAINER_SOCKETS: [&str; 4] = [
+    "/run/docker.sock",
+    "/var/run/docker.sock",
+    "/run/podman/podman.sock",
+    "/run/user/*/podman/podman.sock",
+];
+
 /// How to read a host.
 #[derive(Debug, Clone)]
 pub struct CollectConfig {
@@ -20,6 +31,11 @@ pub struct CollectConfig {
     pub filter: MetricFilter,
     /// How long file systems and GPU drivers may take before a sample goes on without them.
     pub deadline: Duration,
+    /// Containers read at most; how many are left out beyond them is in the sample.
+    pub max_containers: usize,
+    /// Sockets of Docker and Podman that are asked for the names of containers, as paths of the host; `*` stands for
+    /// any directory. Those that are absent or not readable are passed over.
+    pub container_sockets: Vec<PathBuf>,
 }
 
 impl Default for CollectConfig {
@@ -29,6 +45,8 @@ impl Default for CollectConfig {
             backend: Backend::Auto,
             filter: MetricFilter::default(),
             deadline: DEFAULT_DEADLINE,
+            max_containers: DEFAULT_MAX_CONTAINERS,
+            container_sockets: DEFAULT_CONTAINER_SOCKETS.iter().map(PathBuf::from).collect(),
         }
     }
 }

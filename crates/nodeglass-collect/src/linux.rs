@@ -1,11 +1,8 @@
 //! The Linux back end: every collector over one host root, and the order in which they read.
 
 mod block;
-#[allow(
-    dead_code,
-    reason = "what names the containers and units of processes comes with its collectors"
-)]
 mod cgroup_path;
+mod containers;
 mod cpu;
 mod disk;
 mod diskstats;
@@ -14,6 +11,7 @@ mod load;
 mod memory;
 mod mounts;
 mod network;
+mod own_limits;
 mod proc_file;
 mod processes;
 mod scan;
@@ -22,6 +20,7 @@ mod system;
 mod temperature;
 
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use nodeglass_model::filter::MetricFilter;
@@ -29,12 +28,14 @@ use nodeglass_model::sample::{CollectFailure, Sample};
 
 use crate::config::{CollectConfig, CollectError};
 use crate::sampler::Depth;
+use containers::ContainerCollector;
 use cpu::CpuCollector;
 use disk::DiskCollector;
 use host_root::HostRoot;
 use load::LoadCollector;
 use memory::MemoryCollector;
 use network::NetworkCollector;
+use own_limits::OwnLimits;
 use processes::ProcessCollector;
 pub(crate) use system::{read_host_name, read_system_info};
 use temperature::TemperatureCollector;
@@ -52,6 +53,8 @@ const SPACE_METRICS: [&str; 4] = [
 pub(crate) struct LinuxHost {
     root: HostRoot,
     deadline: std::time::Duration,
+    most_containers: usize,
+    container_sockets: Vec<PathBuf>,
     cpu: Option<CpuCollector>,
     memory: Option<MemoryCollector>,
     disk: Option<DiskCollector>,
@@ -59,6 +62,9 @@ pub(crate) struct LinuxHost {
     load: Option<LoadCollector>,
     processes: Option<ProcessCollector>,
     temperature: Option<TemperatureCollector>,
+    containers: Option<ContainerCollector>,
+    /// Only where the host is what the agent itself sees.
+    own_limits: Option<OwnLimits>,
 }
 
 impl LinuxHost {
@@ -69,8 +75,11 @@ impl LinuxHost {
             return Err(CollectError::NoProc { path: stat, source });
         }
         Ok(Self {
+            own_limits: root.is_own().then(|| OwnLimits::new(&root)),
             root,
             deadline: config.deadline,
+            most_containers: config.max_containers,
+            container_sockets: config.container_sockets.clone(),
             cpu: None,
             memory: None,
             disk: None,
@@ -78,6 +87,7 @@ impl LinuxHost {
             load: None,
             processes: None,
             temperature: None,
+            containers: None,
         })
     }
 
@@ -102,6 +112,9 @@ impl LinuxHost {
             ProcessCollector::new(root)
         });
         keep(&mut self.temperature, sensors, || TemperatureCollector::new(root));
+        keep(&mut self.containers, filter.keeps_any("container"), || {
+            ContainerCollector::new(root, self.most_containers, &self.container_sockets)
+        });
         if let Some(disk) = &mut self.disk {
             disk.set_space_wanted(SPACE_METRICS.iter().any(|metric| filter.keeps_any(metric)));
         }
@@ -116,6 +129,11 @@ impl LinuxHost {
                 Err(error) => fail(sample, "cpu", &error),
             }
         }
+        if self.cpu.is_some()
+            && let Some(limits) = &mut self.own_limits
+        {
+            sample.cpu.limit_cores = limits.cores(now);
+        }
         if let Some(network) = &mut self.network {
             match network.read(now) {
                 Ok(interfaces) => sample.network_interfaces = interfaces,
@@ -129,6 +147,9 @@ impl LinuxHost {
             match memory.read() {
                 Ok(metrics) => sample.memory = metrics,
                 Err(error) => fail(sample, "memory", &error),
+            }
+            if let Some(limits) = &mut self.own_limits {
+                limits.apply_memory(&mut sample.memory, now);
             }
         }
         if let Some(load) = &mut self.load {
@@ -148,6 +169,11 @@ impl LinuxHost {
                 Ok(metrics) => sample.processes = metrics,
                 Err(error) => fail(sample, "processes", &error),
             }
+        }
+        if let Some(containers) = &mut self.containers
+            && depth == Depth::Full
+        {
+            containers.read(sample, now, until);
         }
         if let Some(disk) = &mut self.disk {
             disk.finish(sample, until);

@@ -12,10 +12,6 @@ fn container(pattern: &str) -> Option<(&'static str, String)> {
     container_of(&path).map(|(runtime, id)| (runtime, id.replace(ID, "ID")))
 }
 
-fn found(runtime: &'static str, id: &str) -> Option<(&'static str, String)> {
-    Some((runtime, id.to_owned()))
-}
-
 #[test]
 fn containers_of_every_runtime() {
     for (path, runtime, id) in [
@@ -90,12 +86,9 @@ fn containers_of_every_runtime() {
             r"qemu\x2d1\x2dweb",
         ),
     ] {
-        assert_eq!(container(path), found(runtime, id), "{path}");
-        assert_eq!(
-            container(&format!("{path} (deleted)")),
-            found(runtime, id),
-            "{path}"
-        );
+        let found = Some((runtime, id.to_owned()));
+        assert_eq!(container(path), found, "{path}");
+        assert_eq!(container(&format!("{path} (deleted)")), found, "{path}");
     }
 }
 
