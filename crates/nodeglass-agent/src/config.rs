@@ -80,6 +80,7 @@ impl AgentConfig {
                     SECOND / 2,
                     SECOND / 100..=SECOND * 60,
                 ),
+                ..CollectConfig::default()
             },
             plan: SamplingPlan {
                 running: reader.flag("metrics.enabled", true),
