@@ -85,11 +85,6 @@ impl FileAccess {
     pub(in crate::linux) fn close(&mut self, files: &GroupFiles) {
         self.room += files.kept.iter().flatten().count();
     }
-
-    #[cfg(test)]
-    pub(super) fn room(&self) -> usize {
-        self.room
-    }
 }
 
 fn place(root: &HostRoot, directory: &str, group: &str, file: &str) -> PathBuf {

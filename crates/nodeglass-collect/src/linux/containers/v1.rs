@@ -141,6 +141,21 @@ mod tests {
     }
 
     #[test]
+    fn page_cache_is_that_of_the_whole_group() {
+        let mut reading = Reading::default();
+        let source = READINGS
+            .iter()
+            .find(|source| source.file == "memory.stat")
+            .unwrap();
+        (source.parse)(
+            b"cache 9\ninactive_file 1\ntotal_cache 9\ntotal_inactive_file 5\n",
+            &mut reading,
+        );
+        reading.memory_bytes = Some(12);
+        assert_eq!(reading.memory_in_use(), Some(7));
+    }
+
+    #[test]
     fn an_empty_sum_is_nothing_rather_than_zero() {
         let mut reading = Reading::default();
         read_bytes(b"Total 0\n", &mut reading);
