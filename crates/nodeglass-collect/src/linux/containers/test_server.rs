@@ -1,6 +1,7 @@
 //! For tests: a small HTTP server on a Unix socket, which speaks as Docker and Podman do.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +19,8 @@ pub(super) struct Server {
     socket: std::path::PathBuf,
     requests: Arc<Mutex<Vec<String>>>,
     stop: Arc<AtomicBool>,
+    /// The connection that is being served, so that one which hangs can be ended.
+    current: Arc<Mutex<Option<UnixStream>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -35,16 +38,20 @@ impl Server {
         let listener = UnixListener::bind(socket).unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let stop = Arc::new(AtomicBool::new(false));
-        let (seen, stopped) = (Arc::clone(&requests), Arc::clone(&stop));
+        let current = Arc::new(Mutex::new(None));
+        let (seen, stopped, served) = (Arc::clone(&requests), Arc::clone(&stop), Arc::clone(&current));
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
+                *served.lock().unwrap() = stream.try_clone().ok();
                 if stopped.load(Ordering::SeqCst) {
                     return;
                 }
                 let request = read_request(&stream);
                 seen.lock().unwrap().push(request.clone());
                 answer(&request, &mut stream);
+                // The client sees the end only when every copy is closed.
+                served.lock().unwrap().take();
             }
         });
         Self {
@@ -52,6 +59,7 @@ impl Server {
             socket: socket.to_owned(),
             requests,
             stop,
+            current,
             thread: Some(thread),
         }
     }
@@ -69,6 +77,9 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
+        if let Some(stream) = self.current.lock().unwrap().take() {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
         let _ = UnixStream::connect(&self.socket);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
