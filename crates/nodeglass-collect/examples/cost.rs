@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let count: u32 = arguments.next().map_or(Ok(100), |text| text.parse())?;
     let pause = Duration::from_millis(arguments.next().map_or(Ok(20), |text| text.parse())?);
-    let rows: [(&str, Backend, &[&str], &[&str]); 21] = [
+    let rows: [(&str, Backend, &[&str], &[&str]); 22] = [
         ("everything", Backend::Linux, &[], &[]),
         ("without processes", Backend::Linux, &[], &["processes"]),
         ("cpu", Backend::Linux, &["cpu"], &["cpu.temperature"]),
@@ -39,6 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("nfs", Backend::Linux, &["nfs"], &[]),
         ("load", Backend::Linux, &["load"], &[]),
         ("processes", Backend::Linux, &["processes"], &[]),
+        ("container", Backend::Linux, &["container"], &[]),
         ("sensor", Backend::Linux, &["sensor"], &[]),
         (
             "power, fan, battery",

@@ -10,6 +10,17 @@ use crate::filters::DeviceFilters;
 /// Long enough for any healthy file system or driver, and half of the shortest sampling interval.
 const DEFAULT_DEADLINE: Duration = Duration::from_millis(500);
 
+/// Far more than a host runs, and few enough to read and to send each time.
+const DEFAULT_MAX_CONTAINERS: usize = 500;
+
+/// Where Docker and Podman listen, Podman of each user too.
+const DEFAULT_CONTAINER_SOCKETS: [&str; 4] = [
+    "/run/docker.sock",
+    "/var/run/docker.sock",
+    "/run/podman/podman.sock",
+    "/run/user/*/podman/podman.sock",
+];
+
 /// How to read a host.
 #[derive(Debug, Clone)]
 pub struct CollectConfig {
@@ -30,6 +41,11 @@ pub struct CollectConfig {
     pub nvml_library: Option<PathBuf>,
     /// Which devices are left out. The portable back end shows all that it knows.
     pub devices: DeviceFilters,
+    /// Containers read at most; how many are left out beyond them is in the sample.
+    pub max_containers: usize,
+    /// Sockets of Docker and Podman that are asked for the names of containers, as paths of the host; `*` stands for
+    /// any directory. Those that are absent or not readable are passed over.
+    pub container_sockets: Vec<PathBuf>,
 }
 
 impl Default for CollectConfig {
@@ -41,6 +57,8 @@ impl Default for CollectConfig {
             deadline: DEFAULT_DEADLINE,
             nvml_library: None,
             devices: DeviceFilters::default(),
+            max_containers: DEFAULT_MAX_CONTAINERS,
+            container_sockets: DEFAULT_CONTAINER_SOCKETS.iter().map(PathBuf::from).collect(),
         }
     }
 }

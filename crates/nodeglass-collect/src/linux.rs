@@ -1,8 +1,10 @@
 //! The Linux back end: every collector over one host root, and the order in which they read.
 
 mod block;
+mod cgroup_path;
 mod clock;
 mod collector;
+mod containers;
 mod cpu;
 mod disk;
 mod diskstats;
@@ -14,6 +16,7 @@ mod memory;
 mod mounts;
 mod network;
 mod nfs;
+mod own_limits;
 mod pressure;
 mod proc_file;
 mod processes;
@@ -27,23 +30,22 @@ mod systemd;
 mod users;
 mod vm;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nodeglass_model::filter::MetricFilter;
 use nodeglass_model::sample::Sample;
 
 use crate::config::{CollectConfig, CollectError};
-use crate::filters::DeviceFilters;
-use crate::sampler::Depth;
-use collector::{Collector, Moment, fail, mark_stale};
+use crate::gpu::GpuUses;
+pub(crate) use collector::Moment;
+use collector::{Collector, fail, mark_stale};
 use host_root::HostRoot;
 pub(crate) use system::{read_host_name, read_system_info};
 
 /// What collectors are made from.
 struct Surroundings {
     root: HostRoot,
-    devices: DeviceFilters,
-    deadline: Duration,
+    config: CollectConfig,
 }
 
 /// One collector: its name in failures, the metrics that it is needed for, and how it is made.
@@ -68,22 +70,24 @@ macro_rules! collectors {
 
 collectors! {
     "cpu" for ["cpu"] |host| cpu::CpuCollector::new(&host.root);
-    "network" for ["network"] |host| network::NetworkCollector::new(&host.root, &host.devices);
+    "network" for ["network"] |host| network::NetworkCollector::new(&host.root, &host.config.devices);
     "snmp" for ["tcp", "udp"] |host| protocols::ProtocolCollector::new(&host.root);
     "netstat" for ["tcp.listen_overflows_per_sec", "tcp.listen_drops_per_sec"]
         |host| protocols::ListenCollector::new(&host.root);
     "pressure" for ["pressure"] |host| pressure::PressureCollector::new(&host.root);
     "vm" for ["vm"] |host| vm::VmCollector::new(&host.root);
     "nfs" for ["nfs"] |host| nfs::NfsCollector::new(&host.root);
-    "disk" for ["disk"] |host| disk::DiskCollector::new(&host.root, &host.devices, host.deadline);
+    "disk" for ["disk"] |host| disk::DiskCollector::new(&host.root, &host.config.devices, host.config.deadline);
     "memory" for ["memory"] |host| memory::MemoryCollector::new(&host.root);
+    "limits" for ["memory", "cpu.limit_cores"] |host| own_limits::LimitCollector::new(&host.root);
     "clock" for ["clock"] |_host| clock::ClockCollector;
     "frequency" for ["cpu.core_frequency_mhz"] |host| frequency::FrequencyCollector::new(&host.root);
     "sensor" for ["sensor", "cpu.temperature_celsius", "fan", "power", "battery"]
-        |host| sensors::SensorCollector::new(&host.root, host.devices.max_sensors, host.deadline);
+        |host| sensors::SensorCollector::new(&host.root, host.config.devices.max_sensors, host.config.deadline);
     "systemd" for ["systemd", "unit"]
-        |host| systemd::SystemdCollector::new(&host.root, host.devices.max_units, host.deadline);
+        |host| systemd::SystemdCollector::new(&host.root, host.config.devices.max_units, host.config.deadline);
     "processes" for ["processes"] |host| processes::ProcessCollector::new(&host.root);
+    "containers" for ["container"] |host| containers::ContainerCollector::new(&host.root, &host.config);
     "load" for ["load", "processes.total_threads", "processes.running_threads"]
         |host| load::LoadCollector::new(&host.root);
     "sockstat" for ["tcp", "udp", "system.sockets"] |host| sockets::SocketCollector::new(&host.root);
@@ -113,8 +117,7 @@ impl LinuxHost {
         Ok(Self {
             surroundings: Surroundings {
                 root,
-                devices: config.devices.clone(),
-                deadline: config.deadline,
+                config: config.clone(),
             },
             collectors: COLLECTORS.iter().map(|_| None).collect(),
         })
@@ -134,23 +137,26 @@ impl LinuxHost {
         }
     }
 
-    /// Reads everything that is wanted.
-    pub(crate) fn read(&mut self, sample: &mut Sample, depth: Depth, now: Instant, until: Instant) {
-        let moment = Moment { now, until, depth };
+    /// Reads everything that is wanted; [`LinuxHost::finish`] adds what takes its time.
+    pub(crate) fn read(&mut self, sample: &mut Sample, moment: &Moment) {
         for (row, running) in COLLECTORS.iter().zip(&mut self.collectors) {
             let Some(running) = running else { continue };
-            match running.collector.read(sample, &moment) {
-                Ok(()) => running.read_at = Some(now),
+            match running.collector.read(sample, moment) {
+                Ok(()) => running.read_at = Some(moment.now),
                 Err(error) => {
                     fail(sample, row.name, error.to_string());
                     if let Some(read_at) = running.read_at {
-                        mark_stale(sample, row.name, now.saturating_duration_since(read_at));
+                        mark_stale(sample, row.name, moment.now.saturating_duration_since(read_at));
                     }
                 }
             }
         }
+    }
+
+    /// Takes the answers of those that were asked, and reads what depends on others.
+    pub(crate) fn finish(&mut self, sample: &mut Sample, moment: &Moment, gpu: &GpuUses) {
         for running in self.collectors.iter_mut().flatten() {
-            running.collector.finish(sample, &moment);
+            running.collector.finish(sample, moment, gpu);
         }
     }
 }

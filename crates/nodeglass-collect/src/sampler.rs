@@ -108,15 +108,21 @@ impl Sampler {
         if let Some(gpu) = &mut self.gpu {
             gpu.start(now, until, depth);
         }
+        #[cfg(target_os = "linux")]
+        let moment = crate::linux::Moment { now, until, depth };
         match &mut self.host {
             #[cfg(target_os = "linux")]
-            Host::Linux(host) => host.read(&mut sample, depth, now, until),
+            Host::Linux(host) => host.read(&mut sample, &moment),
             Host::Portable(host) => host.read(&mut sample, depth, now),
         }
-        if let Some(gpu) = &mut self.gpu {
-            let uses = gpu.finish(&mut sample, now, until);
-            gpu::fill_processes(&mut sample.processes.top, &uses);
+        let gpu = &mut self.gpu;
+        let uses = gpu.as_mut().map(|gpu| gpu.finish(&mut sample, now, until));
+        let uses = uses.unwrap_or_default();
+        #[cfg(target_os = "linux")]
+        if let Host::Linux(host) = &mut self.host {
+            host.finish(&mut sample, &moment, &uses);
         }
+        gpu::fill_processes(&mut sample.processes.top, &uses);
         self.config.filter.apply(&mut sample);
         catalogue::quantise(&mut sample);
         // A sensor that reads minus infinity must not cost the sample, which a server would refuse as a whole.

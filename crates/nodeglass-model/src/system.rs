@@ -149,6 +149,11 @@ pub struct SystemSoftware {
     /// Installed packages, if they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub packages: Option<Vec<InstalledPackage>>,
+    /// What the host itself runs in: `docker`, `podman`, `kubernetes`, `lxc`, `systemd-nspawn`; `cgroup` where it is
+    /// no container but a control group limits the agent. Then its limits stand in for the machine's totals. Absent on
+    /// a host of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
 }
 
 /// The operating system.

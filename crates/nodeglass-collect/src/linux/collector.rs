@@ -6,6 +6,7 @@ use nodeglass_model::filter::MetricFilter;
 use nodeglass_model::sample::{CollectFailure, CollectorMetrics, Sample};
 
 use super::proc_file::ReadError;
+use crate::gpu::GpuUses;
 use crate::sampler::Depth;
 
 /// How old a reading of a full sample may be to be shown again in light ones: two full samples' distance, so that a
@@ -14,13 +15,13 @@ const KEPT_FOR: Duration = Duration::from_secs(10);
 
 /// The moment of a sample.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
+pub(crate) struct Moment {
     /// What rates are worked out to.
-    pub(super) now: Instant,
+    pub(crate) now: Instant,
     /// When the sample goes on without those that have not answered.
-    pub(super) until: Instant,
+    pub(crate) until: Instant,
     /// How much is read.
-    pub(super) depth: Depth,
+    pub(crate) depth: Depth,
 }
 
 impl Moment {
@@ -37,8 +38,9 @@ pub(super) trait Collector: Send {
     /// The subsystem as a whole can't be read. What costs single devices is added to the sample's failures instead.
     fn read(&mut self, sample: &mut Sample, moment: &Moment) -> Result<(), ReadError>;
 
-    /// Takes the answers of what was asked, waiting for them until the sample's deadline.
-    fn finish(&mut self, _sample: &mut Sample, _moment: &Moment) {}
+    /// Takes the answers of what was asked, waiting for them until the sample's deadline; and reads what is
+    /// ranked by the use of GPUs, or names others.
+    fn finish(&mut self, _sample: &mut Sample, _moment: &Moment, _gpu: &GpuUses) {}
 
     /// Tells which of its metrics are wanted.
     fn set_filter(&mut self, _filter: &MetricFilter) {}

@@ -14,6 +14,7 @@ use super::mounts::{Mount, MountList};
 use super::proc_file::{ProcFile, ReadError};
 use super::space::SpaceReader;
 use crate::filters::DeviceFilters;
+use crate::gpu::GpuUses;
 
 /// Whether file systems are asked for their space: without these metrics a dead mount is never touched.
 const SPACE_METRICS: [&str; 8] = [
@@ -170,7 +171,7 @@ impl Collector for DiskCollector {
         outcome
     }
 
-    fn finish(&mut self, sample: &mut Sample, moment: &Moment) {
+    fn finish(&mut self, sample: &mut Sample, moment: &Moment, _gpu: &GpuUses) {
         if !self.space_wanted {
             return;
         }

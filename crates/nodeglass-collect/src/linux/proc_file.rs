@@ -159,6 +159,14 @@ fn fill(file: &mut Option<File>, path: &PathBuf, buffer: &mut Vec<u8>) -> io::Re
         Some(file) => file,
         None => file.insert(File::open(path)?),
     };
+    read_whole(file, buffer)
+}
+
+/// Reads a file from its beginning into a buffer that is used again and grows as needed; gives the length.
+///
+/// # Errors
+/// It can't be read: what it describes may be gone.
+pub(super) fn read_whole(file: &File, buffer: &mut Vec<u8>) -> io::Result<usize> {
     if buffer.is_empty() {
         buffer.resize(FIRST_SIZE, 0);
     }

@@ -15,6 +15,7 @@ use nodeglass_model::sample::{BatteryMetrics, FanMetrics, PowerMetrics, Sample, 
 use super::collector::{Collector, Kept, Moment, fail, leave_out, mark_stale};
 use super::host_root::HostRoot;
 use super::proc_file::ReadError;
+use crate::gpu::GpuUses;
 use crate::worker::{NoAnswer, Worker};
 use battery::read_batteries;
 use hwmon::{Hwmon, hottest_cpu};
@@ -154,7 +155,7 @@ impl Collector for SensorCollector {
         Ok(())
     }
 
-    fn finish(&mut self, sample: &mut Sample, moment: &Moment) {
+    fn finish(&mut self, sample: &mut Sample, moment: &Moment, _gpu: &GpuUses) {
         if self.is_asked {
             match self.worker.finish(moment.until) {
                 Ok(readings) => {

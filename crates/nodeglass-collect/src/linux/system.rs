@@ -1,6 +1,7 @@
 //! What a Linux host is: hardware, software, interfaces.
 
 mod addresses;
+mod container;
 mod hardware;
 mod packages;
 
@@ -58,6 +59,7 @@ fn read_software(root: &HostRoot, packages: bool) -> SystemSoftware {
         hostname: read_host_name(&root.path("")).unwrap_or_default(),
         uptime_seconds: root.read_text("proc/uptime").and_then(|text| parse_uptime(&text)),
         packages: packages.then(|| packages::read_packages(root)),
+        container: container::read_container(root),
     }
 }
 

@@ -14,6 +14,7 @@ use nodeglass_model::sample::{Sample, SystemdMetrics, UnitMetrics};
 use super::collector::{Collector, Kept, Moment, fail, leave_out, mark_stale};
 use super::host_root::HostRoot;
 use super::proc_file::ReadError;
+use crate::gpu::GpuUses;
 use crate::worker::{NoAnswer, Worker};
 use bus::{Bus, BusError};
 
@@ -117,7 +118,7 @@ impl Collector for SystemdCollector {
         Ok(())
     }
 
-    fn finish(&mut self, sample: &mut Sample, moment: &Moment) {
+    fn finish(&mut self, sample: &mut Sample, moment: &Moment, _gpu: &GpuUses) {
         if self.is_asked {
             self.trouble = match self.worker.finish(moment.until) {
                 Ok(Ok(Some(units))) => {

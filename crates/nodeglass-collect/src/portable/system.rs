@@ -87,6 +87,7 @@ fn read_software() -> SystemSoftware {
         hostname: text(System::host_name()),
         uptime_seconds: System::uptime().ok(),
         packages: None,
+        container: None,
     }
 }
 

@@ -429,6 +429,55 @@ fn collectors_without_wanted_metrics_do_not_run() {
 }
 
 #[test]
+fn containers_are_read_with_full_samples_and_within_their_number() {
+    let root = copy_of("linux-6.18-kvm/t0");
+    overwrite(
+        &fixture("cgroup-v2/t0/sys/fs/cgroup"),
+        &root.path().join("sys/fs/cgroup"),
+    );
+    let limited = |max_containers| CollectConfig {
+        max_containers,
+        ..config(root.path())
+    };
+    let mut sampler = Sampler::new(limited(500)).unwrap();
+    assert_eq!(sampler.sample(AT, Depth::Light).containers, []);
+    let sample = sampler.sample(AT, Depth::Full);
+    assert_eq!((sample.containers.len(), sample.collectors.len()), (3, 0));
+    check(&sample).unwrap();
+    sampler.set_filter(filter(&[], &["container"]));
+    assert_eq!(sampler.sample(AT, Depth::Full).containers, []);
+
+    let sample = Sampler::new(limited(1)).unwrap().sample(AT, Depth::Full);
+    assert_eq!(sample.containers.len(), 1);
+    let left_out: Vec<(&str, Option<u32>)> = sample
+        .collectors
+        .iter()
+        .map(|collector| (collector.collector.as_str(), collector.devices_left_out))
+        .collect();
+    assert_eq!(left_out, [("containers", Some(2))]);
+}
+
+#[test]
+fn limits_of_the_agent_are_none_of_the_host_that_it_watches() {
+    let root = copy_of("linux-6.18-kvm/t0");
+    let group = root.path().join("sys/fs/cgroup");
+    fs::create_dir_all(&group).unwrap();
+    for (file, text) in [
+        ("cgroup.controllers", "cpu memory\n"),
+        ("cpu.max", "50000 100000\n"),
+        ("memory.max", "1048576\n"),
+        ("memory.current", "4096\n"),
+        ("memory.stat", "inactive_file 0\n"),
+    ] {
+        fs::write(group.join(file), text).unwrap();
+    }
+    fs::write(root.path().join("proc/self/cgroup"), "0::/\n").unwrap();
+    let sample = Sampler::new(config(root.path())).unwrap().sample(AT, Depth::Full);
+    assert_eq!(sample.memory.total_bytes, Some(25_276_514_304));
+    assert_eq!((sample.memory.limit_bytes, sample.cpu.limit_cores), (None, None));
+}
+
+#[test]
 fn without_space_metrics_no_file_system_is_asked() {
     let root = copy_of("composed-server");
     // statvfs of this mount would fail.
@@ -512,7 +561,9 @@ fn both_back_ends_see_the_same_machine() {
         by_portable.cpu.usage_percent, None,
         "there is nothing to compare the first reading with"
     );
-    assert_eq!(by_linux.memory.total_bytes, by_portable.memory.total_bytes);
+    if by_linux.memory.limit_bytes.is_none() {
+        assert_eq!(by_linux.memory.total_bytes, by_portable.memory.total_bytes);
+    }
     assert_eq!(by_linux.cpu.cores.len(), by_portable.cpu.cores.len());
     let count = |sample: &Sample| i64::from(sample.processes.total_processes.unwrap());
     assert!(

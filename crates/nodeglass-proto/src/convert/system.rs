@@ -99,6 +99,7 @@ impl From<&model::SystemSoftware> for v1::SystemSoftware {
             uptime_seconds: software.uptime_seconds,
             packages: software.packages.iter().flatten().map(Into::into).collect(),
             has_packages: software.packages.is_some(),
+            container: software.container.clone(),
         }
     }
 }
@@ -111,6 +112,7 @@ impl From<v1::SystemSoftware> for model::SystemSoftware {
             hostname: software.hostname,
             uptime_seconds: software.uptime_seconds,
             packages: software.has_packages.then_some(packages),
+            container: software.container,
         }
     }
 }
@@ -177,6 +179,7 @@ mod tests {
                 }),
                 software: Some(model::SystemSoftware {
                     packages: Some(Vec::new()),
+                    container: Some("lxc".to_owned()),
                     ..Default::default()
                 }),
                 network_interfaces: Some(Vec::new()),

@@ -223,7 +223,7 @@ fn light_samples_show_the_readings_of_full_ones() {
         };
         let mut sample = Sample::default();
         collector.read(&mut sample, &moment).unwrap();
-        collector.finish(&mut sample, &moment);
+        collector.finish(&mut sample, &moment, &GpuUses::default());
         sample
     };
     assert_eq!(sample(0, Depth::Light).temperatures, []);

@@ -13,6 +13,7 @@ use crate::linux::diskstats::parse_diskstats;
 use crate::linux::host_root::HostRoot;
 use crate::linux::memory::parse_meminfo;
 use crate::linux::mounts::read_mounts;
+use crate::linux::own_limits::OwnLimits;
 use crate::linux::space::SpaceReader;
 
 pub(super) fn read_hardware(root: &HostRoot, filters: &DeviceFilters, deadline: Duration) -> SystemHardware {
@@ -80,7 +81,10 @@ fn read_core_count(root: &HostRoot) -> Option<u32> {
 }
 
 fn read_memory(root: &HostRoot) -> MemoryInfo {
-    let memory = parse_meminfo(&fs::read(root.path("proc/meminfo")).unwrap_or_default());
+    let mut memory = parse_meminfo(&fs::read(root.path("proc/meminfo")).unwrap_or_default());
+    if root.is_own() {
+        OwnLimits::new(root).apply_memory(&mut memory, Instant::now());
+    }
     // Needs root, and firmware that has the tables.
     let modules = root.list("sys/firmware/dmi/entries");
     let module = modules

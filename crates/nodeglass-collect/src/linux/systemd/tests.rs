@@ -253,7 +253,7 @@ fn the_collector_asks_rarely_and_names_units_in_full_samples() {
         };
         let mut sample = Sample::default();
         collector.read(&mut sample, &moment).unwrap();
-        collector.finish(&mut sample, &moment);
+        collector.finish(&mut sample, &moment, &GpuUses::default());
         sample
     };
     assert_eq!(
