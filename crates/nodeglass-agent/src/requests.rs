@@ -8,12 +8,14 @@ use nodeglass_collect::{CollectConfig, read_system_info};
 use nodeglass_model::Clock;
 use nodeglass_model::history::HistoryQuery;
 use nodeglass_model::system::SystemInfo;
+use nodeglass_proto::limits::MAX_MESSAGE_BYTES;
 use nodeglass_proto::v1;
 use nodeglass_proto::v1::metrics_request::RequestType;
 use nodeglass_proto::v1::metrics_response::ResponseType;
 use nodeglass_proto::v1::metrics_stream_request::Action;
 use nodeglass_proto::v1::task_request::Task;
 use nodeglass_proto::v1::task_response::{Response, Status};
+use prost::Message as _;
 use tokio::sync::watch;
 
 use crate::outbox::Outbox;
@@ -21,6 +23,9 @@ use crate::sampling::SamplingPlan;
 
 /// The longest interval that may be asked for; silence for longer is what STOP is for.
 const MAX_INTERVAL_SECONDS: u32 = 3_600;
+
+/// What an answer is wrapped in.
+const ENVELOPE_BYTES: usize = 4096;
 
 /// What answers are made of.
 #[derive(Debug, Clone)]
@@ -90,6 +95,9 @@ impl Requests {
                 })
                 .await
                 .map_err(|error| error.to_string())?;
+                if answer.encoded_len() > MAX_MESSAGE_BYTES - ENVELOPE_BYTES {
+                    return Err("the answer is too large for one message: ask for fewer metrics, a shorter range or a longer interval".to_owned());
+                }
                 Ok(Some(ResponseType::QueryResponse(answer)))
             }
         }

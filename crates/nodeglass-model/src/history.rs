@@ -36,6 +36,8 @@ pub struct HistoryQuery {
     pub range: TimeRange,
     /// The width of a bucket, whole seconds.
     pub interval: Duration,
+    /// Whether that width was asked for, rather than found to fit.
+    pub is_exact: bool,
     /// The most points in the answer.
     pub max_points: u32,
 }
@@ -115,6 +117,7 @@ impl HistoryQuery {
             selectors,
             range,
             interval,
+            is_exact: interval_seconds.is_some(),
             max_points,
         })
     }
@@ -158,6 +161,24 @@ pub struct History {
     pub points: Vec<Point>,
     /// Whether there was more than `max_points` allow.
     pub truncated: bool,
+}
+
+impl History {
+    /// Takes over the buckets of an answer that knows more: its values come in place of those that are here.
+    pub fn overlay(&mut self, finer: Self, max_points: u32) {
+        let mut points: BTreeMap<UnixMillis, Point> = std::mem::take(&mut self.points)
+            .into_iter()
+            .map(|point| (point.timestamp, point))
+            .collect();
+        for point in finer.points {
+            match points.get_mut(&point.timestamp) {
+                Some(there) => there.values.extend(point.values),
+                None => drop(points.insert(point.timestamp, point)),
+            }
+        }
+        self.truncated |= finer.truncated || points.len() > max_points as usize;
+        self.points = points.into_values().take(max_points as usize).collect();
+    }
 }
 
 /// Builds an answer from samples, which may come in any order.
@@ -315,6 +336,21 @@ mod tests {
         );
         let just = answer(&query, &samples[..2]);
         assert_eq!((just.points.len(), just.truncated), (2, false));
+    }
+
+    #[test]
+    fn a_finer_answer_comes_over_a_coarser_one() {
+        let query = HistoryQuery::new(&["cpu.usage_percent"], range(0, 100), Some(1), None).unwrap();
+        let mut coarse = answer(&query, &[sample(0, 1.0), sample(5_000, 1.0), sample(9_000, 1.0)]);
+        let fine = answer(&query, &[sample(5_000, 2.0), sample(6_000, 3.0)]);
+        coarse.overlay(fine, 3);
+        let values: Vec<_> = coarse
+            .points
+            .iter()
+            .map(|point| (point.timestamp.seconds(), point.values["cpu.usage_percent"]))
+            .collect();
+        assert_eq!(values, [(0, 1.0), (5, 2.0), (6, 3.0)]);
+        assert!(coarse.truncated);
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //! `/health` is open; everything else needs a token. The API stands under `/api/v1` and, the same, under `/api`.
 
 mod agents;
+mod books;
 mod history;
 mod parameters;
 mod streams;
+mod workloads;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +55,9 @@ impl Api {
             .route("/agents/{id}/metrics", get(agents::metrics))
             .route("/agents/{id}/metrics/history", get(history::history))
             .route("/agents/{id}/metrics/stream", get(streams::stream))
+            .route("/agents/{id}/ledger", get(books::ledger))
+            .route("/agents/{id}/tasks", get(workloads::tasks))
+            .route("/agents/{id}/processes", get(workloads::processes))
             .route("/metrics/agents", get(agents::all));
         let guarded = Router::new()
             .route("/ready", get(ready))

@@ -11,6 +11,7 @@ pub mod config;
 pub mod enrol;
 pub mod error;
 pub mod ingest;
+pub mod ledger;
 pub mod listener;
 pub mod live;
 pub mod queries;

@@ -4,7 +4,9 @@
 //! nobody up. A sample is turned into JSON once, for all readers.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -15,6 +17,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use crate::ingest::{PersistWindows, SessionHandle};
+use crate::ledger::AgentSide;
 
 /// All agents.
 #[derive(Debug, Default)]
@@ -79,6 +82,14 @@ pub struct LiveAgent {
     latest: watch::Sender<Latest>,
     system: ArcSwapOption<SystemInfo>,
     session: Mutex<Option<SessionHandle>>,
+    /// How often it sends when nobody looks on; 0 before it said so.
+    collection_interval_ms: AtomicU64,
+    /// What it last said of its side of the ledger.
+    side: Mutex<Option<AgentSide>>,
+    /// Samples of it that were refused since the server started, by code.
+    rejected: Mutex<BTreeMap<&'static str, u64>>,
+    /// How many look on, by the interval that they ask for.
+    watchers: watch::Sender<BTreeMap<Duration, usize>>,
     /// Samples that wait for the rest of their persist interval.
     pub(crate) windows: Mutex<PersistWindows>,
 }
@@ -118,6 +129,10 @@ impl LiveAgent {
             latest: watch::Sender::default(),
             system: ArcSwapOption::new(system),
             session: Mutex::default(),
+            collection_interval_ms: AtomicU64::new(0),
+            side: Mutex::default(),
+            rejected: Mutex::default(),
+            watchers: watch::Sender::default(),
             windows: Mutex::default(),
         }
     }
@@ -177,6 +192,57 @@ impl LiveAgent {
         self.system.store(Some(Arc::new(info)));
     }
 
+    /// How often it sends when nobody looks on, as it said in its last session.
+    pub fn collection_interval(&self) -> Option<Duration> {
+        let millis = self.collection_interval_ms.load(Ordering::Relaxed);
+        (millis > 0).then(|| Duration::from_millis(millis))
+    }
+
+    pub(crate) fn set_collection_interval(&self, millis: u32) {
+        self.collection_interval_ms
+            .store(millis.into(), Ordering::Relaxed);
+    }
+
+    /// Says that somebody looks on and wants samples this often, until the answer is dropped.
+    pub fn look_on(self: &Arc<Self>, interval: Duration) -> Onlooker {
+        self.watchers
+            .send_modify(|watchers| *watchers.entry(interval).or_default() += 1);
+        Onlooker {
+            agent: self.clone(),
+            interval,
+        }
+    }
+
+    /// Follows who looks on.
+    pub(crate) fn onlookers(&self) -> watch::Receiver<BTreeMap<Duration, usize>> {
+        self.watchers.subscribe()
+    }
+
+    /// What it last said of its side of the ledger.
+    pub fn side(&self) -> Option<AgentSide> {
+        self.side.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes what is known of its side.
+    pub(crate) fn change_side<T>(&self, change: impl FnOnce(&mut AgentSide) -> T) -> T {
+        let mut side = self.side.lock().unwrap_or_else(PoisonError::into_inner);
+        change(side.get_or_insert_default())
+    }
+
+    /// Counts a refused sample.
+    pub(crate) fn count_rejection(&self, code: &'static str) {
+        let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        *rejected.entry(code).or_default() += 1;
+    }
+
+    /// Samples that were refused since the server started, by code.
+    pub fn rejected(&self) -> BTreeMap<&'static str, u64> {
+        self.rejected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
     /// Its open session.
     pub fn session(&self) -> Option<SessionHandle> {
         self.session
@@ -211,6 +277,26 @@ impl LiveAgent {
         if session.as_ref().is_some_and(|open| open.number == number) {
             *session = None;
         }
+    }
+}
+
+/// Somebody who looks on; until it is dropped the agent sends as often as it asked.
+#[derive(Debug)]
+pub struct Onlooker {
+    agent: Arc<LiveAgent>,
+    interval: Duration,
+}
+
+impl Drop for Onlooker {
+    fn drop(&mut self) {
+        self.agent.watchers.send_modify(|watchers| {
+            if let Some(count) = watchers.get_mut(&self.interval) {
+                *count -= 1;
+                if *count == 0 {
+                    watchers.remove(&self.interval);
+                }
+            }
+        });
     }
 }
 

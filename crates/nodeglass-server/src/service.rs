@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 
 use crate::error::ApiError;
 use crate::live::Overview;
-use crate::queries::Queries;
+use crate::queries::{HistoryAnswer, Queries};
 use crate::stream::samples;
 
 /// Answers gRPC calls of those whom the guard before it has let in.
@@ -96,7 +96,7 @@ impl MetricsService for ClientService {
         let agent = self.queries.agent(&request.agent_id).await?;
         let permit = self.queries.open_stream()?;
         let interval = Duration::from_secs(request.interval_seconds.into());
-        let stream = samples(agent.follow(), interval, self.stop.clone(), permit);
+        let stream = samples(&agent, interval, self.stop.clone(), permit);
         Ok(Response::new(Box::pin(
             stream.map(|live| Ok((&live.sample).into())),
         )))
@@ -112,8 +112,22 @@ impl MetricsService for ClientService {
             query.max_points = self.queries.max_points();
         }
         let query = HistoryQuery::try_from(query).map_err(ApiError::from)?;
-        let history = self.queries.history(&request.agent_id, &query).await?;
-        Ok(Response::new(v1::MetricsQueryResponse::new(&query, history)))
+        let HistoryAnswer {
+            history,
+            gaps,
+            source,
+        } = self.queries.history(&request.agent_id, &query).await?;
+        let gaps = gaps.into_iter().map(|gap| v1::Gap {
+            reason: gap.reason,
+            from: gap.from,
+            to: gap.to,
+            samples: gap.samples,
+        });
+        Ok(Response::new(v1::MetricsQueryResponse {
+            gaps: gaps.collect(),
+            source: source.name().to_owned(),
+            ..v1::MetricsQueryResponse::new(&query, history)
+        }))
     }
 
     async fn execute_task(

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::live::{Latest, LiveSample};
+use crate::live::{Latest, LiveAgent, LiveSample, Onlooker};
 
 struct State {
     latest: watch::Receiver<Latest>,
@@ -17,25 +17,32 @@ struct State {
     /// When the next sample may be given.
     due: Instant,
     _permit: OwnedSemaphorePermit,
+    _onlooker: Option<Onlooker>,
 }
 
 /// The stream. It ends at `stop`, and gives the permit back when it is dropped.
 ///
+/// While it is read its agent is asked for samples as often as the interval says.
+///
 /// Samples and intervals never keep quite the same time: a sample that comes up to half an interval early counts for
 /// it, so that a stream at the agent's own pace has every sample.
 pub fn samples(
-    mut latest: watch::Receiver<Latest>,
+    agent: &Arc<LiveAgent>,
     interval: Duration,
     stop: CancellationToken,
     permit: OwnedSemaphorePermit,
-) -> impl Stream<Item = Arc<LiveSample>> + Send {
+) -> impl Stream<Item = Arc<LiveSample>> + Send + use<> {
+    let mut latest = agent.follow();
     latest.mark_changed();
+    // Without an interval a reader takes what comes.
+    let onlooker = (!interval.is_zero()).then(|| agent.look_on(interval));
     let state = State {
         latest,
         interval,
         stop,
         due: Instant::now(),
         _permit: permit,
+        _onlooker: onlooker,
     };
     futures_util::stream::unfold(state, next)
 }
@@ -87,7 +94,7 @@ mod tests {
         });
         let stop = CancellationToken::new();
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let stream = samples(agent.follow(), interval, stop.clone(), permit);
+        let stream = samples(&agent, interval, stop.clone(), permit);
         let sender = tokio::spawn(async move {
             let began = Instant::now();
             while began.elapsed() < Duration::from_mins(1) {

@@ -12,7 +12,7 @@ use nodeglass_chunk::row::{self, Compressor};
 use nodeglass_model::{Sample, SampleId, UnixMillis};
 use nodeglass_runtime::backoff::Backoff;
 use nodeglass_runtime::telemetry::chain;
-use nodeglass_store::{AgentKey, Appended, StagedSample, Store, StoreError};
+use nodeglass_store::{AgentKey, Appended, StagedSample, Store, StoreError, TaskRecord};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -38,24 +38,47 @@ pub(crate) struct Entry {
     row: Vec<u8>,
     id: SampleId,
     covers: Vec<SampleId>,
+    tasks: Vec<TaskRecord>,
 }
 
 impl Entry {
     /// A sample with its identity in the store, and those of the agent's samples that are acknowledged with it.
     pub(crate) fn new(agent: Arc<LiveAgent>, sample: &Sample, id: SampleId, covers: Vec<SampleId>) -> Self {
         Self {
-            agent,
             timestamp: sample.timestamp,
             row: row::encode(sample),
             id,
             covers,
+            tasks: tasks_of(agent.key, sample),
+            agent,
         }
     }
 
     /// What it costs in memory while it waits.
     fn bytes(&self) -> usize {
-        self.row.len() + OVERHEAD_BYTES
+        self.row.len() + OVERHEAD_BYTES * (1 + self.tasks.len())
     }
+}
+
+/// How the tasks of a sample stand. One without a start was not begun by an agent of ours, and is in the sample only.
+fn tasks_of(agent: AgentKey, sample: &Sample) -> Vec<TaskRecord> {
+    let millis = |at: u64| UnixMillis(at as i64);
+    let tasks = sample.processes.task_processes.iter();
+    tasks
+        .filter_map(|task| {
+            Some(TaskRecord {
+                agent,
+                task_id: task.task_id.clone(),
+                started_at: millis(task.started_at_ms?),
+                last_seen_at: sample.timestamp,
+                ended_at: task.ended_at_ms.map(millis),
+                exit_code: task.exit_code.map(|code| code as i32),
+                command: task.command.clone(),
+                cpu_time_ms: task.cpu_time_ms,
+                peak_memory_bytes: task.peak_memory_bytes,
+            })
+        })
+        .collect()
 }
 
 struct Queued {
@@ -145,7 +168,11 @@ impl Writer {
         let mut group = Vec::new();
         while self.gather(&mut group, &stop).await {
             let samples = self.pack(&group);
-            if !self.commit(&samples, &stop).await {
+            let tasks: Vec<_> = group
+                .iter()
+                .flat_map(|queued| queued.entry.tasks.clone())
+                .collect();
+            if !self.commit(&samples, &tasks, &stop).await {
                 warn!(
                     samples = group.len(),
                     "stopping with samples not stored; agents that run on send them again"
@@ -197,21 +224,31 @@ impl Writer {
                 id: entry.id,
                 timestamp: entry.timestamp,
                 payload: small(&entry.row).unwrap_or_else(|| entry.row.clone()),
+                weight: entry.covers.len() as u32,
             })
             .collect()
     }
 
-    /// Stores a group, however long the database is away; `false` if the server stops before it is back.
+    /// Stores a group and the tasks in it, however long the database is away; `false` if the server stops before it is back.
     ///
     /// After a failure that is not the connection's the group is tried in smaller parts: a statement that takes too
     /// long gets through in the end.
-    async fn commit(&self, samples: &[StagedSample], stop: &CancellationToken) -> bool {
+    async fn commit(&self, samples: &[StagedSample], tasks: &[TaskRecord], stop: &CancellationToken) -> bool {
         let mut backoff = Backoff::new(RETRY.0, RETRY.1);
         let mut give_up: Option<Instant> = None;
         let (mut rest, mut size) = (samples, samples.len());
         while !rest.is_empty() {
             let (part, after) = rest.split_at(size.clamp(1, rest.len()));
-            match self.store.append(part).await {
+            // Tasks first: what a sample says of one is kept before the sample is acknowledged.
+            let mut done = Ok(());
+            if !tasks.is_empty() && rest.len() == samples.len() {
+                done = self.store.save_tasks(tasks).await;
+            }
+            let appended = match done {
+                Ok(()) => self.store.append(part).await,
+                Err(error) => Err(error),
+            };
+            match appended {
                 Ok(appended) => {
                     self.count(appended);
                     rest = after;

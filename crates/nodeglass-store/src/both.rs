@@ -19,9 +19,10 @@ macro_rules! implement_store {
 
             async fn append(&self, samples: &[StagedSample]) -> Result<Appended, $crate::StoreError> {
                 let stored = within("store samples", self.append_group(samples)).await?;
+                let given: u64 = samples.iter().map(|sample| u64::from(sample.weight)).sum();
                 Ok(Appended {
                     stored,
-                    duplicate: (samples.len() as u64).saturating_sub(stored),
+                    duplicate: given.saturating_sub(stored),
                 })
             }
 
@@ -56,6 +57,7 @@ macro_rules! implement_store {
                             seq: row.get::<i64, _>(2) as u64,
                         },
                         payload: row.get(3),
+                        weight: 1,
                     })
                     .collect())
             }
@@ -146,6 +148,79 @@ macro_rules! implement_store {
                 within("keep system information", query.execute(&self.writer))
                     .await
                     .map(drop)
+            }
+
+            async fn ledger(&self, agent: AgentKey) -> Result<Ledger, $crate::StoreError> {
+                let query = sqlx::query(include_str!(concat!($sql, "/ledger.sql"))).bind(agent.0);
+                let row = within("read the ledger", query.fetch_optional(&self.reader)).await?;
+                Ok(row.map_or_else(Ledger::default, |row| Ledger {
+                    stored: row.get::<i64, _>(0) as u64,
+                    duplicate: row.get::<i64, _>(1) as u64,
+                    agent_side: row.get(2),
+                }))
+            }
+
+            async fn save_agent_side(&self, agent: AgentKey, text: &str) -> Result<(), $crate::StoreError> {
+                let query = sqlx::query(include_str!(concat!($sql, "/save_agent_side.sql")))
+                    .bind(agent.0)
+                    .bind(text);
+                within(
+                    "keep an agent's side of the ledger",
+                    query.execute(&self.writer),
+                )
+                .await
+                .map(drop)
+            }
+
+            async fn save_tasks(&self, tasks: &[TaskRecord]) -> Result<(), $crate::StoreError> {
+                within("keep tasks", async {
+                    let mut transaction = self.writer.begin().await?;
+                    for task in tasks {
+                        sqlx::query(include_str!(concat!($sql, "/save_task.sql")))
+                            .bind(task.agent.0)
+                            .bind(&task.task_id)
+                            .bind(task.started_at.0)
+                            .bind(task.last_seen_at.0)
+                            .bind(task.ended_at.map(|at| at.0))
+                            .bind(task.exit_code)
+                            .bind(&task.command)
+                            .bind(task.cpu_time_ms.map(|millis| millis as i64))
+                            .bind(task.peak_memory_bytes.map(|bytes| bytes as i64))
+                            .execute(&mut *transaction)
+                            .await?;
+                    }
+                    transaction.commit().await
+                })
+                .await
+            }
+
+            async fn tasks(
+                &self,
+                agent: AgentKey,
+                range: TimeRange,
+                limit: u32,
+            ) -> Result<Vec<TaskRecord>, $crate::StoreError> {
+                let query = sqlx::query(include_str!(concat!($sql, "/tasks.sql")))
+                    .bind(agent.0)
+                    .bind(range.start.0)
+                    .bind(range.end.0)
+                    .bind(i64::from(limit));
+                let rows = within("list tasks", query.fetch_all(&self.reader)).await?;
+                let count = |value: Option<i64>| value.map(|value| value as u64);
+                Ok(rows
+                    .into_iter()
+                    .map(|row| TaskRecord {
+                        agent,
+                        task_id: row.get(0),
+                        started_at: UnixMillis(row.get(1)),
+                        last_seen_at: UnixMillis(row.get(2)),
+                        ended_at: row.get::<Option<i64>, _>(3).map(UnixMillis),
+                        exit_code: row.get(4),
+                        command: row.get(5),
+                        cpu_time_ms: count(row.get(6)),
+                        peak_memory_bytes: count(row.get(7)),
+                    })
+                    .collect())
             }
 
             async fn save_api_token(

@@ -83,6 +83,8 @@ pub struct StagedSample {
     pub timestamp: UnixMillis,
     /// What it says.
     pub payload: Vec<u8>,
+    /// How many samples of the agent it stands for: 1, or more where a longer interval made one of several.
+    pub weight: u32,
 }
 
 impl StagedSample {
@@ -104,7 +106,41 @@ pub struct Position {
     pub id: SampleId,
 }
 
-/// What became of a group of samples; all of them are stored now.
+/// What the store knows of what became of one agent's samples.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Samples stored, each counted once.
+    pub stored: u64,
+    /// Samples that came again after they were stored.
+    pub duplicate: u64,
+    /// What the agent last said of its own side, as it was given to [`Store::save_agent_side`].
+    pub agent_side: Option<String>,
+}
+
+/// A program that an agent followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskRecord {
+    /// Whose it is.
+    pub agent: AgentKey,
+    /// Its name; with its start it names one run.
+    pub task_id: String,
+    /// When it began.
+    pub started_at: UnixMillis,
+    /// When the last sample was taken in which it was.
+    pub last_seen_at: UnixMillis,
+    /// When it ended; `None` while it runs.
+    pub ended_at: Option<UnixMillis>,
+    /// How it ended; `None` while it runs, and where it is not known.
+    pub exit_code: Option<i32>,
+    /// What runs.
+    pub command: String,
+    /// Processor time so far.
+    pub cpu_time_ms: Option<u64>,
+    /// The most resident memory that was seen.
+    pub peak_memory_bytes: Option<u64>,
+}
+
+/// What became of a group of samples, each counted with its weight; all of them are stored now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Appended {
     /// Samples that are new.
@@ -131,7 +167,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Asks the database for a sign of life.
     async fn ping(&self) -> Result<(), StoreError>;
 
-    /// Stores samples in one transaction: after `Ok` they survive a crash, after an error none was stored.
+    /// Stores samples, and counts them in the ledger, in one transaction: after `Ok` they survive a crash, after an error
+    /// none was stored.
     async fn append(&self, samples: &[StagedSample]) -> Result<Appended, StoreError>;
 
     /// At most `limit` samples of one agent in a range, oldest first, those after `after` if it is given.
@@ -171,6 +208,23 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Keeps what an agent says it is, as JSON.
     async fn save_system_info(&self, agent: AgentKey, json: &str) -> Result<(), StoreError>;
+
+    /// What became of an agent's samples.
+    async fn ledger(&self, agent: AgentKey) -> Result<Ledger, StoreError>;
+
+    /// Keeps what an agent says of its side of the ledger.
+    async fn save_agent_side(&self, agent: AgentKey, text: &str) -> Result<(), StoreError>;
+
+    /// Keeps how tasks stand. What an older sample says of one is let go; an end that is known stays.
+    async fn save_tasks(&self, tasks: &[TaskRecord]) -> Result<(), StoreError>;
+
+    /// At most `limit` tasks of an agent that ran within a range, the latest start first.
+    async fn tasks(
+        &self,
+        agent: AgentKey,
+        range: TimeRange,
+        limit: u32,
+    ) -> Result<Vec<TaskRecord>, StoreError>;
 
     /// Makes or replaces the token of a person or program.
     async fn save_api_token(

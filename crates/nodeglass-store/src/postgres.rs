@@ -8,7 +8,9 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 use crate::both::{implement_store, token_hash};
 use crate::error::{ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT, StoreError, within};
-use crate::{AgentKey, AgentRecord, Appended, Latest, Position, Role, StagedSample, TokenHash};
+use crate::{
+    AgentKey, AgentRecord, Appended, Latest, Ledger, Position, Role, StagedSample, TaskRecord, TokenHash,
+};
 
 /// Connections for queries. More would only compete for the same few cores.
 const READERS: u32 = 6;
@@ -49,24 +51,25 @@ impl Postgres {
         Ok(Self { reader, writer })
     }
 
-    /// Stores a group in one transaction; says how many samples were new.
+    /// Stores a group in one transaction; says how many samples were new, by weight.
     async fn append_group(&self, samples: &[StagedSample]) -> Result<u64, sqlx::Error> {
         let timestamps: Vec<i64> = samples.iter().map(|sample| sample.timestamp.0).collect();
         let agents: Vec<i32> = samples.iter().map(|sample| sample.agent.0).collect();
         let epochs: Vec<i64> = samples.iter().map(|sample| sample.id.epoch as i64).collect();
         let seqs: Vec<i64> = samples.iter().map(|sample| sample.id.seq as i64).collect();
+        let weights: Vec<i32> = samples.iter().map(|sample| sample.weight as i32).collect();
         let payloads: Vec<&[u8]> = samples.iter().map(|sample| sample.payload.as_slice()).collect();
 
         let mut transaction = self.writer.begin().await?;
-        let stored = sqlx::query(include_str!("postgres/append.sql"))
+        let stored: i64 = sqlx::query_scalar(include_str!("postgres/append.sql"))
             .bind(&timestamps)
             .bind(&agents)
             .bind(&epochs)
             .bind(&seqs)
             .bind(&payloads)
-            .execute(&mut *transaction)
-            .await?
-            .rows_affected();
+            .bind(&weights)
+            .fetch_one(&mut *transaction)
+            .await?;
         sqlx::query(include_str!("postgres/append_latest.sql"))
             .bind(&timestamps)
             .bind(&agents)
@@ -75,7 +78,7 @@ impl Postgres {
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
-        Ok(stored)
+        Ok(stored as u64)
     }
 }
 

@@ -1,5 +1,6 @@
 //! SQLite: one writer, several readers, WAL with full synchronisation, so that a commit survives a power loss.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -12,7 +13,9 @@ use sqlx::sqlite::{
 
 use crate::both::{implement_store, token_hash};
 use crate::error::{ACQUIRE_TIMEOUT, StoreError, within};
-use crate::{AgentKey, AgentRecord, Appended, Latest, Position, Role, StagedSample, TokenHash};
+use crate::{
+    AgentKey, AgentRecord, Appended, Latest, Ledger, Position, Role, StagedSample, TaskRecord, TokenHash,
+};
 
 /// Connections for queries; reading in SQLite is a matter of processor time, of which there is little.
 const READERS: u32 = 4;
@@ -70,13 +73,13 @@ impl Sqlite {
         Ok(Self { reader, writer })
     }
 
-    /// Stores a group in one transaction; says how many samples were new.
+    /// Stores a group in one transaction; says how many samples were new, by weight.
     async fn append_group(&self, samples: &[StagedSample]) -> Result<u64, sqlx::Error> {
         // Immediate: waits for other writers at the start, where it may, rather than failing in the middle.
         let mut transaction = self.writer.begin_with("begin immediate").await?;
-        let mut stored = 0;
+        let mut counts: BTreeMap<AgentKey, (u64, u64)> = BTreeMap::new();
         for sample in samples {
-            stored += sqlx::query(include_str!("sqlite/append.sql"))
+            let is_new = sqlx::query(include_str!("sqlite/append.sql"))
                 .bind(sample.timestamp.0)
                 .bind(sample.agent.0)
                 .bind(sample.id.epoch as i64)
@@ -84,7 +87,10 @@ impl Sqlite {
                 .bind(&sample.payload[..])
                 .execute(&mut *transaction)
                 .await?
-                .rows_affected();
+                .rows_affected()
+                > 0;
+            let (stored, duplicate) = counts.entry(sample.agent).or_default();
+            *(if is_new { stored } else { duplicate }) += u64::from(sample.weight);
             sqlx::query(include_str!("sqlite/append_latest.sql"))
                 .bind(sample.agent.0)
                 .bind(sample.timestamp.0)
@@ -93,8 +99,16 @@ impl Sqlite {
                 .execute(&mut *transaction)
                 .await?;
         }
+        for (agent, (stored, duplicate)) in &counts {
+            sqlx::query(include_str!("sqlite/append_ledger.sql"))
+                .bind(agent.0)
+                .bind(*stored as i64)
+                .bind(*duplicate as i64)
+                .execute(&mut *transaction)
+                .await?;
+        }
         transaction.commit().await?;
-        Ok(stored)
+        Ok(counts.values().map(|(stored, _)| stored).sum())
     }
 }
 

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use nodeglass_model::{AgentId, SampleId, TimeRange, UnixMillis};
-use nodeglass_store::{AgentKey, Appended, Role, StagedSample, Store, StoreError, TokenHash, open};
+use nodeglass_store::{
+    AgentKey, Appended, Ledger, Role, StagedSample, Store, StoreError, TaskRecord, TokenHash, open,
+};
 use sqlx::{Connection, PgConnection};
 
 /// A database of the test's own, removed at its end.
@@ -92,6 +94,8 @@ on_every_database!(
     survives_being_opened_again,
     enrols_agents_and_knows_their_tokens,
     keeps_api_tokens_with_their_roles,
+    counts_what_it_stores_with_the_samples,
+    keeps_tasks_from_start_to_end,
     refuses_tables_from_a_newer_version,
 );
 
@@ -104,6 +108,7 @@ fn sample(agent: AgentKey, timestamp: i64, seq: u64) -> StagedSample {
         },
         timestamp: UnixMillis(timestamp),
         payload: format!("{timestamp}/{seq}").into_bytes(),
+        weight: 1,
     }
 }
 
@@ -293,6 +298,95 @@ async fn keeps_api_tokens_with_their_roles(url: &str) {
     assert_eq!(store.role_of_token(first).await.unwrap(), None);
     assert_eq!(store.role_of_token(second).await.unwrap(), Some(Role::Viewer));
     assert_eq!(store.api_tokens().await.unwrap(), [(second, Role::Viewer)]);
+    store.close().await;
+}
+
+async fn counts_what_it_stores_with_the_samples(url: &str) {
+    let store = open(url).await.unwrap();
+    assert_eq!(store.ledger(A).await.unwrap(), Ledger::default());
+    let mean = StagedSample {
+        weight: 6,
+        ..sample(A, 30, 8)
+    };
+    let group = [
+        sample(A, 10, 1),
+        sample(A, 20, 2),
+        sample(A, 10, 1),
+        mean.clone(),
+        sample(B, 10, 1),
+    ];
+    let appended = store.append(&group).await.unwrap();
+    assert_eq!((appended.stored, appended.duplicate), (9, 1));
+    store.append(&[mean, sample(A, 40, 9)]).await.unwrap();
+    // A group that fails as a whole is not counted either.
+    let wrong = StagedSample {
+        weight: 1,
+        ..sample(AgentKey(i32::MIN), i64::MAX, 1)
+    };
+    let _ = store.append(&[wrong]).await;
+    let counts = async |agent| {
+        let ledger = store.ledger(agent).await.unwrap();
+        (ledger.stored, ledger.duplicate)
+    };
+    assert_eq!(counts(A).await, (9, 7));
+    assert_eq!(counts(B).await, (1, 0));
+
+    store.save_agent_side(A, "{}").await.unwrap();
+    store.save_agent_side(B, "{\"a\":1}").await.unwrap();
+    store.prune(UnixMillis(100), 100).await.unwrap();
+    assert_eq!(
+        counts(A).await,
+        (9, 7),
+        "what retention removes was stored all the same"
+    );
+    assert_eq!(
+        store.ledger(B).await.unwrap().agent_side.as_deref(),
+        Some("{\"a\":1}")
+    );
+    store.close().await;
+}
+
+async fn keeps_tasks_from_start_to_end(url: &str) {
+    let store = open(url).await.unwrap();
+    let task = |id: &str, started: i64, seen: i64| TaskRecord {
+        agent: A,
+        task_id: id.to_owned(),
+        started_at: UnixMillis(started),
+        last_seen_at: UnixMillis(seen),
+        ended_at: None,
+        exit_code: None,
+        command: "make".to_owned(),
+        cpu_time_ms: Some(seen as u64),
+        peak_memory_bytes: None,
+    };
+    let ended = TaskRecord {
+        ended_at: Some(UnixMillis(150)),
+        exit_code: Some(137),
+        peak_memory_bytes: Some(1 << 40),
+        ..task("build", 100, 160)
+    };
+    store
+        .save_tasks(&[task("build", 100, 110), task("old", 10, 20)])
+        .await
+        .unwrap();
+    store.save_tasks(std::slice::from_ref(&ended)).await.unwrap();
+    // A sample that was taken earlier arrives later.
+    store
+        .save_tasks(&[task("build", 100, 120), task("build", 300, 310)])
+        .await
+        .unwrap();
+    let range = |start, end| TimeRange {
+        start: UnixMillis(start),
+        end: UnixMillis(end),
+    };
+    let found = store.tasks(A, range(0, 1_000), 10).await.unwrap();
+    assert_eq!(
+        found,
+        [task("build", 300, 310), ended.clone(), task("old", 10, 20)]
+    );
+    assert_eq!(store.tasks(A, range(130, 140), 10).await.unwrap(), [ended]);
+    assert_eq!(store.tasks(A, range(0, 1_000), 1).await.unwrap().len(), 1);
+    assert_eq!(store.tasks(B, range(0, 1_000), 10).await.unwrap(), []);
     store.close().await;
 }
 

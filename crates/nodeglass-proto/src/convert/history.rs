@@ -1,6 +1,6 @@
 //! History queries and answers.
 
-use nodeglass_model::history::{History, HistoryQuery, QueryError};
+use nodeglass_model::history::{History, HistoryQuery, Point, QueryError};
 use nodeglass_model::{TimeRange, UnixMillis};
 
 use crate::v1;
@@ -43,6 +43,40 @@ impl v1::MetricsQueryResponse {
             data_points,
             truncated: history.truncated,
             interval_seconds: u32::try_from(query.interval.as_secs()).unwrap_or(u32::MAX),
+            gaps: Vec::new(),
+            source: String::new(),
+        }
+    }
+}
+
+impl From<v1::MetricsQueryResponse> for History {
+    fn from(response: v1::MetricsQueryResponse) -> Self {
+        let points = response.data_points.into_iter().map(|point| Point {
+            timestamp: UnixMillis::from_seconds(point.timestamp as i64),
+            values: point
+                .values
+                .into_iter()
+                .filter(|(_, value)| value.is_finite())
+                .collect(),
+        });
+        Self {
+            points: points.collect(),
+            truncated: response.truncated,
+        }
+    }
+}
+
+impl From<&HistoryQuery> for v1::MetricsQueryRequest {
+    fn from(query: &HistoryQuery) -> Self {
+        let seconds = |at: UnixMillis| at.seconds().unsigned_abs();
+        // The end is the first moment that does not belong to the range: rounded up.
+        let end = UnixMillis(query.range.end.0.saturating_add(999));
+        Self {
+            metrics: query.selectors.iter().map(ToString::to_string).collect(),
+            start_timestamp: seconds(query.range.start),
+            end_timestamp: seconds(end),
+            max_points: query.max_points,
+            interval_seconds: u32::try_from(query.interval.as_secs()).ok(),
         }
     }
 }

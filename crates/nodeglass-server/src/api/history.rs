@@ -2,14 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
+use nodeglass_model::TimeRange;
 use nodeglass_model::history::{HistoryQuery, Point};
-use nodeglass_model::{TimeRange, UnixMillis};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::Api;
 use super::parameters::{AgentName, Parameters, wrong};
 use crate::error::ApiError;
+use crate::ledger::Gap;
+use crate::queries::HistoryAnswer;
 
 const PARAMETERS: [&str; 5] = ["metrics", "start", "end", "interval", "max_points"];
 
@@ -19,6 +21,10 @@ pub(super) struct HistoryBody {
     query: QueryBody,
     data: Vec<PointBody>,
     truncated: bool,
+    /// Where the data is from: `store`, `agent` or `store+agent`.
+    source: &'static str,
+    /// Spans without samples, and why.
+    gaps: Vec<Gap>,
 }
 
 #[derive(Serialize)]
@@ -51,13 +57,9 @@ pub(super) async fn history(
 ) -> Result<Json<HistoryBody>, ApiError> {
     let parameters = parameters.only(&PARAMETERS)?;
     let now = api.queries.now();
-    let moment = |name, default: &str| {
-        let text = parameters.text(name).unwrap_or(default);
-        UnixMillis::parse(text, now).map_err(|error| wrong(name, error.to_string()))
-    };
     let range = TimeRange {
-        start: moment("start", "-1h")?,
-        end: moment("end", "now")?,
+        start: parameters.moment("start", "-1h", now)?,
+        end: parameters.moment("end", "now", now)?,
     };
     let interval = parameters.parsed::<u64>("interval", "a number of whole seconds")?;
     let limit = api.queries.max_points();
@@ -71,7 +73,11 @@ pub(super) async fn history(
         ));
     }
     let query = HistoryQuery::new(&parameters.list("metrics"), range, interval, Some(points))?;
-    let history = api.queries.history(&id, &query).await?;
+    let HistoryAnswer {
+        history,
+        gaps,
+        source,
+    } = api.queries.history(&id, &query).await?;
     Ok(Json(HistoryBody {
         agent_id: id,
         query: QueryBody {
@@ -82,5 +88,7 @@ pub(super) async fn history(
         },
         data: history.points.into_iter().map(PointBody).collect(),
         truncated: history.truncated,
+        source: source.name(),
+        gaps,
     }))
 }

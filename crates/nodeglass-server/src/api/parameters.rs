@@ -1,4 +1,5 @@
-//! Parameters of calls: the agent in the path, and those after the question mark, of which unknown ones are refused, so that a slip of the pen is not an unnoticed default.
+//! Parameters of calls: the agent in the path, and those after the question mark, of which unknown ones are refused, so
+//! that a slip of the pen is not an unnoticed default.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -6,6 +7,7 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path, Query};
 use http::request::Parts;
+use nodeglass_model::UnixMillis;
 
 use crate::error::ApiError;
 
@@ -87,6 +89,17 @@ impl Parameters {
             })
         };
         self.text(name).map(read).transpose()
+    }
+
+    /// A moment: seconds, milliseconds, RFC 3339, `now`, or relative to it (`-1h`).
+    pub(super) fn moment(
+        &self,
+        name: &'static str,
+        default: &str,
+        now: UnixMillis,
+    ) -> Result<UnixMillis, ApiError> {
+        let text = self.text(name).unwrap_or(default);
+        UnixMillis::parse(text, now).map_err(|error| wrong(name, error.to_string()))
     }
 
     /// A list separated by commas.

@@ -37,12 +37,7 @@ pub(super) async fn stream(
     }
     let agent = api.queries.agent(&id).await?;
     let permit = api.queries.open_stream()?;
-    let samples = samples(
-        agent.follow(),
-        Duration::from_secs(seconds),
-        api.stop.clone(),
-        permit,
-    );
+    let samples = samples(&agent, Duration::from_secs(seconds), api.stop.clone(), permit);
     let events = samples.map(|live| {
         let json = live.json();
         let event = Event::default()

@@ -34,6 +34,8 @@ const LAST_SEND: Duration = Duration::from_secs(1);
 const DRAIN: Duration = Duration::from_secs(3);
 /// How often a session that was turned away looks for room.
 const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
+/// How often the agent's side of the ledger is kept while nothing of note happens.
+const SAVE_SIDE: Duration = Duration::from_mins(1);
 /// Requests waiting for one agent; people don't ask more at once.
 const REQUESTS: usize = 16;
 
@@ -106,6 +108,8 @@ pub(super) struct Session {
     /// Whether the writer turned some away, which the agent must send again.
     turned_away: bool,
     unpacker: Unpacker,
+    /// When the agent's side of the ledger was last kept.
+    side_saved: Option<Instant>,
     /// Whether a refusal was logged; the rest is only counted, so that a broken agent can't fill the log.
     refusal_logged: bool,
 }
@@ -121,6 +125,7 @@ impl Session {
             unacknowledged: 0,
             turned_away: false,
             unpacker: Unpacker::default(),
+            side_saved: None,
             refusal_logged: false,
         }
     }
@@ -132,6 +137,7 @@ impl Session {
             Err(end) => end,
         };
         self.agent.close_session(self.number);
+        self.save_side();
         info!(agent = %self.agent.id, reason = end.message(), "session ended");
         let _ = self.outbound.try_send(Err(end));
     }
@@ -156,20 +162,34 @@ impl Session {
         if let Some(system) = hello.system {
             self.keep_system_info(SystemInfo::from(system));
         }
-        let settings = &self.shared.settings;
-        let millis = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
+        self.agent.set_collection_interval(hello.collection_interval_ms);
         let welcome = v1::Welcome {
             server_version: env!("CARGO_PKG_VERSION").to_owned(),
             server_time: self.shared.clock.now().0.unsigned_abs(),
-            settings: Some(v1::Settings {
-                heartbeat_interval_ms: millis(settings.heartbeat_interval),
-                max_message_bytes: MAX_MESSAGE_BYTES as u32,
-                collection_interval_ms: settings.collection_interval.map(millis),
-                persist_interval_ms: millis(settings.persist_interval),
-                watch_interval_ms: None,
-            }),
+            settings: Some(self.settings()),
         };
         self.send(Down::Welcome(welcome)).await
+    }
+
+    /// What is asked of the agent now.
+    fn settings(&self) -> v1::Settings {
+        let settings = &self.shared.settings;
+        let millis = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
+        v1::Settings {
+            heartbeat_interval_ms: millis(settings.heartbeat_interval),
+            max_message_bytes: MAX_MESSAGE_BYTES as u32,
+            collection_interval_ms: settings.collection_interval.map(millis),
+            persist_interval_ms: millis(settings.persist_interval),
+            watch_interval_ms: self.watch_interval().map(millis),
+        }
+    }
+
+    /// The shortest interval that somebody asks for who looks on, if it is shorter than the agent's own.
+    fn watch_interval(&self) -> Option<Duration> {
+        let own = self.agent.collection_interval().unwrap_or(Duration::MAX);
+        let onlookers = self.agent.onlookers();
+        let shortest = onlookers.borrow().keys().next().copied();
+        shortest.filter(|interval| *interval < own)
     }
 
     /// Everything after the greeting.
@@ -188,6 +208,8 @@ impl Session {
         let stop = self.shared.tasks.shutdown_token();
         let silence = self.shared.settings.heartbeat_interval * SILENT_HEARTBEATS;
         let mut heard = Instant::now();
+        let mut onlookers = self.agent.onlookers();
+        let mut watched = self.watch_interval();
         loop {
             let went = tokio::select! {
                 message = inbound.message() => {
@@ -200,6 +222,14 @@ impl Session {
                 }
                 Some(word) = said.recv() => self.pass_on(word, &mut said).await,
                 Some(question) = questions.recv() => self.ask(question).await,
+                Ok(()) = onlookers.changed() => {
+                    let now = self.watch_interval();
+                    if std::mem::replace(&mut watched, now) == now {
+                        Ok(())
+                    } else {
+                        self.send(Down::Settings(self.settings())).await
+                    }
+                }
                 () = tokio::time::sleep(LOOK_FOR_ROOM), if self.turned_away => self.ask_again().await,
                 () = tokio::time::sleep_until(heard + silence) => {
                     Err(Status::deadline_exceeded(format!("no word from the agent for {} s", silence.as_secs())))
@@ -238,6 +268,11 @@ impl Session {
             Some(Up::Samples(batch)) => self.take_samples(batch).await,
             Some(Up::Heartbeat(heartbeat)) => {
                 debug!(agent = %self.agent.id, ?heartbeat, "heartbeat");
+                let has_news = !heartbeat.gaps.is_empty();
+                self.agent.change_side(|side| side.update(heartbeat));
+                if has_news || self.side_saved.is_none_or(|at| at.elapsed() >= SAVE_SIDE) {
+                    self.save_side();
+                }
                 Ok(())
             }
             Some(Up::TaskResponse(response)) => {
@@ -311,6 +346,7 @@ impl Session {
 
     fn refuse(&mut self, epoch: u64, seq: u64, refusal: Refusal) -> v1::Rejection {
         self.shared.books.rejected.fetch_add(1, Ordering::Relaxed);
+        self.agent.count_rejection(refusal.code);
         if !self.refusal_logged {
             self.refusal_logged = true;
             warn!(agent = %self.agent.id, epoch, seq, code = refusal.code, reason = refusal.message,
@@ -375,6 +411,20 @@ impl Session {
                 return;
             }
         }
+    }
+
+    /// Keeps what the agent said of its side of the ledger, so that a restart of the server does not forget it.
+    fn save_side(&mut self) {
+        self.side_saved = Some(Instant::now());
+        let Some(side) = self.agent.side() else { return };
+        let json = serde_json::to_string(&side).expect("a ledger has only text keys");
+        let (store, agent) = (self.shared.store.clone(), self.agent.clone());
+        self.shared.tasks.spawn_transient("ledger", async move {
+            // It comes again with the next heartbeat, so one try is enough.
+            if let Err(error) = store.save_agent_side(agent.key, &json).await {
+                debug!(agent = %agent.id, error = %chain(&error), "the agent's side of the ledger is not kept");
+            }
+        });
     }
 
     fn keep_system_info(&self, info: SystemInfo) {

@@ -1,0 +1,115 @@
+//! Who used a host: its tasks from start to end, and its processes at any moment.
+
+use axum::Json;
+use axum::extract::State;
+use nodeglass_model::sample::ProcessEntry;
+use nodeglass_model::{TimeRange, UnixMillis};
+use nodeglass_store::TaskRecord;
+use serde::Serialize;
+
+use super::Api;
+use super::parameters::{AgentName, Parameters, wrong};
+use crate::error::ApiError;
+
+/// Tasks in one answer unless the caller says otherwise, and at most.
+const TASKS: (u32, u32) = (100, 1_000);
+
+#[derive(Serialize)]
+pub(super) struct TasksBody {
+    agent_id: String,
+    tasks: Vec<TaskBody>,
+}
+
+#[derive(Serialize)]
+struct TaskBody {
+    task_id: String,
+    /// `running`, or `ended`.
+    state: &'static str,
+    command: String,
+    /// Unix milliseconds, as the others.
+    started_at: i64,
+    last_seen_at: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_time_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peak_memory_bytes: Option<u64>,
+}
+
+impl From<TaskRecord> for TaskBody {
+    fn from(task: TaskRecord) -> Self {
+        Self {
+            task_id: task.task_id,
+            state: if task.ended_at.is_some() {
+                "ended"
+            } else {
+                "running"
+            },
+            command: task.command,
+            started_at: task.started_at.0,
+            last_seen_at: task.last_seen_at.0,
+            ended_at: task.ended_at.map(|at| at.0),
+            exit_code: task.exit_code,
+            cpu_time_ms: task.cpu_time_ms,
+            peak_memory_bytes: task.peak_memory_bytes,
+        }
+    }
+}
+
+/// `GET /agents/{id}/tasks`: those that ran between `start` (`-24h`) and `end` (`now`), the latest start first.
+pub(super) async fn tasks(
+    State(api): State<Api>,
+    AgentName(id): AgentName,
+    parameters: Parameters,
+) -> Result<Json<TasksBody>, ApiError> {
+    let parameters = parameters.only(&["start", "end", "limit"])?;
+    let now = api.queries.now();
+    let range = TimeRange {
+        start: parameters.moment("start", "-24h", now)?,
+        end: parameters.moment("end", "now", now)?,
+    };
+    let (usual, most) = TASKS;
+    let limit = parameters
+        .parsed::<u32>("limit", "a whole number")?
+        .unwrap_or(usual);
+    if !(1..=most).contains(&limit) {
+        return Err(wrong("limit", format!("{limit} is not within 1 to {most}")));
+    }
+    let tasks = api.queries.tasks(&id, range, limit).await?;
+    Ok(Json(TasksBody {
+        agent_id: id,
+        tasks: tasks.into_iter().map(Into::into).collect(),
+    }))
+}
+
+#[derive(Serialize)]
+pub(super) struct ProcessesBody {
+    agent_id: String,
+    /// When they were read, in Unix milliseconds; absent if nothing was, in the two minutes before.
+    timestamp: Option<UnixMillis>,
+    processes: Vec<ProcessEntry>,
+}
+
+/// `GET /agents/{id}/processes`: the first by processor time, memory, disk I/O and GPU memory at the moment `at` (`now`), the
+/// busiest first.
+pub(super) async fn processes(
+    State(api): State<Api>,
+    AgentName(id): AgentName,
+    parameters: Parameters,
+) -> Result<Json<ProcessesBody>, ApiError> {
+    let parameters = parameters.only(&["at"])?;
+    let at = parameters.moment("at", "now", api.queries.now())?;
+    let sample = api.queries.processes_at(&id, at).await?;
+    let timestamp = sample.as_ref().map(|sample| sample.timestamp);
+    let mut processes = sample.map(|sample| sample.processes.top).unwrap_or_default();
+    let cpu = |process: &ProcessEntry| process.cpu_percent.unwrap_or(0.0);
+    processes.sort_by(|one, other| cpu(other).total_cmp(&cpu(one)).then(one.pid.cmp(&other.pid)));
+    Ok(Json(ProcessesBody {
+        agent_id: id,
+        timestamp,
+        processes,
+    }))
+}

@@ -1,0 +1,1 @@
+select stored, duplicate, agent_side from ledger where agent_key = $1

@@ -1,0 +1,25 @@
+-- The ledger: what became of each agent's samples. The server's counts are kept with the samples themselves, in one
+-- transaction; the agent's side is what it last said.
+
+create table ledger (
+    agent_key   integer primary key,
+    stored      bigint not null default 0,
+    duplicate   bigint not null default 0,
+    agent_side  text
+) with (fillfactor = 50);
+
+-- Programs that agents were asked to follow, from start to end.
+create table task (
+    agent_key          integer not null,
+    task_id            text    not null,
+    started_at         bigint  not null,
+    last_seen_at       bigint  not null,
+    ended_at           bigint,
+    exit_code          integer,
+    command            text    not null,
+    cpu_time_ms        bigint,
+    peak_memory_bytes  bigint,
+    primary key (agent_key, task_id, started_at)
+);
+
+create index task_by_start on task (agent_key, started_at);
