@@ -78,3 +78,129 @@ fn attribute_label(attribute: Attribute) -> Option<&'static str> {
         Attribute::Command | Attribute::Cgroup => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use nodeglass_model::UnixMillis;
+    use nodeglass_model::catalogue::METRICS;
+    use nodeglass_model::sample::{DiskMetrics, GpuMetrics, ProcessEntry, ProcessMetrics};
+
+    use super::super::text::Format;
+    use super::*;
+
+    fn text(sample: &Sample, format: Format) -> String {
+        let mut out = Exposition::new(format);
+        write_sample(sample, &mut out);
+        out.finish()
+    }
+
+    fn series(sample: &Sample) -> Vec<String> {
+        let text = text(sample, Format::Text);
+        text.lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn devices_are_told_apart_by_labels_and_command_lines_stay_here() {
+        let disk = |device: &str, mount_point: &str, parent: &str| DiskMetrics {
+            device: device.into(),
+            mount_point: mount_point.into(),
+            parent: parent.into(),
+            used_bytes: (!mount_point.is_empty()).then_some(7),
+            read_bytes_per_sec: Some(5),
+            ..DiskMetrics::default()
+        };
+        let mut sample = Sample {
+            timestamp: UnixMillis(1_763_712_000_250),
+            disks: vec![
+                disk("/dev/sda1", "/a \"b\"", "/dev/sda"),
+                disk("/dev/sda", "", ""),
+            ],
+            gpus: vec![GpuMetrics {
+                name: "H100".into(),
+                uuid: "GPU-1".into(),
+                power_watts: Some(71.5),
+                ..GpuMetrics::default()
+            }],
+            processes: ProcessMetrics {
+                top: vec![ProcessEntry {
+                    pid: 42,
+                    start_time: 9,
+                    name: "db".into(),
+                    command: "db --password secret".into(),
+                    user: "postgres".into(),
+                    cgroup: "/system.slice".into(),
+                    threads: Some(3),
+                    ..ProcessEntry::default()
+                }],
+                ..ProcessMetrics::default()
+            },
+            ..Sample::default()
+        };
+        sample.cpu.usage_percent = Some(12.5);
+        // Two mounts of one device make two entries with its figures.
+        sample.disks.push(disk("/dev/sda1", "/again", "/dev/sda"));
+        assert_eq!(
+            series(&sample),
+            [
+                "nodeglass_sample_timestamp_seconds 1763712000.25",
+                "nodeglass_cpu_usage_percent 12.5",
+                r#"nodeglass_disk_used_bytes{mount_point="/a \"b\"",device="/dev/sda1"} 7"#,
+                r#"nodeglass_disk_used_bytes{mount_point="/again",device="/dev/sda1"} 7"#,
+                r#"nodeglass_disk_read_bytes_per_sec{disk="sda1",parent="/dev/sda"} 5"#,
+                r#"nodeglass_disk_read_bytes_per_sec{disk="sda"} 5"#,
+                r#"nodeglass_gpu_power_watts{gpu="0",name="H100",uuid="GPU-1"} 71.5"#,
+                r#"nodeglass_process_threads{process="42.9",pid="42",name="db",user="postgres"} 3"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn every_metric_has_one_family_under_its_name_and_kind() {
+        let mut sample = Sample::default();
+        for metric in METRICS {
+            let label = match metric.dimension() {
+                Dimension::Host => "",
+                Dimension::Core | Dimension::Gpu => "3",
+                _ => "4.5",
+            };
+            catalogue::set(&mut sample, metric, label, Some(1.0));
+        }
+        let text = text(&sample, Format::Text);
+        let types: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE "))
+            .collect();
+        assert_eq!(types.len(), METRICS.len() + 1);
+        for metric in METRICS {
+            let name = metric.prometheus_name();
+            let kind = if metric.kind == Kind::Counter {
+                "counter"
+            } else {
+                "gauge"
+            };
+            assert_eq!(
+                types
+                    .iter()
+                    .filter(|line| **line == format!("{name} {kind}"))
+                    .count(),
+                1,
+                "{name}"
+            );
+            assert!(text.contains(&format!("# HELP {name} ")), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_shown() {
+        assert_eq!(
+            series(&Sample::default()),
+            ["nodeglass_sample_timestamp_seconds 0"]
+        );
+        let mut sample = Sample::default();
+        sample.load.load1 = Some(f64::NAN);
+        assert_eq!(series(&sample).len(), 1);
+    }
+}

@@ -151,17 +151,17 @@ pub(super) fn write_cpufreq(tree: &mut Tree, out: &mut Exposition) -> Outcome {
         (
             "node_cpu_frequency_hertz",
             "cpuinfo_cur_freq",
-            "Current CPU thread frequency in hertz.",
+            "Current cpu thread frequency in hertz.",
         ),
         (
             "node_cpu_frequency_max_hertz",
             "cpuinfo_max_freq",
-            "Maximum CPU thread frequency in hertz.",
+            "Maximum cpu thread frequency in hertz.",
         ),
         (
             "node_cpu_frequency_min_hertz",
             "cpuinfo_min_freq",
-            "Minimum CPU thread frequency in hertz.",
+            "Minimum cpu thread frequency in hertz.",
         ),
         (
             "node_cpu_scaling_frequency_hertz",

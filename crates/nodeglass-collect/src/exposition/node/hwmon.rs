@@ -17,13 +17,12 @@ const MILLI: f64 = 0.001;
 const MICRO: f64 = 1e6;
 
 /// Files that begin otherwise are no sensors'.
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 13] = [
     "beep_enable",
     "cpu",
     "curr",
     "energy",
     "fan",
-    "freq",
     "humidity",
     "in",
     "intrusion",
@@ -112,11 +111,6 @@ fn gather(families: &mut BTreeMap<String, Readings>, chip: &str, sensor: &str, f
         let Some(value) = value else {
             continue;
         };
-        // Frequencies go by their label: `sclk`, `mclk`.
-        let sensor = match files.get("label") {
-            Some(label) if kind == "freq" => clean(label),
-            _ => sensor.to_owned(),
-        };
         let family_kind = if kind == "energy" { Counter } else { Gauge };
         families
             .entry(name)
@@ -127,7 +121,7 @@ fn gather(families: &mut BTreeMap<String, Readings>, chip: &str, sensor: &str, f
             })
             .series
             .push((
-                [("chip", chip.to_owned()), ("sensor", sensor)],
+                [("chip", chip.to_owned()), ("sensor", sensor.to_owned())],
                 scale.apply(value),
             ));
     }
@@ -240,11 +234,6 @@ fn name_reading(kind: &str, file: &str, files: &Sensor) -> Option<(String, Strin
             "_rpm",
             format!("Hardware monitor for fan revolutions per minute ({file})"),
             Scale::One,
-        ),
-        ("freq", "input") => (
-            "_freq_mhz",
-            "Hardware monitor for GPU frequency in MHz".to_owned(),
-            Scale::Micro,
         ),
         _ => ("", format!("Hardware monitor {kind} element {file}"), Scale::One),
     };

@@ -163,6 +163,7 @@ pub(super) fn write_supplies(tree: &mut Tree, out: &mut Exposition) -> Outcome {
             let text = tree.text(&format!("{SUPPLIES}/{supply}/{label}"));
             texts.extend(text.filter(|text| !text.is_empty()).map(|text| (label, text)));
         }
+        texts.sort_unstable();
         let labels: Vec<(&str, &str)> = texts.iter().map(|(label, text)| (*label, &**text)).collect();
         info.series(&labels, 1.0);
     }
