@@ -39,7 +39,7 @@ pub fn write_sample(sample: &Sample, out: &mut Exposition) {
             let mut family = out.family(&name, kind, metric.description);
             for (device, labels) in &labelled {
                 if let Some(value) = device.value(sample, metric) {
-                    family.rendered(labels, value);
+                    family.rendered(labels, metric.prometheus_value(value));
                 }
             }
         }
@@ -140,6 +140,7 @@ mod tests {
             ..Sample::default()
         };
         sample.cpu.usage_percent = Some(12.5);
+        sample.clock.offset_ms = Some(-250.0);
         // Two mounts of one device make two entries with its figures.
         sample.disks.push(disk("/dev/sda1", "/again", "/dev/sda"));
         assert_eq!(
@@ -147,10 +148,11 @@ mod tests {
             [
                 "nodeglass_sample_timestamp_seconds 1763712000.25",
                 "nodeglass_cpu_usage_percent 12.5",
+                "nodeglass_clock_offset_seconds -0.25",
                 r#"nodeglass_disk_used_bytes{mount_point="/a \"b\"",device="/dev/sda1"} 7"#,
                 r#"nodeglass_disk_used_bytes{mount_point="/again",device="/dev/sda1"} 7"#,
-                r#"nodeglass_disk_read_bytes_per_sec{disk="sda1",parent="/dev/sda"} 5"#,
-                r#"nodeglass_disk_read_bytes_per_sec{disk="sda"} 5"#,
+                r#"nodeglass_disk_read_bytes_per_second{disk="sda1",parent="/dev/sda"} 5"#,
+                r#"nodeglass_disk_read_bytes_per_second{disk="sda"} 5"#,
                 r#"nodeglass_gpu_power_watts{gpu="0",name="H100",uuid="GPU-1"} 71.5"#,
                 r#"nodeglass_process_threads{process="42.9",pid="42",name="db",user="postgres"} 3"#,
             ]
