@@ -24,11 +24,13 @@ struct Array {
     synced: u64,
 }
 
+/// A family with one figure of each array.
+type Plain = (&'static str, &'static str, fn(&Array) -> u64);
+
 /// RAID of the kernel's own.
 pub(super) fn write_mdadm(tree: &mut Tree, out: &mut Exposition) -> Outcome {
     let text = tree.text("proc/mdstat").ok_or(NoData)?;
     let arrays = parse_mdstat(&text);
-    type Plain = (&'static str, &'static str, fn(&Array) -> u64);
     let plain: [Plain; 3] = [
         ("node_md_blocks", "Total number of blocks on device.", |array| {
             array.blocks
