@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use tracing::error;
 
 use super::negotiation::{Form, choose, takes_gzip};
-use super::summary::{Health, Summary};
+use super::summary::{self, Health, Summary};
 use crate::sampling::SamplingPlan;
 
 /// The latest sample; `None` before the first.
@@ -58,6 +58,10 @@ struct Host {
 }
 
 impl Host {
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(unused_variables, reason = "only Linux is read when it is asked for")
+    )]
     fn new(collect: &CollectConfig) -> Self {
         Self {
             #[cfg(target_os = "linux")]
@@ -180,12 +184,20 @@ impl Answers {
         })
     }
 
+    /// The latest sample, unless it is so old that its figures would be taken for what is now.
+    fn fresh(&self) -> Option<Arc<Sample>> {
+        let patience = self.plan.borrow().interval * summary::INTERVALS;
+        let now = self.clock.now();
+        let latest = self.latest.borrow().clone();
+        latest.filter(|sample| now.since(sample.timestamp) <= patience)
+    }
+
     /// Reads the host on a thread that may block. Those who come while it is read wait in line, a few of them.
     async fn scrape(&self, format: Format, gzip: bool) -> Result<Answer, Refusal> {
         let _place = self.scrapes.try_acquire().map_err(|_| Refusal::Busy)?;
         let work = async {
             let mut host = self.host.clone().lock_owned().await;
-            let latest = self.latest.borrow().clone();
+            let latest = self.fresh();
             tokio::task::spawn_blocking(move || {
                 let text = host.expose(latest.as_deref(), format);
                 drop(host);

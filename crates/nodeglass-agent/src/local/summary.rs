@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::sampling::SamplingPlan;
 
-/// Intervals without a sample after which something is wrong.
-const INTERVALS: u32 = 3;
+/// Intervals without a sample after which something is wrong, and the last one is old.
+pub(super) const INTERVALS: u32 = 3;
 
 /// The main figures of a host; each is null where it is not known.
 #[derive(Debug, Default, PartialEq, Serialize)]

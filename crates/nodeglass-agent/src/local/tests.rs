@@ -129,13 +129,14 @@ async fn what_is_not_known_is_null() {
     );
     assert_eq!(ask_json(&nothing, "/gpu").await, (StatusCode::OK, json!([])));
 
-    let mut warm = Sample::default();
-    warm.temperatures = [40.0, 61.5]
-        .map(|celsius| TemperatureMetrics {
-            temperature_celsius: Some(celsius),
-            ..TemperatureMetrics::default()
-        })
-        .into();
+    let sensor = |celsius| TemperatureMetrics {
+        temperature_celsius: Some(celsius),
+        ..TemperatureMetrics::default()
+    };
+    let warm = Sample {
+        temperatures: vec![sensor(40.0), sensor(61.5)],
+        ..Sample::default()
+    };
     let (_, summary) = ask_json(&answers(Some(warm), Duration::ZERO), "/metrics.json").await;
     assert_eq!(
         summary["temperature"], 61.5,
@@ -166,7 +167,7 @@ async fn health_is_lost_when_samples_stay_away() {
 
     let (_, latest) = watch::channel(Some(Arc::new(sample())));
     let (_, paused) = watch::channel(plan(false));
-    let clock = Arc::new(Stopped(TAKEN.plus(Duration::from_secs(600))));
+    let clock = Arc::new(Stopped(TAKEN.plus(Duration::from_mins(10))));
     let paused = Answers::new(latest, paused, &CollectConfig::default(), clock);
     let (status, health) = ask_json(&paused, "/health").await;
     assert_eq!(
@@ -195,6 +196,13 @@ async fn metrics_in_the_form_that_was_asked_for() {
     assert!(
         text.contains("\nnode_cpu_seconds_total{cpu=\"0\",mode=\"idle\"} "),
         "{text}"
+    );
+
+    let late = self::answers(Some(sample()), Duration::from_secs(16));
+    let (_, _, body) = ask(&late, Method::GET, "/metrics", &[]).await;
+    assert!(
+        !String::from_utf8(body).unwrap().contains("nodeglass_cpu_"),
+        "old figures are not shown as new"
     );
 
     let open = [(ACCEPT, "application/openmetrics-text;version=1.0.0")];
