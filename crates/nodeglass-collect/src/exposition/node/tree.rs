@@ -2,13 +2,18 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::linux::host_root::HostRoot;
+
+/// Most files fit, those of `/sys` always: they have a page at most.
+const FIRST_SIZE: usize = 16 << 10;
 
 /// A host's files, read into one buffer.
 pub(super) struct Tree {
     pub(super) root: HostRoot,
+    /// Where `/sys` is.
+    attributes: PathBuf,
     buffer: Vec<u8>,
     /// `/proc/stat` of this scrape: two collectors need it, and it is long.
     stat: Option<Vec<u8>>,
@@ -17,6 +22,7 @@ pub(super) struct Tree {
 impl Tree {
     pub(super) fn new(root: HostRoot) -> Self {
         Self {
+            attributes: root.path("sys"),
             root,
             buffer: Vec::new(),
             stat: None,
@@ -49,9 +55,20 @@ impl Tree {
     }
 
     fn read_path(&mut self, path: &Path) -> io::Result<&[u8]> {
-        self.buffer.clear();
-        File::open(path)?.read_to_end(&mut self.buffer)?;
-        Ok(&self.buffer)
+        // A file of `/sys` comes whole with the first reading, and there are hundreds of them.
+        let is_whole = path.starts_with(&self.attributes);
+        let mut file = File::open(path)?;
+        let mut length = 0;
+        loop {
+            if length == self.buffer.len() {
+                self.buffer.resize((length * 2).max(FIRST_SIZE), 0);
+            }
+            let more = file.read(&mut self.buffer[length..])?;
+            length += more;
+            if more == 0 || (is_whole && length < self.buffer.len()) {
+                return Ok(&self.buffer[..length]);
+            }
+        }
     }
 
     /// A small file's text without white space around it; `None` if it can't be read.
