@@ -50,17 +50,16 @@ impl Answer {
 /// Whether a series is to be the same here and there: those of `node_exporter` itself, and of the collectors that are
 /// left out, are not; nor are ours under our own names.
 fn is_compared(series: &str) -> bool {
-    const LEFT_OUT: [&str; 8] = [
+    const LEFT_OUT: [&str; 7] = [
         "go_",
         "process_",
         "promhttp_",
         "nodeglass_",
         "node_exporter_build_info",
         "node_textfile_",
-        "node_timex_",
         "node_xfs_",
     ];
-    const COLLECTORS: [&str; 11] = [
+    const COLLECTORS: [&str; 10] = [
         "bcache",
         "btrfs",
         "fibrechannel",
@@ -69,7 +68,6 @@ fn is_compared(series: &str) -> bool {
         "nfsd",
         "tapestats",
         "textfile",
-        "timex",
         "xfs",
         "zfs",
     ];

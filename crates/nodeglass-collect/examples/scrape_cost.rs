@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut reader = NodeReader::new(Path::new("/"), Duration::from_millis(500));
     let mut scrape = || {
         let mut out = Exposition::new(Format::Text);
-        reader.write(None, &mut out);
+        reader.write(&mut out);
         out.finish()
     };
     let mut arguments = std::env::args().skip(1).peekable();

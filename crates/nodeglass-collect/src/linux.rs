@@ -2,7 +2,7 @@
 
 mod block;
 mod cgroup_path;
-mod clock;
+pub(crate) mod clock;
 mod collector;
 mod containers;
 mod cpu;

@@ -72,7 +72,7 @@ impl Host {
     fn expose(&mut self, latest: Option<&Sample>, format: Format) -> String {
         let mut out = Exposition::new(format);
         #[cfg(target_os = "linux")]
-        self.reader.write(latest, &mut out);
+        self.reader.write(&mut out);
         out.family(
             "nodeglass_build_info",
             FamilyKind::Gauge,

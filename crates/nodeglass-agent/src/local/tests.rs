@@ -33,6 +33,8 @@ fn plan(running: bool) -> SamplingPlan {
     SamplingPlan {
         running,
         interval: Duration::from_secs(5),
+        local_interval: Duration::from_secs(1),
+        watched: None,
         filter: MetricFilter::default(),
     }
 }

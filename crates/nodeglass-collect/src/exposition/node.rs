@@ -8,7 +8,6 @@
 //! | `bcache`, `btrfs`, `xfs`, `zfs`, `tapestats`, `ipvs`, `fibrechannel`, `infiniband`, `nfsd` | hardware and file systems of few hosts; each is a large table of its own |
 //! | `textfile` | shows files that other programs write; there is no directory set for them |
 //! | `systemd` (on by default in Debian only) | `nodeglass_systemd_*` has units by state |
-//! | `timex`, all but three series | a scrape does not ask the kernel for its clock; the three that alerts go by come from the latest sample |
 //! | `go_*`, `process_*`, `promhttp_*`, `node_exporter_build_info` | the exporter's own; ours is `nodeglass_build_info` |
 
 mod cpu;
@@ -31,8 +30,6 @@ mod tree;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
-
-use nodeglass_model::sample::{ClockMetrics, Sample};
 
 use super::text::Exposition;
 use super::text::FamilyKind::Gauge;
@@ -99,7 +96,8 @@ const COLLECTORS: [(&str, Write); 29] = [
     ("time", identity::write_time),
 ];
 /// The rest of them, behind those that need something more.
-const LATER: [(&str, Write); 3] = [
+const LATER: [(&str, Write); 4] = [
+    ("timex", identity::write_timex),
     ("udp_queues", protocols::write_udp_queues),
     ("uname", identity::write_uname),
     ("vmstat", memory::write_vmstat),
@@ -116,18 +114,17 @@ impl NodeReader {
         }
     }
 
-    /// Reads the host now. What can't be read is left out, and `node_scrape_collector_success` says so; `latest` gives
-    /// what is read for samples only.
+    /// Reads the host now. What can't be read is left out, and `node_scrape_collector_success` says so.
     ///
     /// It blocks: for some milliseconds, and for the deadline once for each file system that begins to hang.
-    pub fn write(&mut self, latest: Option<&Sample>, out: &mut Exposition) {
+    pub fn write(&mut self, out: &mut Exposition) {
         let Self {
             tree,
             cpu,
             filesystems,
         } = self;
         tree.begin();
-        let mut scrapes = Vec::with_capacity(COLLECTORS.len() + LATER.len() + 3);
+        let mut scrapes = Vec::with_capacity(COLLECTORS.len() + LATER.len() + 2);
         let mut scrape = |name: &'static str, write: &mut dyn FnMut() -> Outcome| {
             let began = Instant::now();
             let success = write().is_ok();
@@ -138,8 +135,6 @@ impl NodeReader {
         }
         scrape("cpu", &mut || cpu.write(tree, out));
         scrape("filesystem", &mut || filesystems.write(tree, out));
-        let clock = latest.map_or_else(ClockMetrics::default, |sample| sample.clock.clone());
-        scrape("timex", &mut || identity::write_timex(&clock, out));
         for (name, write) in LATER {
             scrape(name, &mut || write(tree, out));
         }

@@ -1,13 +1,13 @@
 //! What a host is, and what it takes for the time: `uname`, `os`, `dmi`, `time` and `timex`.
 
-use nodeglass_model::sample::ClockMetrics;
 use nodeglass_model::{Clock, SystemClock, UnixMillis};
 use tz::TimeZone;
 
 use super::tree::Tree;
 use super::{NoData, Outcome};
 use crate::exposition::text::Exposition;
-use crate::exposition::text::FamilyKind::Gauge;
+use crate::exposition::text::FamilyKind::{Counter, Gauge};
+use crate::linux::clock::read_timex;
 
 const MILLISECONDS: f64 = 1e3;
 
@@ -241,29 +241,126 @@ fn read_zone(tree: &Tree) -> TimeZone {
     zone.unwrap_or_else(TimeZone::utc)
 }
 
-/// How good the clock is. The kernel is asked when a sample is taken; a scrape shows what the latest sample has.
-pub(super) fn write_timex(clock: &ClockMetrics, out: &mut Exposition) -> Outcome {
+/// What the kernel says of its clock.
+pub(super) fn write_timex(_: &mut Tree, out: &mut Exposition) -> Outcome {
+    /// What makes parts per million of the kernel's frequencies.
+    const PPM: f64 = 65_536.0 * 1e6;
+    const MICROSECONDS: f64 = 1e6;
+    const NANOSECONDS: f64 = 1e9;
+    let (state, timex) = read_timex().ok_or(NoData)?;
+    let unit = if timex.status & libc::STA_NANO == 0 {
+        MICROSECONDS
+    } else {
+        NANOSECONDS
+    };
     let families = [
         (
-            "node_timex_maxerror_seconds",
+            "estimated_error_seconds",
+            Gauge,
+            "Estimated error in seconds.",
+            timex.esterror as f64 / MICROSECONDS,
+        ),
+        (
+            "frequency_adjustment_ratio",
+            Gauge,
+            "Local clock frequency adjustment.",
+            1.0 + timex.freq as f64 / PPM,
+        ),
+        (
+            "loop_time_constant",
+            Gauge,
+            "Phase-locked loop time constant.",
+            timex.constant as f64,
+        ),
+        (
+            "maxerror_seconds",
+            Gauge,
             "Maximum error in seconds.",
-            clock.max_error_ms.map(|ms| ms / MILLISECONDS),
+            timex.maxerror as f64 / MICROSECONDS,
         ),
         (
-            "node_timex_offset_seconds",
+            "offset_seconds",
+            Gauge,
             "Time offset in between local system and reference clock.",
-            clock.offset_ms.map(|ms| ms / MILLISECONDS),
+            timex.offset as f64 / unit,
         ),
         (
-            "node_timex_sync_status",
+            "pps_calibration_total",
+            Counter,
+            "Pulse per second count of calibration intervals.",
+            timex.calcnt as f64,
+        ),
+        (
+            "pps_error_total",
+            Counter,
+            "Pulse per second count of calibration errors.",
+            timex.errcnt as f64,
+        ),
+        (
+            "pps_frequency_hertz",
+            Gauge,
+            "Pulse per second frequency.",
+            timex.ppsfreq as f64 / PPM,
+        ),
+        (
+            "pps_jitter_seconds",
+            Gauge,
+            "Pulse per second jitter.",
+            timex.jitter as f64 / unit,
+        ),
+        (
+            "pps_jitter_total",
+            Counter,
+            "Pulse per second count of jitter limit exceeded events.",
+            timex.jitcnt as f64,
+        ),
+        (
+            "pps_shift_seconds",
+            Gauge,
+            "Pulse per second interval duration.",
+            f64::from(timex.shift),
+        ),
+        (
+            "pps_stability_exceeded_total",
+            Counter,
+            "Pulse per second count of stability limit exceeded events.",
+            timex.stbcnt as f64,
+        ),
+        (
+            "pps_stability_hertz",
+            Gauge,
+            "Pulse per second stability, average of recent frequency changes.",
+            timex.stabil as f64 / PPM,
+        ),
+        (
+            "status",
+            Gauge,
+            "Value of the status array bits.",
+            f64::from(timex.status),
+        ),
+        (
+            "sync_status",
+            Gauge,
             "Is clock synchronized to a reliable server (1 = yes, 0 = no).",
-            clock.synchronized.map(f64::from),
+            f64::from(u8::from(state != libc::TIME_ERROR)),
+        ),
+        (
+            "tai_offset_seconds",
+            Gauge,
+            "International Atomic Time (TAI) offset.",
+            f64::from(timex.tai),
+        ),
+        (
+            "tick_seconds",
+            Gauge,
+            "Seconds between clock ticks.",
+            timex.tick as f64 / MICROSECONDS,
         ),
     ];
-    for (name, help, value) in families {
-        out.family(name, Gauge, help).series_if(&[], value);
+    for (name, kind, help, value) in families {
+        out.single(&format!("node_timex_{name}"), kind, help, value);
     }
-    clock.synchronized.map(drop).ok_or(NoData)
+    Ok(())
 }
 
 #[cfg(test)]

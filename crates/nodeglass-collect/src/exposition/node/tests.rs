@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use nodeglass_model::sample::{ClockMetrics, Sample};
 use proptest::prelude::*;
 
 use super::*;
@@ -48,10 +47,7 @@ impl Answer {
             "node_timex_",
             "node_uname_info",
         ];
-        let is_kept = |name: &String| {
-            !OF_THE_MOMENT.iter().any(|prefix| name.starts_with(prefix))
-                && !name.contains("{collector=\"timex\"}")
-        };
+        let is_kept = |name: &String| !OF_THE_MOMENT.iter().any(|prefix| name.starts_with(prefix));
         self.families.retain(|name, _| is_kept(name));
         self.series.retain(|name, _| is_kept(name));
         // How full the disk is that the tree lies on.
@@ -64,16 +60,16 @@ impl Answer {
     }
 }
 
-fn read(tree: &str, latest: Option<&Sample>) -> String {
+fn read(tree: &str) -> String {
     let mut out = Exposition::new(Format::Text);
-    NodeReader::new(Path::new(tree), Duration::from_secs(20)).write(latest, &mut out);
+    NodeReader::new(Path::new(tree), Duration::from_secs(20)).write(&mut out);
     out.finish()
 }
 
 #[test]
 fn every_series_of_the_tree_is_node_exporter_s() {
     let theirs = Answer::parse(include_str!("../../../fixtures/node-exporter/expected.txt"));
-    let ours = Answer::parse(&read(TREE, None)).without_the_moment();
+    let ours = Answer::parse(&read(TREE)).without_the_moment();
     let lacking = |from: &Answer, of: &Answer| {
         let of = of.series.keys();
         of.filter(|series| !from.series.contains_key(*series))
@@ -107,37 +103,18 @@ fn every_series_of_the_tree_is_node_exporter_s() {
 }
 
 #[test]
-fn the_clock_comes_from_the_latest_sample() {
-    let latest = Sample {
-        clock: ClockMetrics {
-            synchronized: Some(1),
-            offset_ms: Some(-2.5),
-            max_error_ms: None,
-        },
-        ..Sample::default()
-    };
-    let with = Answer::parse(&read(TREE, Some(&latest))).series;
-    assert_eq!(with["node_timex_sync_status"], 1.0);
-    assert_eq!(with["node_timex_offset_seconds"], -0.0025);
-    assert!(!with.contains_key("node_timex_maxerror_seconds"));
-    assert_eq!(with["node_scrape_collector_success{collector=\"timex\"}"], 1.0);
-    let without = Answer::parse(&read(TREE, None)).series;
-    assert_eq!(without["node_scrape_collector_success{collector=\"timex\"}"], 0.0);
-}
-
-#[test]
 fn where_nothing_can_be_read_every_collector_says_so() {
     let empty = tempfile::tempdir().unwrap();
-    let answer = Answer::parse(&read(empty.path().to_str().unwrap(), None));
+    let answer = Answer::parse(&read(empty.path().to_str().unwrap()));
     let succeeded: Vec<_> = answer
         .series
         .iter()
         .filter(|(name, value)| name.starts_with("node_scrape_collector_success") && **value == 1.0)
         .map(|(name, _)| name.trim_start_matches("node_scrape_collector_success"))
         .collect();
-    // What a healthy host may lack altogether, and the time, which needs no file.
+    // What a healthy host may lack altogether, and the clock, which needs no file.
     let expected =
-        ["edac", "selinux", "thermal_zone", "time"].map(|name| format!("{{collector=\"{name}\"}}"));
+        ["edac", "selinux", "thermal_zone", "time", "timex"].map(|name| format!("{{collector=\"{name}\"}}"));
     assert_eq!(succeeded, expected);
 }
 
@@ -168,7 +145,7 @@ proptest! {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "1").unwrap();
         }
-        let text = read(tree.path().to_str().unwrap(), None);
+        let text = read(tree.path().to_str().unwrap());
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let (_, value) = line.rsplit_once(' ').unwrap();
             prop_assert!(value.parse::<f64>().is_ok_and(f64::is_finite), "{}", line);
