@@ -1,11 +1,14 @@
-//! What `cargo xtask` does, and what the whole-system tests share with it: a PostgreSQL of one's own.
+//! What `cargo xtask` does, and what tests share with it: a PostgreSQL of one's own, and programs to
+//! compare ours with.
 
+mod apt;
 pub mod bench;
 pub mod check;
 pub mod generate;
 pub mod interrupt;
 pub mod postgres;
 pub mod test;
+pub mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -13,6 +13,7 @@ use clap::Args;
 use crate::cargo;
 use crate::interrupt::Interrupt;
 use crate::postgres::{Binaries, Cluster, Options};
+use crate::tools::{NODE_EXPORTER, PROMTOOL};
 use sum::Sum;
 
 /// Run all tests, on SQLite and on a PostgreSQL that is started for them.
@@ -32,6 +33,12 @@ impl Test {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let interrupt = Interrupt::watch()?;
         let (database, cluster) = database()?;
+        timed("found the programs to compare ours with", || {
+            NODE_EXPORTER
+                .find_or_unpack()
+                .and(PROMTOOL.find_or_unpack())
+                .map(drop)
+        })?;
         timed("built the programs", || {
             interrupt.run(cargo().args(["build", "--workspace", "--bins", "--locked"]))
         })?;

@@ -5,17 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
-use futures_util::TryFutureExt;
+use anyhow::{Context, bail, ensure};
+use futures_util::{FutureExt, TryFutureExt};
 use nodeglass_collect::Sampler;
 use nodeglass_journal::Journal;
 use nodeglass_model::{Clock, SystemClock};
 use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_runtime::tasks::TaskGroup;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::config::AgentConfig;
+use crate::local::{self, Answers};
 use crate::outbox::Outbox;
 use crate::requests::Requests;
 use crate::sampling;
@@ -32,12 +34,28 @@ pub fn start(config: AgentConfig, mut enrolment: Enrolment, tasks: &TaskGroup) -
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let journal = config.journal();
-    let AgentConfig { collect, plan, .. } = config;
+    let AgentConfig {
+        collect, plan, local, ..
+    } = config;
     let sampler = Sampler::new(collect.clone()).context("reading this host")?;
     let (journal, _) = Journal::open(journal, clock.now(), Instant::now());
     let outbox = Arc::new(Outbox::new(journal));
     let (plans, current) = watch::channel(plan.clone());
     info!(agent = %enrolment.agent, server = %enrolment.server, interval_s = plan.interval.as_secs_f64(), "sampling");
+
+    let answers = Answers::new(outbox.latest(), current.clone(), &collect, clock.clone());
+    if local.enabled {
+        match local::bind(local.listen) {
+            Ok(listener) => serve_locally(listener, answers, tasks)?,
+            // Samples on their way to the server matter more than this.
+            Err(error) => warn!(
+                address = %local.listen,
+                %error,
+                "there is no local endpoint: set local_endpoint.listen to a free address, or local_endpoint.enabled to \
+                 false"
+            ),
+        }
+    }
 
     let requests = Requests {
         outbox: outbox.clone(),
@@ -62,6 +80,43 @@ pub fn start(config: AgentConfig, mut enrolment: Enrolment, tasks: &TaskGroup) -
         Ok(())
     };
     tasks.spawn("uplink", sending);
+    Ok(())
+}
+
+/// Starts sampling and the local endpoint in `tasks`, without a server, a journal or a data directory.
+///
+/// # Errors
+/// This host can't be read, or the local endpoint is switched off or its address taken.
+pub fn start_local_only(config: AgentConfig, tasks: &TaskGroup) -> anyhow::Result<()> {
+    let AgentConfig {
+        collect, plan, local, ..
+    } = config;
+    ensure!(
+        local.enabled,
+        "there is nothing to serve: set local_endpoint.enabled to true, or start without --local-only"
+    );
+    let listener = local::bind(local.listen).with_context(|| {
+        format!(
+            "can't listen on {}: set local_endpoint.listen to a free address",
+            local.listen
+        )
+    })?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let sampler = Sampler::new(collect.clone()).context("reading this host")?;
+    let newest = watch::Sender::new(None);
+    let (_, unchanging) = watch::channel(plan.clone());
+    let answers = Answers::new(newest.subscribe(), unchanging, &collect, clock.clone());
+    serve_locally(listener, answers, tasks)?;
+    let sampling = sampling::run_alone(sampler, newest, plan, clock, tasks.shutdown_token());
+    tasks.spawn("sampling", sampling.map_err(Into::into));
+    Ok(())
+}
+
+fn serve_locally(listener: TcpListener, answers: Answers, tasks: &TaskGroup) -> anyhow::Result<()> {
+    let address = listener.local_addr()?;
+    info!(%address, "serving the local endpoint");
+    let serving = local::serve(listener, answers, tasks.clone(), tasks.shutdown_token());
+    tasks.spawn("local endpoint", serving.map(Ok));
     Ok(())
 }
 

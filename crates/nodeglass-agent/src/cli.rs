@@ -39,7 +39,11 @@ struct Options {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Sample and send; the same as no command
-    Run,
+    Run {
+        /// Serve the local endpoint and nothing else: no server, no enrolment
+        #[arg(long)]
+        local_only: bool,
+    },
     /// Check the configuration, and do nothing else
     CheckConfig,
     /// Make this host an agent, with the string that `nodeglass-server agent add NAME` printed
@@ -60,8 +64,8 @@ impl Cli {
         if let Some(data_dir) = data_dir {
             config.data_dir = data_dir;
         }
-        match self.command.unwrap_or(Command::Run) {
-            Command::Run => sample(config).await,
+        match self.command.unwrap_or(Command::Run { local_only: false }) {
+            Command::Run { local_only } => sample(config, local_only).await,
             Command::CheckConfig => {
                 println!("the configuration is good");
                 Ok(())
@@ -83,12 +87,16 @@ impl Cli {
     }
 }
 
-async fn sample(config: AgentConfig) -> anyhow::Result<()> {
+async fn sample(config: AgentConfig, local_only: bool) -> anyhow::Result<()> {
     telemetry::init(config.log_format, "info");
     let mut termination = signals::install()?;
-    let enrolment = identity::load(&config.data_dir)?;
     let tasks = TaskGroup::new();
-    agent::start(config, enrolment, &tasks)?;
+    if local_only {
+        agent::start_local_only(config, &tasks)?;
+    } else {
+        let enrolment = identity::load(&config.data_dir)?;
+        agent::start(config, enrolment, &tasks)?;
+    }
     let stop = async {
         let signal = termination.received().await;
         info!(signal, "stopping");

@@ -1,5 +1,6 @@
 //! The agent's configuration: YAML, then environment, then command line, all checked before anything starts.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use nodeglass_model::filter::MetricFilter;
 use nodeglass_runtime::config::{ConfigError, ConfigReader, Env};
 use nodeglass_runtime::telemetry::LogFormat;
 
+use crate::local::LocalConfig;
 use crate::sampling::SamplingPlan;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -17,6 +19,8 @@ const MIB: u64 = 1 << 20;
 
 /// Where an agent that is installed as a service keeps its enrolment.
 const DEFAULT_DATA_DIR: &str = "/var/lib/nodeglass-agent";
+/// Where Prometheus expects a host's exporter, for programs on the host alone.
+const DEFAULT_LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9100);
 /// The interval from one sample to the next unless told otherwise.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -35,6 +39,8 @@ pub struct AgentConfig {
     pub journal_directory: Option<PathBuf>,
     /// How much to keep.
     pub keep: Keep,
+    /// Whether and where the host's figures are served to programs on it.
+    pub local: LocalConfig,
     /// How to log.
     pub log_format: LogFormat,
 }
@@ -127,6 +133,10 @@ impl AgentConfig {
                 ),
                 sync: sync(&mut reader),
             },
+            local: LocalConfig {
+                enabled: reader.flag("local_endpoint.enabled", true),
+                listen: reader.parsed("local_endpoint.listen").unwrap_or(DEFAULT_LOCAL),
+            },
             log_format: reader.choice(
                 "log.format",
                 LogFormat::Text,
@@ -197,6 +207,27 @@ mod tests {
         let keeps = |path| config.plan.filter.keeps(catalogue::by_path(path).unwrap());
         assert!(keeps("cpu.usage_percent") && keeps("load.load1"));
         assert!(!keeps("cpu.temperature_celsius") && !keeps("processes.total_processes"));
+    }
+
+    #[test]
+    fn the_file_that_shows_every_key_shows_the_defaults() {
+        let shown = read(include_str!("../../../config/agent.yaml"), &[]).unwrap();
+        let defaults = read("", &[]).unwrap();
+        assert_eq!(format!("{shown:?}"), format!("{defaults:?}"));
+    }
+
+    #[test]
+    fn the_local_endpoint_can_be_moved_and_switched_off() {
+        let yaml = "local_endpoint: {enabled: false, listen: '[::]:9101'}";
+        let local = read(yaml, &[]).unwrap().local;
+        assert_eq!(
+            (local.enabled, local.listen.to_string().as_str()),
+            (false, "[::]:9101")
+        );
+        let problems = read("local_endpoint: {listen: 9100}", &[])
+            .unwrap_err()
+            .to_string();
+        assert!(problems.contains("local_endpoint.listen"), "{problems}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use nodeglass_runtime::private;
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// Nobody enrolled this host.
-    #[error("this host is not enrolled: run `nodeglass-server agent add NAME` on the server, then `nodeglass-agent enroll STRING --data-dir {}` here", .0.display())]
+    #[error("this host is not enrolled: run `nodeglass-server agent add NAME` on the server, then `nodeglass-agent enroll STRING --data-dir {}` here; or start with `nodeglass-agent run --local-only`, which serves this host's figures on the local endpoint and needs no server", .0.display())]
     NotEnrolled(PathBuf),
     /// The string or file is no enrolment.
     #[error(transparent)]

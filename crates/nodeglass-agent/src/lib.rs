@@ -1,12 +1,14 @@
 //! The agent: samples this host and streams the samples to a server.
 //!
 //! [`sampling`] takes samples, [`outbox`] puts them into the journal, [`uplink`] sends what the server is owed and takes its
-//! words and requests, [`requests`] answers the latter. [`agent`] puts it together.
+//! words and requests, [`requests`] answers the latter. [`local`] serves this host's figures to whoever is on it.
+//! [`agent`] puts it together.
 
 pub mod agent;
 pub mod cli;
 pub mod config;
 pub mod identity;
+pub mod local;
 pub mod outbox;
 pub mod requests;
 pub mod sampling;

@@ -35,7 +35,7 @@ impl Outbox {
         id
     }
 
-    /// Shows a sample, as it was read, to whoever wants the latest.
+    /// Shows a whole sample, as it was read, to whoever wants the latest.
     pub fn show(&self, sample: &Arc<Sample>) {
         self.latest.send_replace(Some(sample.clone()));
     }
@@ -45,7 +45,7 @@ impl Outbox {
         self.owed.notified().await;
     }
 
-    /// The latest sample.
+    /// The latest whole sample.
     pub fn latest(&self) -> watch::Receiver<Option<Arc<Sample>>> {
         self.latest.subscribe()
     }

@@ -65,7 +65,10 @@ impl Reader {
         let depth = if for_server { Depth::Full } else { Depth::Light };
         let now = Instant::now().into_std();
         let sample = Arc::new(self.sampler.sample(at, depth));
-        self.outbox.show(&sample);
+        // Light samples lack processes and more, which would come and go for those who look.
+        if for_server {
+            self.outbox.show(&sample);
+        }
         if let Some(from) = self.stopped.take() {
             self.outbox.journal.note_gap(Reason::Stopped, from, at);
         }
@@ -158,5 +161,36 @@ pub async fn run(
             due_for_server = (due_for_server + pause).max(now);
             due = due.min(due_for_server);
         }
+    }
+}
+
+/// Samples until `stop` where there is no server: whole samples, of which `newest` has the last.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_alone(
+    mut sampler: Sampler,
+    newest: watch::Sender<Option<Arc<Sample>>>,
+    plan: SamplingPlan,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) -> Result<(), tokio::task::JoinError> {
+    let mut due = Instant::now();
+    let mut pause = plan.interval.min(SECOND_SAMPLE);
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep_until(due), if plan.running => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+        let at = clock.now();
+        let (back, sample) = tokio::task::spawn_blocking(move || {
+            let sample = sampler.sample(at, Depth::Full);
+            (sampler, sample)
+        })
+        .await?;
+        sampler = back;
+        newest.send_replace(Some(Arc::new(sample)));
+        due = (due + pause).max(Instant::now());
+        pause = plan.interval;
     }
 }

@@ -6,6 +6,7 @@
 //! runs on threads of its own. When to sample and where samples go is left to the agent.
 
 mod config;
+pub mod exposition;
 mod filters;
 mod gpu;
 #[cfg(target_os = "linux")]

@@ -2,7 +2,7 @@
 
 mod block;
 mod cgroup_path;
-mod clock;
+pub(crate) mod clock;
 mod collector;
 mod containers;
 mod cpu;
@@ -10,7 +10,7 @@ mod disk;
 mod diskstats;
 mod frequency;
 mod host;
-mod host_root;
+pub(crate) mod host_root;
 mod load;
 mod memory;
 mod mounts;
@@ -21,7 +21,7 @@ mod pressure;
 mod proc_file;
 mod processes;
 mod protocols;
-mod scan;
+pub(crate) mod scan;
 mod sensors;
 mod sockets;
 mod space;

@@ -7,6 +7,8 @@ use std::process::Command;
 
 use anyhow::Context;
 
+use crate::apt::apt;
+
 /// What to say where PostgreSQL is missing and can't be installed.
 const HOW_TO_INSTALL: &str = "PostgreSQL's server programs (initdb, postgres, pg_ctl) are not on this machine. \
      Install them (Debian, Ubuntu: `apt-get install postgresql`; Fedora: `dnf install postgresql-server`; \
@@ -87,18 +89,18 @@ fn install() -> anyhow::Result<()> {
         fs::create_dir_all("/etc/postgresql-common")?;
         fs::write(settings, "create_main_cluster = false\n")?;
     }
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new("apt-get");
-        crate::run(command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
-    };
-    apt(&["update", "--quiet"])?;
-    apt(&[
-        "install",
-        "--quiet",
-        "--yes",
-        "--no-install-recommends",
-        "-o",
-        "Dpkg::Options::=--force-confold",
-        "postgresql",
-    ])
+    let here = Path::new("/");
+    apt(&["update", "--quiet"], here)?;
+    apt(
+        &[
+            "install",
+            "--quiet",
+            "--yes",
+            "--no-install-recommends",
+            "-o",
+            "Dpkg::Options::=--force-confold",
+            "postgresql",
+        ],
+        here,
+    )
 }

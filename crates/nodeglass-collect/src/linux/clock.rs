@@ -30,22 +30,27 @@ struct ClockState {
 }
 
 fn ask_kernel() -> Option<ClockState> {
+    #[expect(
+        clippy::useless_conversion,
+        reason = "the fields are narrower on 32-bit systems"
+    )]
+    read_timex().map(|(_, timex)| ClockState {
+        status: timex.status.into(),
+        offset: timex.offset.into(),
+        max_error: timex.maxerror.into(),
+    })
+}
+
+/// Everything that the kernel says of its clock, and the state of leap seconds, which is `TIME_ERROR` while the clock is
+/// not in step. `None` where the system call is forbidden.
+pub(crate) fn read_timex() -> Option<(libc::c_int, libc::timex)> {
     // SAFETY: `timex` consists of integers only, for which zeroes are valid.
     #[expect(unsafe_code, reason = "no crate in use has this system call")]
     let mut timex: libc::timex = unsafe { std::mem::zeroed() };
     // SAFETY: the pointer is to a `timex` of our own, which outlives the call; `modes` is zero, so nothing is set.
     #[expect(unsafe_code, reason = "no crate in use has this system call")]
-    let result = unsafe { libc::adjtimex(&raw mut timex) };
-    // The result is the state of leap seconds, or -1.
-    #[expect(
-        clippy::useless_conversion,
-        reason = "the fields are narrower on 32-bit systems"
-    )]
-    (result >= 0).then(|| ClockState {
-        status: timex.status.into(),
-        offset: timex.offset.into(),
-        max_error: timex.maxerror.into(),
-    })
+    let state = unsafe { libc::adjtimex(&raw mut timex) };
+    (state >= 0).then_some((state, timex))
 }
 
 fn derive_clock(state: &ClockState) -> ClockMetrics {

@@ -1,18 +1,18 @@
 //! Lines, fields and numbers out of the kernel's text files, without allocating.
 
 /// The lines of a text.
-pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|byte| *byte == b'\n')
 }
 
 /// The fields of a line, which white space separates.
-pub(super) fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(u8::is_ascii_whitespace)
         .filter(|field| !field.is_empty())
 }
 
 /// A whole number written in digits only; `None` for anything else, and where it would not fit.
-pub(super) fn parse_number(field: &[u8]) -> Option<u64> {
+pub(crate) fn parse_number(field: &[u8]) -> Option<u64> {
     if field.is_empty() {
         return None;
     }
@@ -23,7 +23,7 @@ pub(super) fn parse_number(field: &[u8]) -> Option<u64> {
 }
 
 /// The next `N` fields as numbers; `None` if there are fewer, or one is no number.
-pub(super) fn take_numbers<'a, const N: usize>(
+pub(crate) fn take_numbers<'a, const N: usize>(
     fields: &mut impl Iterator<Item = &'a [u8]>,
 ) -> Option<[u64; N]> {
     let mut numbers = [0; N];
@@ -34,7 +34,7 @@ pub(super) fn take_numbers<'a, const N: usize>(
 }
 
 /// A field as text; what is not UTF-8 is replaced.
-pub(super) fn text(field: &[u8]) -> String {
+pub(crate) fn text(field: &[u8]) -> String {
     String::from_utf8_lossy(field).into_owned()
 }
 

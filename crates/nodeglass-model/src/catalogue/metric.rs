@@ -61,10 +61,27 @@ impl Metric {
         self.field.write(sample, index, Some(value));
     }
 
-    /// Its name in Prometheus' exposition: `nodeglass_cpu_usage_percent`, counters ending in `_total`.
+    /// Its name in Prometheus' exposition: `nodeglass_cpu_usage_percent`. As is the custom there, counters and nothing
+    /// else end in `_total`, seconds are written out (`_per_second`), and times are in seconds.
     pub fn prometheus_name(&self) -> String {
-        let suffix = if self.kind == Kind::Counter { "_total" } else { "" };
-        format!("nodeglass_{}{suffix}", self.path.replace('.', "_"))
+        let name = self.path.replace('.', "_");
+        let (stem, unit) = if let Some(stem) = name.strip_suffix("_per_sec") {
+            (stem, "_per_second")
+        } else if let Some(stem) = name.strip_suffix("_ms") {
+            (stem, "_seconds")
+        } else {
+            (name.strip_suffix("_total").unwrap_or(&name), "")
+        };
+        let total = if self.kind == Kind::Counter { "_total" } else { "" };
+        format!("nodeglass_{stem}{unit}{total}")
+    }
+
+    /// One of its values as it stands beside [`Metric::prometheus_name`]: milliseconds become seconds.
+    pub fn prometheus_value(&self, value: f64) -> f64 {
+        match self.unit {
+            Unit::Milliseconds => value / 1000.0,
+            _ => value,
+        }
     }
 }
 

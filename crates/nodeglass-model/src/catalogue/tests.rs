@@ -148,3 +148,29 @@ fn a_wrong_name_gets_the_names_most_like_it() {
     assert_eq!(nearest("cpu.usage_percnt")[0], "cpu.usage_percent");
     assert_eq!(nearest("memory.used")[0], "memory.used_bytes");
 }
+
+#[test]
+fn prometheus_names_keep_its_customs() {
+    let mut names = std::collections::HashSet::new();
+    for metric in METRICS {
+        let name = metric.prometheus_name();
+        assert!(names.insert(name.clone()), "{name} is there twice");
+        assert_eq!(name.ends_with("_total"), metric.kind == Kind::Counter, "{name}");
+        // The name alone says that milliseconds became seconds.
+        assert_eq!(
+            metric.path.ends_with("_ms"),
+            metric.unit == Unit::Milliseconds,
+            "{name}"
+        );
+        assert!(
+            !name.contains("_ms") && !name.contains("_sec_") && !name.ends_with("_sec"),
+            "{name}"
+        );
+    }
+    let metric = by_path("disk.read_await_ms").unwrap();
+    assert_eq!(metric.prometheus_name(), "nodeglass_disk_read_await_seconds");
+    assert_eq!(metric.prometheus_value(1500.0), 1.5);
+    let metric = by_path("disk.read_bytes_per_sec").unwrap();
+    assert_eq!(metric.prometheus_name(), "nodeglass_disk_read_bytes_per_second");
+    assert_eq!(metric.prometheus_value(1500.0), 1500.0);
+}
