@@ -21,6 +21,8 @@ use crate::local::{self, Answers};
 use crate::outbox::Outbox;
 use crate::requests::Requests;
 use crate::sampling;
+#[cfg(unix)]
+use crate::tasks::socket::TaskSocket;
 use crate::uplink::Uplink;
 
 /// Starts sampling and sending in `tasks`; it goes on until they are told to stop.
@@ -34,6 +36,8 @@ pub fn start(config: AgentConfig, mut enrolment: Enrolment, tasks: &TaskGroup) -
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let journal = config.journal();
+    #[cfg(unix)]
+    let tasks_socket = config.track_tasks.then(|| config.tasks_socket());
     let AgentConfig {
         collect, plan, local, ..
     } = config;
@@ -72,6 +76,14 @@ pub fn start(config: AgentConfig, mut enrolment: Enrolment, tasks: &TaskGroup) -
         tasks: tasks.clone(),
     };
     let stop = tasks.shutdown_token();
+    #[cfg(unix)]
+    if let Some(path) = tasks_socket {
+        match TaskSocket::open(&path, sampler.tasks(), clock.clone()) {
+            Ok(socket) => tasks.spawn("task socket", socket.run(tasks.clone(), stop.clone()).map(Ok)),
+            // Everything else is worth going on for.
+            Err(error) => warn!(path = %path.display(), %error, "tasks can't be told of: no socket"),
+        }
+    }
     let sampling = sampling::run(sampler, outbox, current, clock, stop.clone());
     tasks.spawn("sampling", sampling.map_err(Into::into));
     let sending = async move {

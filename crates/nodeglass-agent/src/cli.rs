@@ -1,16 +1,29 @@
 //! The command line of `nodeglass-agent`.
 
+#[cfg(unix)]
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+#[cfg(unix)]
+use nodeglass_model::TaskId;
 use nodeglass_proto::enrolment::Enrolment;
+#[cfg(unix)]
+use nodeglass_runtime::config::ConfigReader;
 use nodeglass_runtime::config::Env;
 use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_runtime::{signals, telemetry};
 use tracing::info;
 
 use crate::config::AgentConfig;
+#[cfg(unix)]
+use crate::tasks::client;
+#[cfg(unix)]
+use crate::tasks::exec::Exec;
+#[cfg(unix)]
+use crate::tasks::protocol::{FollowRequest, Request};
 use crate::{agent, identity};
 
 /// How long a stopping agent may take to finish what it has in hand.
@@ -51,25 +64,74 @@ enum Command {
         /// The string
         enrolment: String,
     },
+    /// Run a program as a task that the running agent follows, with everything that it starts. Its exit code becomes
+    /// this command's. Without an agent it runs all the same
+    #[cfg(unix)]
+    Exec {
+        /// What the task is called
+        #[arg(long, value_name = "ID")]
+        task: TaskId,
+        /// Don't run the program unless an agent follows it
+        #[arg(long)]
+        require_agent: bool,
+        /// The program and its arguments
+        #[arg(required = true, last = true, value_name = "COMMAND")]
+        command: Vec<OsString>,
+    },
+    /// Let the running agent follow what runs already, as a task
+    #[cfg(unix)]
+    Track {
+        /// What the task is called
+        #[arg(long, value_name = "ID")]
+        task: TaskId,
+        #[command(flatten)]
+        target: TrackTarget,
+    },
+}
+
+#[cfg(unix)]
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct TrackTarget {
+    /// A process, with everything that it started and will start
+    #[arg(long)]
+    pid: Option<u32>,
+    /// A control group: its path as in /proc/PID/cgroup
+    #[arg(long, value_name = "PATH")]
+    cgroup: Option<String>,
+    /// A systemd unit
+    #[arg(long, value_name = "NAME")]
+    unit: Option<String>,
 }
 
 impl Cli {
-    /// Does what was asked for.
+    /// Does what was asked for. The exit code is 0, or that of the program that was run.
     ///
     /// # Errors
     /// What went wrong; a [`nodeglass_runtime::config::ConfigError`] among the causes means exit code 64.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
         let Options { config, data_dir } = self.options;
-        let mut config = AgentConfig::load(config.as_deref(), Env::process())?;
+        let mut loaded = AgentConfig::load(config.as_deref(), Env::process());
+        let command = self.command.unwrap_or(Command::Run { local_only: false });
+        #[cfg(unix)]
+        if let (
+            Command::Exec {
+                require_agent: false, ..
+            },
+            Err(error),
+        ) = (&command, &loaded)
+        {
+            // Somebody's work does not wait for the configuration of its monitoring.
+            eprintln!("warning: the agent's configuration is not used: {error}");
+            loaded = AgentConfig::read(ConfigReader::parse("defaults", "", Env::empty()));
+        }
+        let mut config = loaded?;
         if let Some(data_dir) = data_dir {
             config.data_dir = data_dir;
         }
-        match self.command.unwrap_or(Command::Run { local_only: false }) {
-            Command::Run { local_only } => sample(config, local_only).await,
-            Command::CheckConfig => {
-                println!("the configuration is good");
-                Ok(())
-            }
+        match command {
+            Command::Run { local_only } => sample(config, local_only).await?,
+            Command::CheckConfig => println!("the configuration is good"),
             Command::Enroll { enrolment } => {
                 let enrolment = Enrolment::decode(&enrolment)?;
                 identity::save(&config.data_dir, &enrolment)?;
@@ -81,9 +143,39 @@ impl Cli {
                     "start it with: nodeglass-agent run --data-dir {}",
                     config.data_dir.display()
                 );
-                Ok(())
+            }
+            #[cfg(unix)]
+            Command::Exec {
+                task: task_id,
+                require_agent,
+                command,
+            } => {
+                let exec = Exec {
+                    task_id,
+                    command,
+                    socket: config.tasks_socket(),
+                    require_agent,
+                };
+                return exec.run().await;
+            }
+            #[cfg(unix)]
+            Command::Track {
+                task: task_id,
+                target,
+            } => {
+                let follow = Request::Follow(FollowRequest {
+                    task_id: task_id.clone(),
+                    pid: target.pid,
+                    cgroup: target.cgroup,
+                    unit: target.unit,
+                    command: Vec::new(),
+                    by_parent: false,
+                });
+                client::ask(&config.tasks_socket(), &follow)?;
+                println!("task {task_id} is followed until its last process ends");
             }
         }
+        Ok(ExitCode::SUCCESS)
     }
 }
 

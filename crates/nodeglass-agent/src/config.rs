@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nodeglass_collect::{Backend, CollectConfig};
+use nodeglass_collect::{Backend, CollectConfig, CommandLines};
 use nodeglass_journal::{JournalConfig, Sync};
 use nodeglass_model::filter::MetricFilter;
 use nodeglass_runtime::config::{ConfigError, ConfigReader, Env};
@@ -16,11 +16,15 @@ use crate::sampling::SamplingPlan;
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
 const MIB: u64 = 1 << 20;
+/// A sample has room for this many processes by each of four measures.
+const MAX_TOP: u64 = 100;
 
 /// Where an agent that is installed as a service keeps its enrolment.
 const DEFAULT_DATA_DIR: &str = "/var/lib/nodeglass-agent";
 /// Where Prometheus expects a host's exporter, for programs on the host alone.
 const DEFAULT_LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9100);
+/// The socket in the data directory at which an agent is told of tasks.
+const SOCKET: &str = "agent.sock";
 /// The interval from one sample to the next unless told otherwise.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -41,6 +45,10 @@ pub struct AgentConfig {
     pub keep: Keep,
     /// Whether and where the host's figures are served to programs on it.
     pub local: LocalConfig,
+    /// Whether tasks are followed.
+    pub track_tasks: bool,
+    /// Where this agent is told of tasks, if not in its data directory.
+    pub tasks_socket: Option<PathBuf>,
     /// How to log.
     pub log_format: LogFormat,
 }
@@ -71,6 +79,13 @@ impl AgentConfig {
         }
     }
 
+    /// Where this agent is told of tasks.
+    pub fn tasks_socket(&self) -> PathBuf {
+        self.tasks_socket
+            .clone()
+            .unwrap_or_else(|| self.data_dir.join(SOCKET))
+    }
+
     /// Reads a file, or only defaults and environment if there is none.
     ///
     /// # Errors
@@ -87,7 +102,8 @@ impl AgentConfig {
         let intervals = SECOND..=HOUR;
         let interval = reader.duration("metrics.collection_interval", DEFAULT_INTERVAL, intervals.clone());
         let interval = reader.env_seconds("METRICS_INTERVAL_LIVE", interval, intervals);
-        let filter = filter(&mut reader);
+        let track_tasks = reader.flag("metrics.process_tracking.track_task_processes", true);
+        let filter = filter(&mut reader, track_tasks);
         let server = reader.text("server");
         if let Some(url) = &server
             && !url.starts_with("http://")
@@ -113,6 +129,19 @@ impl AgentConfig {
                     SECOND / 2,
                     SECOND / 100..=SECOND * 60,
                 ),
+                top_processes: reader.integer("metrics.process_tracking.top_processes", 10, 0..=MAX_TOP)
+                    as usize,
+                process_commands: reader.choice(
+                    "metrics.process_tracking.command_lines",
+                    CommandLines::default(),
+                    &[
+                        ("full", CommandLines::Full),
+                        ("redacted", CommandLines::Redacted),
+                        ("program", CommandLines::Program),
+                        ("none", CommandLines::None),
+                    ],
+                ),
+                redact: reader.list("metrics.process_tracking.redact", &[]),
                 ..CollectConfig::default()
             },
             plan: SamplingPlan {
@@ -137,6 +166,8 @@ impl AgentConfig {
                 enabled: reader.flag("local_endpoint.enabled", true),
                 listen: reader.parsed("local_endpoint.listen").unwrap_or(DEFAULT_LOCAL),
             },
+            track_tasks,
+            tasks_socket: reader.text("tasks_socket").map(PathBuf::from),
             log_format: reader.choice(
                 "log.format",
                 LogFormat::Text,
@@ -165,15 +196,16 @@ fn sync(reader: &mut ConfigReader) -> Sync {
     }
 }
 
-/// What is collected: the lists of the file, less processes if they are switched off.
-fn filter(reader: &mut ConfigReader) -> MetricFilter {
+/// What is collected: the lists of the file, less processes and tasks if they are switched off.
+fn filter(reader: &mut ConfigReader, track_tasks: bool) -> MetricFilter {
     let include = reader.list("metrics.collected_metrics", &[]);
     let mut exclude = reader.list("metrics.exclude_metrics", &[]);
     if !reader.flag("metrics.process_tracking.enabled", true) {
-        exclude.push("processes".to_owned());
+        exclude.extend(["process", "processes"].map(str::to_owned));
     }
-    // Tasks are tracked where something starts them; there is nothing to switch on without them.
-    reader.flag("metrics.process_tracking.track_task_processes", true);
+    if !track_tasks {
+        exclude.push("task".to_owned());
+    }
     MetricFilter::new(&include, &exclude).unwrap_or_else(|unknown| {
         for pattern in unknown {
             reader.problem(
@@ -228,6 +260,30 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(problems.contains("local_endpoint.listen"), "{problems}");
+    }
+
+    #[test]
+    fn processes_and_tasks_have_their_own_switches() {
+        let yaml = "data_dir: /d\nmetrics: {process_tracking: {top_processes: 3, command_lines: program, redact: [p], \
+                    track_task_processes: false}}";
+        let config = read(yaml, &[]).unwrap();
+        assert_eq!(config.collect.top_processes, 3);
+        assert_eq!(config.collect.process_commands, CommandLines::Program);
+        assert_eq!(config.collect.redact, ["p"]);
+        assert!(!config.track_tasks);
+        assert_eq!(config.tasks_socket(), Path::new("/d/agent.sock"));
+        assert!(config.plan.filter.keeps_any("process") && !config.plan.filter.keeps_any("task"));
+
+        let config = read(
+            "{tasks_socket: /s, metrics: {process_tracking: {enabled: false}}}",
+            &[],
+        )
+        .unwrap();
+        assert_eq!(config.tasks_socket(), Path::new("/s"));
+        let keeps = |prefix| config.plan.filter.keeps_any(prefix);
+        assert!(!keeps("processes") && !keeps("process") && keeps("task"));
+        let wrong = "metrics: {process_tracking: {top_processes: 101, command_lines: some}}";
+        assert_eq!(read(wrong, &[]).unwrap_err().problems().len(), 2);
     }
 
     #[test]

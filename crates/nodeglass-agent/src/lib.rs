@@ -1,8 +1,8 @@
 //! The agent: samples this host and streams the samples to a server.
 //!
 //! [`sampling`] takes samples, [`outbox`] puts them into the journal, [`uplink`] sends what the server is owed and takes its
-//! words and requests, [`requests`] answers the latter. [`local`] serves this host's figures to whoever is on it.
-//! [`agent`] puts it together.
+//! words and requests, [`requests`] answers the latter. [`local`] serves this host's figures to whoever is on it, and
+//! [`tasks`] hears there of programs to follow. [`agent`] puts it together.
 
 pub mod agent;
 pub mod cli;
@@ -12,4 +12,6 @@ pub mod local;
 pub mod outbox;
 pub mod requests;
 pub mod sampling;
+#[cfg(unix)]
+pub mod tasks;
 pub mod uplink;

@@ -6,5 +6,10 @@ use nodeglass_agent::cli::Cli;
 use nodeglass_runtime::exit;
 
 fn main() -> ExitCode {
-    exit::main(async |cli: Cli| cli.run().await)
+    let mut code = ExitCode::SUCCESS;
+    let ended = exit::main(async |cli: Cli| {
+        code = cli.run().await?;
+        Ok(())
+    });
+    if ended == ExitCode::SUCCESS { code } else { ended }
 }

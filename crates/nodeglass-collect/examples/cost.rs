@@ -17,9 +17,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let count: u32 = arguments.next().map_or(Ok(100), |text| text.parse())?;
     let pause = Duration::from_millis(arguments.next().map_or(Ok(20), |text| text.parse())?);
-    let rows: [(&str, Backend, &[&str], &[&str]); 22] = [
+    let rows: [(&str, Backend, &[&str], &[&str]); 23] = [
         ("everything", Backend::Linux, &[], &[]),
-        ("without processes", Backend::Linux, &[], &["processes"]),
+        (
+            "without processes",
+            Backend::Linux,
+            &[],
+            &["process", "processes", "task"],
+        ),
         ("cpu", Backend::Linux, &["cpu"], &["cpu.temperature"]),
         ("memory", Backend::Linux, &["memory"], &[]),
         ("pressure", Backend::Linux, &["pressure"], &[]),
@@ -38,7 +43,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("clock", Backend::Linux, &["clock"], &[]),
         ("nfs", Backend::Linux, &["nfs"], &[]),
         ("load", Backend::Linux, &["load"], &[]),
-        ("processes", Backend::Linux, &["processes"], &[]),
+        ("processes by state", Backend::Linux, &["processes"], &[]),
+        (
+            "processes, the first",
+            Backend::Linux,
+            &["processes", "process"],
+            &[],
+        ),
         ("container", Backend::Linux, &["container"], &[]),
         ("sensor", Backend::Linux, &["sensor"], &[]),
         (

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use nodeglass_model::filter::MetricFilter;
 
+use crate::command_line::CommandLines;
 use crate::filters::DeviceFilters;
 
 /// Long enough for any healthy file system or driver, and half of the shortest sampling interval.
@@ -20,6 +21,9 @@ const DEFAULT_CONTAINER_SOCKETS: [&str; 4] = [
     "/run/podman/podman.sock",
     "/run/user/*/podman/podman.sock",
 ];
+
+/// Enough to see who it was, and few enough to keep.
+const DEFAULT_TOP_PROCESSES: usize = 10;
 
 /// How to read a host.
 #[derive(Debug, Clone)]
@@ -46,6 +50,14 @@ pub struct CollectConfig {
     /// Sockets of Docker and Podman that are asked for the names of containers, as paths of the host; `*` stands for
     /// any directory. Those that are absent or not readable are passed over.
     pub container_sockets: Vec<PathBuf>,
+    /// How many processes are shown for each of processor time, memory, disk I/O and GPU memory; 0 for none. Linux
+    /// only.
+    pub top_processes: usize,
+    /// How much of command lines is shown.
+    pub process_commands: CommandLines,
+    /// Names of further arguments whose values are secrets, where command lines are redacted: globs with `*` and `?`,
+    /// without the dashes before the name. A single character also stands for what is written behind it (`-pSECRET`).
+    pub redact: Vec<String>,
 }
 
 impl Default for CollectConfig {
@@ -59,6 +71,9 @@ impl Default for CollectConfig {
             devices: DeviceFilters::default(),
             max_containers: DEFAULT_MAX_CONTAINERS,
             container_sockets: DEFAULT_CONTAINER_SOCKETS.iter().map(PathBuf::from).collect(),
+            top_processes: DEFAULT_TOP_PROCESSES,
+            process_commands: CommandLines::default(),
+            redact: Vec::new(),
         }
     }
 }

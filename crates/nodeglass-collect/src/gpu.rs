@@ -25,6 +25,8 @@ use nodeglass_model::sample::{CollectFailure, GpuMetrics, Sample};
 #[cfg(target_os = "linux")]
 use self::amd::AmdCollector;
 use self::nvidia::NvidiaCollector;
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) use self::usage::GpuUse;
 pub(crate) use self::usage::{GpuUses, fill as fill_processes};
 use crate::config::CollectConfig;
 use crate::sampler::Depth;

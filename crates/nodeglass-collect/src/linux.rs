@@ -27,6 +27,7 @@ mod sockets;
 mod space;
 mod system;
 mod systemd;
+mod tasks;
 mod users;
 mod vm;
 
@@ -37,15 +38,19 @@ use nodeglass_model::sample::Sample;
 
 use crate::config::{CollectConfig, CollectError};
 use crate::gpu::GpuUses;
+use crate::tasks::TaskRegistry;
 pub(crate) use collector::Moment;
 use collector::{Collector, fail, mark_stale};
 use host_root::HostRoot;
+pub(crate) use processes::Process;
 pub(crate) use system::{read_host_name, read_system_info};
+pub(crate) use tasks::{Measured, TaskReader, Tracked};
 
 /// What collectors are made from.
 struct Surroundings {
     root: HostRoot,
     config: CollectConfig,
+    tasks: TaskRegistry,
 }
 
 /// One collector: its name in failures, the metrics that it is needed for, and how it is made.
@@ -86,7 +91,8 @@ collectors! {
         |host| sensors::SensorCollector::new(&host.root, host.config.devices.max_sensors, host.config.deadline);
     "systemd" for ["systemd", "unit"]
         |host| systemd::SystemdCollector::new(&host.root, host.config.devices.max_units, host.config.deadline);
-    "processes" for ["processes"] |host| processes::ProcessCollector::new(&host.root);
+    "processes" for ["processes", "process", "task"]
+        |host| processes::ProcessCollector::new(&host.root, &host.config, host.tasks.clone());
     "containers" for ["container"] |host| containers::ContainerCollector::new(&host.root, &host.config);
     "load" for ["load", "processes.total_threads", "processes.running_threads"]
         |host| load::LoadCollector::new(&host.root);
@@ -116,6 +122,7 @@ impl LinuxHost {
         }
         Ok(Self {
             surroundings: Surroundings {
+                tasks: TaskRegistry::new(config, TaskReader::new(&root)),
                 root,
                 config: config.clone(),
             },
@@ -123,7 +130,13 @@ impl LinuxHost {
         })
     }
 
+    /// The tasks that it measures.
+    pub(crate) fn tasks(&self) -> &TaskRegistry {
+        &self.surroundings.tasks
+    }
+
     pub(crate) fn set_filter(&mut self, filter: &MetricFilter) {
+        self.surroundings.tasks.set_wanted(filter.keeps_any("task"));
         for (row, running) in COLLECTORS.iter().zip(&mut self.collectors) {
             if !row.metrics.iter().any(|metric| filter.keeps_any(metric)) {
                 *running = None;

@@ -9,6 +9,7 @@ use nodeglass_model::{Sample, UnixMillis, catalogue};
 use crate::config::{Backend, CollectConfig, CollectError, is_own_root};
 use crate::gpu::{self, GpuCollector};
 use crate::portable::PortableHost;
+use crate::tasks::TaskRegistry;
 
 /// How much of a host is read. What costs much, and says little from one second to the next, is read less often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,7 @@ pub enum Depth {
 pub struct Sampler {
     host: Host,
     gpu: Option<GpuCollector>,
+    tasks: TaskRegistry,
     config: CollectConfig,
 }
 
@@ -55,9 +57,15 @@ impl Sampler {
             _ => return Err(CollectError::NotLinux),
         };
         let filter = config.filter.clone();
+        let tasks = match &host {
+            #[cfg(target_os = "linux")]
+            Host::Linux(host) => host.tasks().clone(),
+            Host::Portable(_) => TaskRegistry::unsupported(&config),
+        };
         let mut sampler = Self {
             host,
             gpu: None,
+            tasks,
             config,
         };
         sampler.set_filter(filter);
@@ -87,6 +95,11 @@ impl Sampler {
     /// `at` becomes the sample's time; rates are worked out over the monotonic time between two calls.
     pub fn sample(&mut self, at: UnixMillis, depth: Depth) -> Sample {
         self.sample_at(at, depth, Instant::now())
+    }
+
+    /// The tasks that are measured in each full sample. The portable back end can't follow any.
+    pub fn tasks(&self) -> TaskRegistry {
+        self.tasks.clone()
     }
 
     /// The back end in use, never [`Backend::Auto`].

@@ -231,7 +231,7 @@ impl Names {
 }
 
 /// A name out of an identity: names are kept, systemd's escapes undone, and hashes cut as people cut them.
-fn name_of_id(runtime: &str, id: &str) -> String {
+pub(super) fn name_of_id(runtime: &str, id: &str) -> String {
     match runtime {
         "lxc" => id.to_owned(),
         "systemd-nspawn" | "libvirt" => unescape(id),

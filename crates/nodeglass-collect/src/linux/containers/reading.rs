@@ -11,7 +11,7 @@ use crate::linux::scan::{fields, lines, parse_number};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(in crate::linux) struct Reading {
     /// Processor time spent.
-    pub(super) cpu_us: Option<u64>,
+    pub(in crate::linux) cpu_us: Option<u64>,
     /// Periods in which it ran under a quota.
     pub(super) periods: Option<u64>,
     /// Those of them in which it was held back.
@@ -20,10 +20,10 @@ pub(in crate::linux) struct Reading {
     pub(in crate::linux) memory_bytes: Option<u64>,
     /// Page cache that was not used recently, which the kernel takes back first.
     pub(in crate::linux) inactive_file_bytes: Option<u64>,
-    pub(super) pids: Option<u64>,
+    pub(in crate::linux) pids: Option<u64>,
     pub(super) oom_kills: Option<u64>,
     /// Of each block device; `None` where nothing counts.
-    pub(super) io: Option<Vec<DeviceIo>>,
+    pub(in crate::linux) io: Option<Vec<DeviceIo>>,
 }
 
 /// What a group may use.
@@ -44,15 +44,15 @@ pub(in crate::linux) struct Source<Into: 'static> {
 
 /// What a group did on one block device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct DeviceIo {
+pub(in crate::linux) struct DeviceIo {
     pub(super) number: DeviceNumber,
     pub(super) counters: IoCounters,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct IoCounters {
-    pub(super) read_bytes: u64,
-    pub(super) written_bytes: u64,
+pub(in crate::linux) struct IoCounters {
+    pub(in crate::linux) read_bytes: u64,
+    pub(in crate::linux) written_bytes: u64,
     pub(super) reads: u64,
     pub(super) writes: u64,
 }
@@ -96,7 +96,7 @@ pub(super) fn parse_device(field: &[u8]) -> Option<DeviceNumber> {
 }
 
 /// Tells block devices that lie on others: the same bytes are counted on both.
-pub(super) struct BlockDevices {
+pub(in crate::linux) struct BlockDevices {
     root: HostRoot,
     stacked: HashMap<DeviceNumber, bool>,
 }
@@ -108,7 +108,7 @@ const MOST_DEVICES: usize = 10_000;
 const LOOP: u32 = 7;
 
 impl BlockDevices {
-    pub(super) fn new(root: &HostRoot) -> Self {
+    pub(in crate::linux) fn new(root: &HostRoot) -> Self {
         Self {
             root: root.clone(),
             stacked: HashMap::new(),
@@ -117,7 +117,7 @@ impl BlockDevices {
 
     /// What was done on all devices. Those that lie on others (device mapper, RAID, loop) are left out where one that
     /// does not is listed too: what goes through them is counted there.
-    pub(super) fn sum(&mut self, devices: &[DeviceIo]) -> IoCounters {
+    pub(in crate::linux) fn sum(&mut self, devices: &[DeviceIo]) -> IoCounters {
         let is_stacked: Vec<bool> = devices
             .iter()
             .map(|device| self.is_stacked(device.number))
