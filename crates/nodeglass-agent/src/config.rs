@@ -1,6 +1,8 @@
 //! The agent's configuration: YAML, then environment, then command line, all checked before anything starts.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+mod devices;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -115,6 +117,8 @@ impl AgentConfig {
             ("linux", Backend::Linux),
             ("portable", Backend::Portable),
         ];
+        let mut collect = CollectConfig::default();
+        devices::read(&mut reader, &mut collect);
         let config = Self {
             data_dir: reader
                 .text("data_dir")
@@ -142,7 +146,7 @@ impl AgentConfig {
                     ],
                 ),
                 redact: reader.list("metrics.process_tracking.redact", &[]),
-                ..CollectConfig::default()
+                ..collect
             },
             plan: SamplingPlan {
                 running: reader.flag("metrics.enabled", true),
