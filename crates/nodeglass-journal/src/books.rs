@@ -64,9 +64,10 @@ pub struct Gap {
 pub struct Books {
     /// Samples taken for the server.
     pub sampled: u64,
-    /// Of those, written to disk.
+    /// Of those, written to disk as they were taken; the rest went to memory first.
     pub journalled: u64,
-    /// How often one was sent, repetitions included.
+    /// How often one was sent since the agent started, repetitions included.
+    #[serde(skip)]
     pub sent: u64,
     /// Samples that the server has stored.
     pub acknowledged: u64,

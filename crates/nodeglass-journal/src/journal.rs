@@ -57,7 +57,7 @@ pub struct Standing {
     pub books: Books,
     /// Samples that wait for the server's word.
     pub buffered: u64,
-    /// From the earliest to the latest of them, roughly: the segments that they lie in.
+    /// From the oldest to the newest of them, roughly.
     pub buffered_span: Option<TimeRange>,
     /// Bytes on disk.
     pub disk_bytes: u64,
@@ -336,21 +336,13 @@ impl Journal {
     /// Where every sample is.
     pub fn standing(&self) -> Standing {
         let inner = self.shared.lock();
-        let owed = |segment: &&Segment| {
-            let mut runs = segment.index.owed.iter();
-            runs.any(|run| inner.waiting.touches(*run) || inner.sent.touches(*run))
-        };
-        let spans = inner
-            .storage
-            .segments()
-            .filter(owed)
-            .filter_map(|segment| segment.index.span);
+        let time_of = |id: SampleId| inner.storage.holder(id)?.index.time_of(id);
+        let first = inner.waiting.first().into_iter().chain(inner.sent.first()).min();
+        let last = inner.waiting.last().into_iter().chain(inner.sent.last()).max();
+        let span = first.and_then(time_of).zip(last.and_then(time_of));
         Standing {
             buffered: inner.waiting.count() + inner.sent.count(),
-            buffered_span: spans.reduce(|all, span| TimeRange {
-                start: all.start.min(span.start),
-                end: all.end.max(span.end),
-            }),
+            buffered_span: span.map(|(start, end)| TimeRange { start, end }),
             books: inner.books.clone(),
             disk_bytes: inner.storage.disk_bytes(),
             memory_bytes: inner.storage.memory_bytes(),

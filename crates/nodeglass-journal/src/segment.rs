@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nodeglass_chunk::chunk::Chunk;
 use nodeglass_chunk::delta::Decoder;
@@ -72,6 +72,15 @@ impl Index {
                 }),
             }
         }
+    }
+
+    /// About when an owed sample was taken: as far into the span as its number is into those of its run.
+    pub(crate) fn time_of(&self, id: SampleId) -> Option<UnixMillis> {
+        let run = self.owed.iter().find(|run| run.contains(id))?;
+        let TimeRange { start, end } = self.span?;
+        let length = u128::from(end.since(start).as_millis() as u64);
+        let part = length * u128::from(id.seq - run.first) / u128::from(run.last - run.first).max(1);
+        Some(start.plus(Duration::from_millis(part as u64)))
     }
 
     pub(crate) fn reach(&mut self, span: TimeRange) {

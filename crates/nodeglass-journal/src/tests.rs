@@ -169,6 +169,8 @@ fn live_goes_first_and_the_backlog_in_order() {
         }
     });
     journal.send_again();
+    let span = journal.standing().buffered_span.unwrap();
+    assert_eq!((span.start, span.end), (sample(0).timestamp, sample(9).timestamp));
     assert_eq!(numbers(&take_all(&journal)), (0..10).collect::<Vec<_>>());
     assert_eq!(journal.standing().books.sent, 1 + 3 + 2 + 10);
     journal.acknowledge(&[run(&ids)]);

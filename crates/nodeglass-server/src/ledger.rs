@@ -1,11 +1,16 @@
 //! The ledger of one agent: what became of every sample that it took, by its own books and by the store's.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use nodeglass_model::{TimeRange, UnixMillis};
 use nodeglass_proto::v1;
 use nodeglass_store::Ledger;
 use serde::{Deserialize, Serialize};
+
+/// Samples of a span this long wait for their acknowledgement now and then without anything being wrong: the last few,
+/// and those of a persist interval.
+const ON_ITS_WAY: Duration = Duration::from_mins(1);
 
 /// What an agent last said of its side.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,9 +21,9 @@ pub struct AgentSide {
     pub sampled: u64,
     /// Samples taken for the local history.
     pub local: u64,
-    /// Of `sampled`, written to disk.
+    /// Of `sampled`, written to disk as they were taken.
     pub journalled: u64,
-    /// How often one was sent, repetitions included.
+    /// How often one was sent since the agent started, repetitions included.
     pub sent: u64,
     /// Of `sampled`, stored as the agent knows.
     pub acknowledged: u64,
@@ -106,9 +111,10 @@ impl AgentSide {
         self.waiting().is_some_and(|gap| gap.overlaps(range))
     }
 
+    /// What waits on the agent, if that is more than what is always on its way.
     fn waiting(&self) -> Option<Gap> {
         let (from, to) = (self.buffered_from?, self.buffered_to?);
-        (self.buffered > 0).then(|| Gap {
+        (to.saturating_sub(from) > ON_ITS_WAY.as_millis() as u64).then(|| Gap {
             reason: "waiting".to_owned(),
             from,
             to,
@@ -227,7 +233,7 @@ mod tests {
             rejected: BTreeMap::from([("invalid_value".to_owned(), 2)]),
             evicted: BTreeMap::from([("full".to_owned(), 3)]),
             buffered_from: Some(5_000),
-            buffered_to: Some(6_000),
+            buffered_to: Some(66_000),
             gaps: vec![Gap {
                 reason: "full".to_owned(),
                 from: 1_000,
@@ -276,13 +282,21 @@ mod tests {
             end: UnixMillis(end),
         };
         let reasons = |range, away| {
-            let gaps = side().gaps_in(range, away, UnixMillis(9_000));
+            let gaps = side().gaps_in(range, away, UnixMillis(90_000));
             gaps.into_iter().map(|gap| gap.reason).collect::<Vec<_>>()
         };
         assert_eq!(reasons(range(0, 1_000), None), [""; 0]);
         assert_eq!(reasons(range(0, 1_001), None), ["full"]);
         assert_eq!(reasons(range(2_000, 5_001), None), ["full", "waiting"]);
-        assert_eq!(reasons(range(6_001, 9_999), Some(UnixMillis(8_000))), ["away"]);
+        assert_eq!(reasons(range(66_001, 99_999), Some(UnixMillis(68_000))), ["away"]);
+        let steady = AgentSide {
+            buffered_from: Some(64_000),
+            ..side()
+        };
+        assert!(
+            !steady.waits_in(range(0, 99_999)),
+            "two samples on their way are no gap"
+        );
         assert!(side().waits_in(range(0, 5_001)) && !side().waits_in(range(0, 5_000)));
     }
 }
