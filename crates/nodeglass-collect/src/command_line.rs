@@ -22,7 +22,8 @@ pub enum CommandLines {
     /// - whatever follows such a name and `=` or `:` in the same argument (`--token=X`, `API_KEY=X`,
     ///   `Authorization: X`, `{"password":"X"}`), and in an argument with spaces whatever follows such a flag;
     /// - in `user:password@host`, with or without `scheme://` before it, all from the colon to the last `@`; in
-    ///   `-u user:password` and `--user user:password` all after the colon.
+    ///   `scheme://token@host` all from the scheme to the last `@`, but for `ssh://user@host`; in `-u user:password` and
+    ///   `--user user:password` all after the colon.
     ///
     /// A name is one of a secret if it holds `passw`, `passphrase`, `passcode`, `secret`, `token`, `credential`,
     /// `signature` or `bearer`, if a word of it begins with `auth` (but `author`) or ends in `pass`, `pwd`, `key` or

@@ -9,6 +9,9 @@ const HIDDEN: &str = "***";
 /// Flags whose value may be `user:password`.
 const USER_FLAGS: [&str; 4] = ["-u", "-U", "--user", "--proxy-user"];
 
+/// Between the scheme of an address and the rest of it.
+const SCHEME_END: &str = "://";
+
 /// What is hidden besides what always is.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Redaction {
@@ -104,7 +107,8 @@ fn count(bytes: &[u8], is_wanted: impl Fn(u8) -> bool) -> usize {
     bytes.iter().take_while(|byte| is_wanted(**byte)).count()
 }
 
-/// Hides the password of each `user:password@host` among the words of an argument.
+/// Hides the password of each `user:password@host`, and the token of each `scheme://token@host`, among the words of an
+/// argument.
 fn hide_passwords(argument: &str) -> String {
     if !argument.contains('@') {
         return argument.to_owned();
@@ -114,15 +118,25 @@ fn hide_passwords(argument: &str) -> String {
 }
 
 fn hide_password(word: &str) -> String {
-    let user_start = word.find("://").map_or(0, |scheme_end| scheme_end + 3);
+    // Only the first colon may be a scheme's: behind another one a password may hold anything.
+    let scheme_end = word.find(':').filter(|end| {
+        let has_name = word[..*end].ends_with(|last: char| last.is_ascii_alphanumeric());
+        has_name && word[*end..].starts_with(SCHEME_END)
+    });
+    let user_start = scheme_end.map_or(0, |end| end + SCHEME_END.len());
     let rest = &word[user_start..];
-    match (rest.find(':'), rest.rfind('@')) {
-        (Some(colon), Some(at)) if colon < at => {
-            let (colon, at) = (user_start + colon, user_start + at);
-            format!("{}:{HIDDEN}{}", &word[..colon], &word[at..])
-        }
-        _ => word.to_owned(),
-    }
+    let Some(at) = rest.rfind('@') else {
+        return word.to_owned();
+    };
+    // Whoever is alone before the host may be a token, but for SSH it is a user.
+    let is_token = scheme_end.is_some_and(|end| !word[..end].contains("ssh"));
+    let secret_start = match rest[..at].find(':') {
+        Some(colon) => colon + 1,
+        None if is_token => 0,
+        None => return word.to_owned(),
+    };
+    let shown = &word[..user_start + secret_start];
+    format!("{shown}{HIDDEN}{}", &rest[at..])
 }
 
 #[cfg(test)]
@@ -167,6 +181,12 @@ mod tests {
             ),
             ("x|db://me:a@b/c@host", "x|db://me:***@host"),
             ("x|me:s@tcp(db)/x", "x|me:***@tcp(db)/x"),
+            (
+                "git|clone|https://s@host/x.git",
+                "git|clone|https://***@host/x.git",
+            ),
+            ("://s:@host", ":***@host"),
+            ("jdbc:db://u:s@host", "jdbc:***@host"),
             ("curl|-u|me:s|host", "curl|-u|me:***|host"),
             ("Server=db;Password=s;", "Server=db;Password=***"),
         ] {
@@ -225,7 +245,7 @@ mod tests {
 
         #[test]
         fn a_password_in_an_address_is_never_shown(
-            user in "[a-z]{0,8}", secret in "[!#-&(-?A-~]{0,10}Z7Z7Z7[!#-&(-?A-~]{0,10}", scheme in "([a-z]{1,5}://)?",
+            user in "[a-z]{0,8}", secret in "([!#-&(-.0-?A-~][!#-&(-?A-~]{0,9})?Z7Z7Z7[!#-&(-?A-~]{0,10}", scheme in "([a-z]{1,5}://)?",
         ) {
             let shown = Redaction::default().hide(&["x".to_owned(), format!("{scheme}{user}:{secret}@host:1/x")]);
             prop_assert!(!shown[1].contains("Z7Z7Z7"), "{shown:?}");
