@@ -1,5 +1,7 @@
 //! `cargo xtask generate`: the files that are made from the code.
 
+mod keys;
+
 use std::fmt::Write as _;
 use std::fs;
 
@@ -18,23 +20,32 @@ pub struct Generate {
 }
 
 impl Generate {
-    /// Writes or checks `docs/metrics.md`.
+    /// Writes or checks `docs/metrics.md`, and the table of keys in `docs/agent.md`.
     ///
     /// # Errors
-    /// It can't be written, or, with `check`, is out of date.
+    /// One can't be written, or, with `check`, is out of date.
     pub fn run(&self) -> anyhow::Result<()> {
-        let path = workspace().join("docs/metrics.md");
-        let wanted = metrics();
+        self.write("docs/metrics.md", |_| Ok(metrics()))?;
+        let yaml = read("config/agent.yaml")?;
+        self.write("docs/agent.md", |document| keys::with_keys(document, &yaml))
+    }
+
+    fn write(&self, name: &str, make: impl Fn(&str) -> anyhow::Result<String>) -> anyhow::Result<()> {
+        let found = read(name)?;
+        let wanted = make(&found).with_context(|| name.to_owned())?;
         if self.check {
-            let found = fs::read_to_string(&path).unwrap_or_default();
             ensure!(
                 found == wanted,
-                "docs/metrics.md is out of date: run `cargo xtask generate`"
+                "{name} is out of date: run `cargo xtask generate`"
             );
             return Ok(());
         }
-        fs::write(&path, wanted).with_context(|| format!("can't write {}", path.display()))
+        fs::write(workspace().join(name), wanted).with_context(|| format!("can't write {name}"))
     }
+}
+
+fn read(name: &str) -> anyhow::Result<String> {
+    fs::read_to_string(workspace().join(name)).with_context(|| format!("can't read {name}"))
 }
 
 const PREAMBLE: &str = "\
@@ -111,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_checked_in_file_is_current() {
+    fn the_checked_in_files_are_current() {
         Generate { check: true }.run().unwrap();
     }
 }

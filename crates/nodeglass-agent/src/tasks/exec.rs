@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::Context;
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use nodeglass_model::TaskId;
 use nodeglass_runtime::telemetry::chain;
@@ -138,8 +138,11 @@ impl Exec {
     fn ended(&self, code: u8) -> Request {
         let used = getrusage(UsageWho::RUSAGE_CHILDREN).ok();
         let cpu = used.as_ref().map(|used| used.user_time() + used.system_time());
-        // Linux counts in KiB.
-        let peak = used.as_ref().and_then(|used| u64::try_from(used.max_rss()).ok());
+        // Linux counts in KiB, and counts the memory that this program had when it became the other one. What is not
+        // more than that says nothing of the task, whose own readings the agent has.
+        let own = getrusage(UsageWho::RUSAGE_SELF).map_or(0, |own| own.max_rss());
+        let peak = used.as_ref().map(Usage::max_rss).filter(|peak| *peak > own);
+        let peak = peak.and_then(|peak| u64::try_from(peak).ok());
         Request::Ended(EndedRequest {
             task_id: self.task_id.clone(),
             exit_code: Some(code.into()),
