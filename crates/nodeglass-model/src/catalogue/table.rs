@@ -214,17 +214,17 @@ metrics! {
         "/proc/loadavg" "Tasks running or blocked, averaged over fifteen minutes."
 
     140 "gpu.utilization_percent" Percent Level Mean (Gpu: utilization_percent)
-        "NVML: utilization rates" "Share of the last moments with a kernel running on the GPU."
+        "NVML: utilization rates; gpu_busy_percent" "Share of the last moments with a kernel running on the GPU."
     141 "gpu.memory_total_bytes" Bytes Level Sum (Gpu: memory_total_bytes)
-        "NVML: memory info" "Memory of the GPU."
+        "NVML: memory info; mem_info_vram_total" "Memory of the GPU."
     142 "gpu.memory_used_bytes" Bytes Level Sum (Gpu: memory_used_bytes)
-        "NVML: memory info" "GPU memory in use."
+        "NVML: memory info; mem_info_vram_used" "GPU memory in use."
     143 "gpu.memory_usage_percent" Percent Level Max (Gpu: memory_usage_percent)
-        "NVML: memory info" "GPU memory used of total."
+        "NVML: memory info; mem_info_vram_*" "GPU memory used of total."
     144 "gpu.temperature_celsius" Celsius Level Max (Gpu: temperature_celsius)
-        "NVML: temperature" "Temperature of the GPU."
+        "NVML: temperature; hwmon temp1_input" "Temperature of the GPU."
     145 "gpu.power_watts" Watts Level Sum (Gpu: power_watts)
-        "NVML: power usage" "Power that the GPU draws."
+        "NVML: power usage; hwmon power1_average" "Power that the GPU draws."
     146 "gpu.power_limit_watts" Watts Level Sum (Gpu: power_limit_watts)
         "NVML: enforced power limit; hwmon power1_cap" "Power that the GPU may draw."
     147 "gpu.graphics_clock_mhz" Megahertz Level Mean (Gpu: graphics_clock_mhz)
