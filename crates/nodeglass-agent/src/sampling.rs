@@ -70,7 +70,7 @@ impl Reader {
             self.outbox.show(&sample);
         }
         if let Some(from) = self.stopped.take() {
-            self.outbox.journal.note_gap(Reason::Stopped, from, at);
+            self.outbox.journal.note_gap(Reason::Stopped, from, at, now);
         }
         self.last = Some(at);
         let is_alone = self.window.is_empty();

@@ -77,6 +77,9 @@ pub struct Books {
     pub evicted: BTreeMap<Reason, u64>,
     /// Samples taken for the local history, those for the server included.
     pub local: u64,
+    /// Files of the journal that were damaged and put aside.
+    #[serde(default)]
+    pub damaged_segments: u64,
     /// Spans without samples, the oldest first.
     pub gaps: VecDeque<Gap>,
 }
@@ -117,7 +120,28 @@ impl Books {
         }
         self.gaps.push_back(gap);
         if self.gaps.len() > MAX_GAPS {
-            self.gaps.pop_front();
+            // A crash loop must not push out what was lost.
+            let harmless = self.gaps.iter().position(|gap| !gap.reason.is_loss());
+            self.gaps.remove(harmless.unwrap_or(0));
+        }
+    }
+
+    /// Adds the books of a journal that was found again.
+    pub(crate) fn add(&mut self, found: Self) {
+        self.sampled += found.sampled;
+        self.journalled += found.journalled;
+        self.acknowledged += found.acknowledged;
+        self.local += found.local;
+        self.damaged_segments += found.damaged_segments;
+        for (code, count) in found.rejected {
+            *self.rejected.entry(code).or_default() += count;
+        }
+        for (reason, count) in found.evicted {
+            *self.evicted.entry(reason).or_default() += count;
+        }
+        let own = std::mem::replace(&mut self.gaps, found.gaps);
+        for gap in own {
+            self.note(gap);
         }
     }
 }
@@ -163,5 +187,10 @@ mod tests {
             books.note(gap(Reason::Stopped, at * 10));
         }
         assert_eq!(books.gaps.len(), MAX_GAPS);
+        assert_eq!(
+            books.gaps[0].reason,
+            Reason::Full,
+            "what was lost is remembered longest"
+        );
     }
 }

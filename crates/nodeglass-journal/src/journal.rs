@@ -14,7 +14,7 @@ use crate::books::{Books, Gap, Reason};
 use crate::ids::{self, IdSet};
 use crate::keeper::{Job, Keeper};
 use crate::record::Role;
-use crate::recovery::{self, Recovery};
+use crate::recovery::{self, Recovery, State};
 use crate::segment::{self, ReadError, Segment, Source};
 use crate::storage::Storage;
 use crate::{JournalConfig, Sync};
@@ -47,7 +47,7 @@ pub(crate) struct Inner {
     failed_reads: u32,
 }
 
-/// How often a file is tried that can't be read for a reason that may pass, such as too many open files.
+/// How often a file is tried that can't be read, unless the reason is sure to pass.
 const READS: u32 = 20;
 
 /// Where every sample is.
@@ -79,15 +79,18 @@ impl Journal {
     ///
     /// Reads every file in it: less than a second for the largest journal.
     pub fn open(config: JournalConfig, now: UnixMillis, at: Instant) -> (Self, Recovery) {
-        let (state, recovery) = recovery::recover(&config, now, at);
-        let inner = Inner {
-            storage: Storage::new(config, state.segments, state.next_number, state.epoch),
-            waiting: state.owed,
+        let (found, recovery) = recovery::recover(&config, now, at);
+        // No two lives of a journal have the same epoch, nor a directory that turns up later a file of the same number.
+        let epoch = now.0.unsigned_abs().max(found.epoch + 1);
+        let mut inner = Inner {
+            storage: Storage::new(config, epoch, now, at),
+            waiting: IdSet::default(),
             sent: IdSet::default(),
             newest: None,
-            books: state.books,
+            books: Books::default(),
             failed_reads: 0,
         };
+        inner.take_over(found, &recovery, at);
         let shared = Arc::new(Shared {
             inner: Mutex::new(inner),
         });
@@ -97,7 +100,8 @@ impl Journal {
             let mut inner = journal.shared.lock();
             let unpacked = inner.storage.unpacked();
             // The books as they were found are written down at once, before anything that they were made from is packed.
-            journal.roll(&mut inner, now, at);
+            inner.roll(now, at);
+            journal.hand_on(&mut inner);
             for number in unpacked {
                 journal.keeper.hand(Job::Pack(number));
             }
@@ -114,15 +118,20 @@ impl Journal {
     pub fn append(&self, sample: &Arc<Sample>, role: Role, at: Instant) -> Option<SampleId> {
         let mut inner = self.shared.lock();
         let inner = &mut *inner;
+        if let Some((config, born)) = inner.storage.looks_again(at) {
+            let (found, recovery) = recovery::recover(&config, born, at);
+            inner.take_over(found, &recovery, at);
+        }
         if inner.storage.must_roll(at) {
-            self.roll(inner, sample.timestamp, at);
+            inner.roll(sample.timestamp, at);
         }
         let mut written = inner.storage.append(sample, role, at);
         if written.is_none() {
             // The disk refused. The next segment is begun in memory, which takes everything.
-            self.roll(inner, sample.timestamp, at);
+            inner.roll(sample.timestamp, at);
             written = inner.storage.append(sample, role, at);
         }
+        self.hand_on(inner);
         let written = written?;
         let id = written.id;
         inner.books.local += u64::from(role.is_local());
@@ -145,20 +154,24 @@ impl Journal {
         id
     }
 
-    fn roll(&self, inner: &mut Inner, now: UnixMillis, at: Instant) {
-        for job in inner.roll(now, at) {
+    /// Gives the journal's thread what it has to do.
+    fn hand_on(&self, inner: &mut Inner) {
+        for job in inner.storage.jobs() {
             self.keeper.hand(job);
         }
     }
 
-    /// Counts a span in which no sample was taken.
-    pub fn note_gap(&self, reason: Reason, from: UnixMillis, to: UnixMillis) {
-        self.shared.lock().books.note(Gap {
+    /// Notes a span in which no sample was taken, and writes it down.
+    pub fn note_gap(&self, reason: Reason, from: UnixMillis, to: UnixMillis, at: Instant) {
+        let mut inner = self.shared.lock();
+        inner.books.note(Gap {
             reason,
             from,
             to,
             samples: 0,
         });
+        inner.roll(to, at);
+        self.hand_on(&mut inner);
     }
 
     /// The newest owed sample, if it was not sent yet; it counts as sent from now on.
@@ -221,7 +234,7 @@ impl Journal {
                 Err(error) => {
                     let mut inner = self.shared.lock();
                     inner.failed_reads += 1;
-                    if error.may_pass() && inner.failed_reads < READS {
+                    if error.is_passing() || (error.may_pass() && inner.failed_reads < READS) {
                         return;
                     }
                     inner.failed_reads = 0;
@@ -297,6 +310,7 @@ impl Journal {
         if let Some(file) = inner.storage.flush() {
             self.keeper.hand(Job::Sync(file));
         }
+        self.hand_on(&mut inner);
     }
 
     /// Local history. Reads the files of its range.
@@ -383,14 +397,28 @@ impl Inner {
         settled
     }
 
+    /// Takes over what was found in the directory.
+    fn take_over(&mut self, found: State, recovery: &Recovery, at: Instant) {
+        if let Some(reason) = &recovery.error {
+            self.storage.not_found(reason.clone(), at);
+            return;
+        }
+        for run in found.owed.runs() {
+            self.waiting.insert_run(run);
+        }
+        self.books.add(found.books);
+        self.storage
+            .take_over(found.segments, found.next_number, found.lock);
+    }
+
     /// Closes the open segment and begins another, after letting the oldest go as far as age and room ask for it.
-    fn roll(&mut self, now: UnixMillis, at: Instant) -> Vec<Job> {
+    fn roll(&mut self, now: UnixMillis, at: Instant) {
         let going = self.storage.outgrown(now, at);
         for (segment, reason) in &going {
             self.count_out(segment, *reason);
         }
         let owed = self.waiting.runs().chain(self.sent.runs()).collect::<IdSet>();
-        self.storage.begin(now, at, &owed, &self.books, going)
+        self.storage.begin(now, at, &owed, &self.books, going);
     }
 
     /// Counts what is still owed in a segment that goes.

@@ -1,8 +1,9 @@
 //! Opening a journal: reads what is there, cuts a torn end, puts damaged files aside, and finds out what is owed.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -38,12 +39,16 @@ pub struct Recovery {
 }
 
 /// What the journal goes on with.
+#[derive(Default)]
 pub(crate) struct State {
     pub(crate) segments: VecDeque<Segment>,
     pub(crate) next_number: u64,
+    /// The highest epoch so far.
     pub(crate) epoch: u64,
     pub(crate) owed: IdSet,
     pub(crate) books: Books,
+    /// Keeps other agents out of the directory.
+    pub(crate) lock: Option<File>,
 }
 
 /// One file, read.
@@ -58,32 +63,37 @@ enum Event {
     Owed(SampleId),
     Local,
     Words(record::Words),
+    /// An owed sample behind damage: it can't be read, since what it differs from is gone.
+    Lost(UnixMillis),
 }
 
 pub(crate) fn recover(config: &JournalConfig, now: UnixMillis, at: Instant) -> (State, Recovery) {
     let mut recovery = Recovery::default();
+    let mut state = State::default();
+    let Some(directory) = &config.directory else {
+        return (state, recovery);
+    };
+    let (files, lock) = match files(directory) {
+        Ok(files) => files,
+        Err(error) => {
+            warn!(%error, "the journal's directory can't be used; samples are kept in memory until it can");
+            recovery.error = Some(error.to_string());
+            return (state, recovery);
+        }
+    };
+    state.lock = Some(lock);
+    state.next_number = files.keys().next_back().map_or(1, |last| last + 1);
     let mut found = BTreeMap::new();
-    let mut next_number = 1;
-    if let Some(directory) = &config.directory {
-        match files(directory) {
-            Ok(files) => {
-                next_number = files.keys().next_back().map_or(1, |last| last + 1);
-                for (number, path) in files {
-                    let is_last = number + 1 == next_number;
-                    let age = |span| closed(span, now, at, config);
-                    if let Some(one) = read(number, &path, is_last, age, &mut recovery) {
-                        found.insert(number, one);
-                    }
-                }
-            }
-            Err(error) => {
-                warn!(%error, "the journal's directory can't be used; samples are kept in memory");
-                recovery.error = Some(error.to_string());
-            }
+    for (number, path) in files {
+        let is_last = number + 1 == state.next_number;
+        let age = |span| closed(span, now, at, config);
+        if let Some(one) = read(number, &path, is_last, age, &mut recovery) {
+            found.insert(number, one);
         }
     }
     recovery.segments = found.len();
     let (owed, mut books, epoch) = standing(&found, &mut recovery);
+    books.damaged_segments += recovery.damaged as u64;
     let newest = found
         .values()
         .filter_map(|one| one.segment.index.span)
@@ -101,21 +111,23 @@ pub(crate) fn recover(config: &JournalConfig, now: UnixMillis, at: Instant) -> (
     if recovery.segments > 0 || recovery.damaged > 0 {
         info!(?recovery, "the journal was opened");
     }
-    let state = State {
-        segments: found.into_values().map(|one| one.segment).collect(),
-        next_number,
-        epoch: now.0.unsigned_abs().max(epoch + 1),
-        owed,
-        books,
-    };
+    state.segments = found.into_values().map(|one| one.segment).collect();
+    state.epoch = epoch;
+    state.owed = owed;
+    state.books = books;
     (state, recovery)
 }
 
-/// The segments of a directory, which is made if it is not there. What a crash left half done is removed.
-fn files(directory: &Path) -> io::Result<BTreeMap<u64, PathBuf>> {
+/// The segments of a directory, which is made if it is not there, and a hold of it. What a crash left half done is removed.
+fn files(directory: &Path) -> io::Result<(BTreeMap<u64, PathBuf>, File)> {
     let mut builder = fs::DirBuilder::new();
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.recursive(true).create(directory)?;
+    let lock = private().open(directory.join("lock"))?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => io::Error::other("another agent writes to it"),
+        TryLockError::Error(error) => error,
+    })?;
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
@@ -125,7 +137,14 @@ fn files(directory: &Path) -> io::Result<BTreeMap<u64, PathBuf>> {
             let _ = fs::remove_file(path);
         }
     }
-    Ok(files)
+    Ok((files, lock))
+}
+
+/// A file that only its owner can read; made if it is not there.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options
 }
 
 /// Reads one file; `None` if nothing in it is of use.
@@ -154,7 +173,20 @@ fn read(
         return found;
     }
     // Something is wrong. At the end of the file that was written last it is a record that was not finished.
+    // One without anything was being made.
+    let is_unborn = is_last && bytes.iter().all(|byte| *byte == 0);
+    if is_unborn {
+        let _ = fs::remove_file(path);
+        recovery.cut_bytes += bytes.len() as u64;
+        return None;
+    }
     let is_damage = found.is_none() || !is_last || frames.skip_damage();
+    if is_damage
+        && is_last
+        && let Some(one) = &mut found
+    {
+        one.lose_what_follows(&mut frames);
+    }
     if is_damage {
         set_aside(path, recovery);
     } else {
@@ -163,7 +195,7 @@ fn read(
     let mut one = found?;
     let whole = &bytes[..good];
     if is_damage {
-        if let Err(error) = fs::write(path, whole) {
+        if let Err(error) = private().open(path).and_then(|file| file.write_all_at(whole, 0)) {
             warn!(path = %path.display(), %error, "what is readable of a damaged segment can't be kept on disk");
             one.segment.place = Place::Memory(whole.to_vec());
         }
@@ -178,6 +210,25 @@ fn read(
     one.segment.len = good as u64;
     one.segment.closed = Some(closed(one.segment.index.span));
     Some(one)
+}
+
+impl Found {
+    /// Notes the owed samples behind damage, whose heads can still be read.
+    fn lose_what_follows(&mut self, frames: &mut Frames<'_>) {
+        loop {
+            for frame in frames.by_ref() {
+                if let Ok(Some(Record::Sample { role, time, .. })) = record::read(frame)
+                    && role.is_owed()
+                {
+                    let at = UnixMillis(self.start.time.saturating_add(time));
+                    self.events.push(Event::Lost(at));
+                }
+            }
+            if !frames.skip_damage() {
+                return;
+            }
+        }
+    }
 }
 
 /// When a segment of an earlier life counts as closed: as long ago as the wall clock says now. Later steps of that clock
@@ -288,7 +339,7 @@ fn set_aside(path: &Path, recovery: &mut Recovery) {
 }
 
 /// Where everything stood when the journal was last written: the beginning of the newest segment, and what its records
-/// say since. The newest is not packed: that keeps a beginning only.
+/// say since.
 fn standing(found: &BTreeMap<u64, Found>, recovery: &mut Recovery) -> (IdSet, Books, u64) {
     let epoch = found.values().map(|one| one.start.epoch).max().unwrap_or(0);
     let Some((_, newest)) = found.iter().next_back() else {
@@ -303,8 +354,31 @@ fn standing(found: &BTreeMap<u64, Found>, recovery: &mut Recovery) -> (IdSet, Bo
         })
         .collect();
     let mut books = newest.start.books.clone();
+    // Where the newest is packed, its chunks tell of what it promised; what the server said of that is forgotten, and asked for
+    // again by sending it.
+    for run in newest
+        .segment
+        .index
+        .owed
+        .iter()
+        .filter(|_| newest.segment.index.packed)
+    {
+        let first = run.first.max(newest.start.next_seq);
+        if run.epoch == newest.start.epoch && first <= run.last {
+            owed.insert_run(SeqRange { first, ..*run });
+            books.sampled += run.last - first + 1;
+            books.journalled += run.last - first + 1;
+        }
+    }
     for event in &newest.events {
         match event {
+            Event::Lost(at) => {
+                let span = TimeRange { start: *at, end: *at };
+                books.sampled += 1;
+                books.journalled += 1;
+                recovery.lost += 1;
+                books.lose(Reason::Damaged, 1, Some(span));
+            }
             Event::Owed(id) => {
                 owed.insert(*id);
                 books.sampled += 1;
@@ -335,7 +409,7 @@ fn standing(found: &BTreeMap<u64, Found>, recovery: &mut Recovery) -> (IdSet, Bo
     for run in missing.runs() {
         owed.remove_run(run);
     }
-    recovery.lost = missing.count();
+    recovery.lost += missing.count();
     books.lose(Reason::Damaged, missing.count(), hole(found, &missing));
     (owed, books, epoch)
 }

@@ -142,6 +142,17 @@ pub(crate) enum ReadError {
 }
 
 impl ReadError {
+    /// Whether the reason has nothing to do with the file: another try will go better.
+    pub(crate) fn is_passing(&self) -> bool {
+        // Too many open files, of this program and of the system.
+        const TOO_MANY: [Option<i32>; 2] = [Some(23), Some(24)];
+        let Self::Io { source, .. } = self else {
+            return false;
+        };
+        let kinds = [io::ErrorKind::OutOfMemory, io::ErrorKind::PermissionDenied];
+        kinds.contains(&source.kind()) || TOO_MANY.contains(&source.raw_os_error())
+    }
+
     /// Whether another try may go better.
     pub(crate) fn may_pass(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() != io::ErrorKind::NotFound)

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,14 @@ pub(crate) struct Storage {
     /// Why the disk takes nothing, and when to try again.
     refused: Option<(String, Instant)>,
     synced: Option<Instant>,
+    /// When the directory was last looked for.
+    tried: Instant,
+    /// What the journal's thread has to do.
+    jobs: Vec<Job>,
+    /// Keeps other agents out of the directory. `None` until what lies there is known; nothing is written there before.
+    lock: Option<File>,
+    /// When this life began.
+    born: UnixMillis,
 }
 
 /// What the open segment needs to go on.
@@ -67,23 +76,42 @@ pub(crate) struct Written {
 }
 
 impl Storage {
-    pub(crate) fn new(
-        config: JournalConfig,
-        segments: VecDeque<Segment>,
-        next_number: u64,
-        epoch: u64,
-    ) -> Self {
+    pub(crate) fn new(config: JournalConfig, epoch: u64, now: UnixMillis, at: Instant) -> Self {
         Self {
             config,
-            segments,
-            next_number,
+            segments: VecDeque::new(),
+            next_number: epoch,
             epoch,
             next_seq: 1,
             writer: None,
             words: Words::default(),
             refused: None,
             synced: None,
+            jobs: Vec::new(),
+            tried: at,
+            lock: None,
+            born: now,
         }
+    }
+
+    /// Takes over the segments that lie in the directory; the numbers of those to come are higher.
+    pub(crate) fn take_over(&mut self, found: VecDeque<Segment>, next_number: u64, lock: Option<File>) {
+        let own = std::mem::replace(&mut self.segments, found);
+        self.segments.extend(own);
+        self.next_number = self.next_number.max(next_number);
+        self.lock = lock;
+    }
+
+    /// Why the directory can't be used.
+    pub(crate) fn not_found(&mut self, reason: String, at: Instant) {
+        self.refused = Some((reason, at + DISK_REST));
+        self.tried = at;
+    }
+
+    /// The configuration and when this life began, if it is time to look for the directory once more.
+    pub(crate) fn looks_again(&self, at: Instant) -> Option<(JournalConfig, UnixMillis)> {
+        let is_due = self.lock.is_none() && at.saturating_duration_since(self.tried) >= DISK_REST;
+        (is_due && self.config.directory.is_some()).then(|| (self.config.clone(), self.born))
     }
 
     pub(crate) fn epoch(&self) -> u64 {
@@ -169,18 +197,24 @@ impl Storage {
         }
         let mut going = Vec::new();
         let oldest = now.minus(self.config.max_age);
-        // Both clocks must say that it is old: one may have been set.
+        // Both clocks must say that it is old: one may have been set. What seems to be from the future is as old as it lay.
         let is_old = |segment: &Segment| {
-            let by_wall = segment.index.span.is_none_or(|span| span.end < oldest);
+            let by_wall = segment
+                .index
+                .span
+                .is_none_or(|span| span.end < oldest || span.end > now);
             let closed = segment.closed.unwrap_or(at);
             by_wall && at.saturating_duration_since(closed) >= self.config.max_age
         };
-        while self.segments.front().is_some_and(is_old) {
-            going.extend(self.segments.pop_front().map(|segment| (segment, Reason::TooOld)));
-        }
+        let (old, young): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut self.segments).into_iter().partition(is_old);
+        self.segments = young;
+        going.extend(old.into_iter().map(|segment| (segment, Reason::TooOld)));
         let disk_room = self.config.max_bytes.saturating_sub(self.segment_bytes(false));
-        while self.disk_bytes() > disk_room {
-            going.extend(self.take_oldest(false).map(|segment| (segment, Reason::Full)));
+        while self.disk_bytes() > disk_room
+            && let Some(segment) = self.take_oldest(false)
+        {
+            going.push((segment, Reason::Full));
         }
         // The bound on memory holds for a journal that has no disk at all, too.
         let memory_room = self
@@ -189,29 +223,19 @@ impl Storage {
             .saturating_sub(self.segment_bytes(true));
         while self.memory_bytes() > memory_room {
             // If it is only full, the disk takes the new in place of the oldest that lies there.
-            let oldest_on_disk = self.refused_for_room().then(|| self.take_oldest(false)).flatten();
-            let frees_disk = oldest_on_disk.is_some();
-            let oldest = oldest_on_disk.or_else(|| self.take_oldest(true));
-            if let Some(segment) = &oldest
-                && let Place::Disk(path, _) = &segment.place
+            if self.refused_for_room()
+                && let Some(segment) = self.take_oldest(false)
             {
-                // Its bytes are read for the books before it goes: they are kept in memory that long.
-                let bytes = fs::read(path).unwrap_or_default();
-                let _ = fs::remove_file(path);
-                going.push((
-                    Segment {
-                        place: Place::Memory(bytes),
-                        index: segment.index.clone(),
-                        ..*segment
-                    },
-                    Reason::Full,
-                ));
-            } else {
-                going.extend(oldest.map(|segment| (segment, Reason::Full)));
-            }
-            if frees_disk {
+                going.push((removed_now(segment), Reason::Full));
                 self.move_to_disk(at);
+                if self.refused.is_none() {
+                    continue;
+                }
             }
+            let Some(segment) = self.take_oldest(true) else {
+                break;
+            };
+            going.push((segment, Reason::Full));
         }
         going
     }
@@ -239,8 +263,8 @@ impl Storage {
         owed: &IdSet,
         books: &Books,
         going: Vec<(Segment, Reason)>,
-    ) -> Vec<Job> {
-        let mut jobs = self.close(at);
+    ) {
+        let closed = self.close(at);
         let start = Start {
             time: now.0,
             epoch: self.epoch,
@@ -255,9 +279,11 @@ impl Storage {
         let len = bytes.len() as u64;
         let place = self.create(number, bytes, at);
         if let (Place::Disk(_, Some(file)), Some(directory)) = (&place, &self.config.directory) {
-            jobs.push(Job::Sync(file.clone()));
-            jobs.push(Job::SyncDirectory(directory.clone()));
+            self.jobs.push(Job::Sync(file.clone()));
+            self.jobs.push(Job::SyncDirectory(directory.clone()));
         }
+        // Packed once the next segment holds the books, on the disk as well.
+        self.jobs.extend(closed.map(Job::Pack));
         self.segments.push_back(Segment {
             number,
             place,
@@ -275,30 +301,27 @@ impl Storage {
                 let _ = fs::remove_file(path);
             }
         }
-        jobs
     }
 
-    /// Closes the open segment.
-    fn close(&mut self, at: Instant) -> Vec<Job> {
+    /// Closes the open segment; its number, if it could be packed.
+    fn close(&mut self, at: Instant) -> Option<u64> {
         self.writer = None;
-        let Some(open) = self
+        let open = self
             .segments
             .back_mut()
-            .filter(|segment| segment.closed.is_none())
-        else {
-            return Vec::new();
-        };
+            .filter(|segment| segment.closed.is_none())?;
         open.closed = Some(at);
-        let mut jobs = Vec::new();
-        if let Place::Disk(_, file) = &mut open.place {
-            jobs.extend(file.take().map(Job::Sync));
-            jobs.push(Job::Pack(open.number));
+        match &mut open.place {
+            Place::Disk(_, file) => {
+                self.jobs.extend(file.take().map(Job::Sync));
+                Some(open.number)
+            }
+            Place::Memory(_) => None,
         }
-        jobs
     }
 
     fn may_try_disk(&self, at: Instant) -> bool {
-        self.config.directory.is_some() && self.refused.as_ref().is_none_or(|(_, again)| at >= *again)
+        self.lock.is_some() && self.refused.as_ref().is_none_or(|(_, again)| at >= *again)
     }
 
     /// Puts a segment's first bytes on disk, or else in memory.
@@ -307,13 +330,7 @@ impl Storage {
             return Place::Memory(bytes);
         };
         let path = directory.join(file_name(number));
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let created = options.open(&path).and_then(|file| {
-            file.write_all_at(&bytes, 0)?;
-            Ok(file)
-        });
-        match created {
+        match make(&path, &bytes) {
             Ok(file) => {
                 if self.refused.take().is_some() {
                     info!("the journal's disk takes samples again");
@@ -321,7 +338,6 @@ impl Storage {
                 Place::Disk(path, Some(Arc::new(file)))
             }
             Err(error) => {
-                let _ = fs::remove_file(&path);
                 self.refuse(&error, at);
                 Place::Memory(bytes)
             }
@@ -329,7 +345,10 @@ impl Storage {
     }
 
     fn refuse(&mut self, error: &io::Error, at: Instant) {
-        let reason = if error.kind() == io::ErrorKind::StorageFull {
+        let reason = if matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        ) {
             no_room()
         } else {
             error.to_string()
@@ -343,40 +362,49 @@ impl Storage {
         self.refused = Some((reason, at + DISK_REST));
     }
 
-    /// Moves closed segments from memory to the disk, the oldest first, until it refuses.
+    /// Moves segments from memory to the disk, the oldest first, until it refuses. The open one goes on there.
     fn move_to_disk(&mut self, at: Instant) {
-        let Some(directory) = self.config.directory.clone() else {
+        let Some(directory) = self.config.directory.clone().filter(|_| self.lock.is_some()) else {
             return;
         };
-        for place in 0..self.segments.len() {
-            let segment = &self.segments[place];
+        for segment in &mut self.segments {
             let Place::Memory(bytes) = &segment.place else {
                 continue;
             };
-            if segment.closed.is_none() {
-                continue;
-            }
             let path = directory.join(file_name(segment.number));
-            let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            let written = options.open(&path).and_then(|file| file.write_all_at(bytes, 0));
-            match written {
-                Ok(()) => self.segments[place].place = Place::Disk(path, None),
+            match make(&path, bytes) {
+                Ok(file) => {
+                    let file = Arc::new(file);
+                    self.jobs.push(Job::Sync(file.clone()));
+                    let is_open = segment.closed.is_none();
+                    if !is_open {
+                        self.jobs.push(Job::Pack(segment.number));
+                    }
+                    segment.place = Place::Disk(path, is_open.then_some(file));
+                }
                 Err(error) => {
-                    let _ = fs::remove_file(&path);
                     self.refuse(&error, at);
                     return;
                 }
             }
         }
+        self.jobs.push(Job::SyncDirectory(directory));
         if self.refused.take().is_some() {
             info!("the journal's disk takes samples again");
         }
     }
 
+    /// What the journal's thread has to do.
+    pub(crate) fn jobs(&mut self) -> Vec<Job> {
+        std::mem::take(&mut self.jobs)
+    }
+
     /// Appends a sample to the open segment, with what the server said since the last. `None` if there is no open segment,
     /// or the disk refused and it was closed: another must be begun first.
     pub(crate) fn append(&mut self, sample: &Sample, role: Role, at: Instant) -> Option<Written> {
+        if self.memory_bytes() > 0 && self.may_try_disk(at) {
+            self.move_to_disk(at);
+        }
         let writer = self.writer.as_mut()?;
         let seq = if role.is_owed() { self.next_seq } else { 0 };
         let mut bytes = Vec::with_capacity(512);
@@ -409,9 +437,10 @@ impl Storage {
             Sync::Never => false,
             Sync::Always => true,
             // A little early rather than one sample late.
+            // What is written at the same moment as the last belongs to it.
             Sync::Within(period) => self
                 .synced
-                .is_none_or(|last| at.saturating_duration_since(last) * 10 >= period * 9),
+                .is_none_or(|last| last == at || at.saturating_duration_since(last) * 10 >= period * 9),
         };
         if due {
             self.synced = Some(at);
@@ -446,7 +475,8 @@ impl Storage {
                     let _ = file.set_len(open.len);
                 }
                 self.refuse(&error, at);
-                self.close(at);
+                let closed = self.close(at);
+                self.jobs.extend(closed.map(Job::Pack));
                 Err(Refused)
             }
         }
@@ -463,6 +493,30 @@ impl Storage {
         self.words = Words::default();
         file
     }
+}
+
+/// A segment whose file makes room at once. Its bytes are still needed for the books: they are kept in memory that long.
+fn removed_now(segment: Segment) -> Segment {
+    let Place::Disk(path, _) = &segment.place else {
+        return segment;
+    };
+    let bytes = fs::read(path).unwrap_or_default();
+    let _ = fs::remove_file(path);
+    Segment {
+        place: Place::Memory(bytes),
+        ..segment
+    }
+}
+
+/// Makes a file that nobody else can read, and that was not there.
+fn make(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(path)?;
+    if let Err(error) = file.write_all_at(bytes, 0) {
+        let _ = fs::remove_file(path);
+        return Err(error);
+    }
+    Ok(file)
 }
 
 fn no_room() -> String {

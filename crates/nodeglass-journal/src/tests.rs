@@ -447,6 +447,150 @@ fn a_directory_that_cannot_be_used_makes_a_journal_in_memory_that_is_bounded() {
     assert_eq!(standing.books.lost(), lost);
 }
 
+#[test]
+fn an_unreadable_newest_segment_costs_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, _) = open(config(directory.path()));
+    append(&journal, Role::Owed, 0..2_000, Instant::now());
+    drop(journal);
+    let last = segments(directory.path()).pop().unwrap();
+    // A power failure left the file without its content; the one before is packed.
+    fs::write(&last, b"").unwrap();
+    let (journal, recovery) = open(config(directory.path()));
+    assert_eq!((recovery.damaged, recovery.owed), (0, 2 * 864), "{recovery:?}");
+    assert_balanced(&journal.standing());
+    assert_eq!(numbers(&take_all(&journal)), (0..2 * 864).collect::<Vec<_>>());
+}
+
+#[test]
+fn samples_behind_damage_in_the_newest_segment_are_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, _) = open(config(directory.path()));
+    append(&journal, Role::Owed, 0..500, Instant::now());
+    drop(journal);
+    let last = segments(directory.path()).pop().unwrap();
+    let mut bytes = fs::read(&last).unwrap();
+    let place = bytes.len() / 4;
+    bytes[place] ^= 1;
+    fs::write(&last, bytes).unwrap();
+    let (journal, recovery) = open(config(directory.path()));
+    let standing = journal.standing();
+    assert_balanced(&standing);
+    // The damaged record itself can't even be told to be a sample.
+    assert_eq!((recovery.damaged, standing.books.damaged_segments), (1, 1));
+    assert_eq!(standing.books.sampled, 499);
+    assert_eq!(recovery.owed + recovery.lost, 499, "{recovery:?}");
+    let gap = standing
+        .books
+        .gaps
+        .iter()
+        .find(|gap| gap.reason == Reason::Damaged)
+        .unwrap();
+    assert_eq!(gap.to, sample(499).timestamp);
+}
+
+#[test]
+fn a_span_without_samples_is_remembered() {
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, _) = open(config(directory.path()));
+    append(&journal, Role::Owed, 0..5, Instant::now());
+    let (from, to) = (sample(5).timestamp, sample(50).timestamp);
+    journal.note_gap(Reason::Stopped, from, to, Instant::now());
+    journal.crash();
+    let (journal, _) = open(config(directory.path()));
+    let gap = journal.standing().books.gaps[0];
+    assert_eq!((gap.reason, gap.from, gap.to), (Reason::Stopped, from, to));
+}
+
+#[test]
+fn a_directory_that_turns_up_later_keeps_what_was_in_it() {
+    let parent = tempfile::tempdir().unwrap();
+    let (path, aside) = (parent.path().join("journal"), parent.path().join("aside"));
+    let (journal, _) = open(config(&path));
+    append(&journal, Role::Owed, 0..2_000, Instant::now());
+    drop(journal);
+    // As a mount that is not there yet.
+    fs::rename(&path, &aside).unwrap();
+    fs::write(&path, b"in the way").unwrap();
+    let later = START.plus(Duration::from_secs(2_000));
+    let (journal, recovery) = Journal::open(config(&path), later, Instant::now());
+    assert!(recovery.error.is_some());
+    let start = Instant::now();
+    append(&journal, Role::Owed, 2_000..2_010, start);
+    assert_eq!(journal.standing().buffered, 10);
+    fs::remove_file(&path).unwrap();
+    fs::rename(&aside, &path).unwrap();
+    append(&journal, Role::Owed, 2_010..2_100, start);
+    let standing = journal.standing();
+    assert_balanced(&standing);
+    assert_eq!(
+        (standing.buffered, standing.memory_bytes, standing.disk_error),
+        (2_100, 0, None)
+    );
+    drop(journal);
+    let (journal, recovery) = open(config(&path));
+    assert_eq!((recovery.owed, recovery.lost), (2_100, 0));
+    assert_eq!(numbers(&take_all(&journal)), (0..2_100).collect::<Vec<_>>());
+}
+
+#[test]
+fn two_agents_do_not_share_a_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let (first, _) = open(config(directory.path()));
+    let (second, recovery) = open(config(directory.path()));
+    assert!(recovery.error.unwrap().contains("another agent"));
+    append(&first, Role::Owed, 0..5, Instant::now());
+    append(&second, Role::Owed, 5..9, Instant::now());
+    assert_eq!(numbers(&take_all(&first)), (0..5).collect::<Vec<_>>());
+    assert_eq!(numbers(&take_all(&second)), (5..9).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_clock_that_was_ahead_does_not_keep_the_old() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = JournalConfig {
+        max_age: Duration::from_mins(10),
+        ..config(directory.path())
+    };
+    let (journal, _) = open(config);
+    let start = Instant::now();
+    let day = 24 * 3600;
+    for second in 0..6_000 {
+        let number = if second < 100 { day + second } else { second };
+        journal.append(&sample(number), Role::Owed, start + Duration::from_secs(second));
+    }
+    let standing = journal.standing();
+    assert_balanced(&standing);
+    assert!(standing.buffered < 3 * 864, "{standing:?}");
+}
+
+#[test]
+fn a_sample_larger_than_the_bound_does_not_stop_the_journal() {
+    let parent = tempfile::tempdir().unwrap();
+    let file = parent.path().join("a file");
+    fs::write(&file, "in the way").unwrap();
+    let config = JournalConfig {
+        max_memory_bytes: 64 << 10,
+        ..config(&file.join("journal"))
+    };
+    let (journal, _) = open(config);
+    let mut wide = (*sample(1)).clone();
+    let processes = (0..4_000).map(|pid| ProcessEntry {
+        pid,
+        name: format!("process number {pid}"),
+        ..Default::default()
+    });
+    wide.processes.top = processes.collect();
+    for second in 0..3 {
+        journal.append(
+            &Arc::new(wide.clone()),
+            Role::Owed,
+            Instant::now() + Duration::from_secs(second),
+        );
+    }
+    assert_balanced(&journal.standing());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
