@@ -1,12 +1,16 @@
 -- The ledger: what became of each agent's samples. The server's counts are kept with the samples themselves, in one
--- transaction; the agent's side is what it last said.
+-- transaction; the agent's side is what it last said, apart from the counts because those change with every group.
 
 create table ledger (
     agent_key   integer primary key,
     stored      bigint not null default 0,
-    duplicate   bigint not null default 0,
-    agent_side  text
+    duplicate   bigint not null default 0
 ) with (fillfactor = 50);
+
+create table agent_side (
+    agent_key  integer primary key,
+    books      text not null
+);
 
 -- Programs that agents were asked to follow, from start to end.
 create table task (
@@ -23,3 +27,4 @@ create table task (
 );
 
 create index task_by_start on task (agent_key, started_at);
+create index task_by_last_seen on task (last_seen_at);

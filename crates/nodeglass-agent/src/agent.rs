@@ -13,7 +13,7 @@ use nodeglass_model::{Clock, SystemClock};
 use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_runtime::tasks::TaskGroup;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tracing::{info, warn};
 
 use crate::config::AgentConfig;
@@ -67,6 +67,7 @@ pub fn start(config: AgentConfig, mut enrolment: Enrolment, tasks: &TaskGroup) -
         plan: plans,
         configured: plan,
         clock: clock.clone(),
+        reading: Arc::new(Semaphore::new(1)),
     };
     let uplink = Uplink {
         enrolment,

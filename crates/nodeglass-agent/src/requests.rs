@@ -16,7 +16,7 @@ use nodeglass_proto::v1::metrics_stream_request::Action;
 use nodeglass_proto::v1::task_request::Task;
 use nodeglass_proto::v1::task_response::{Response, Status};
 use prost::Message as _;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::outbox::Outbox;
 use crate::sampling::SamplingPlan;
@@ -40,6 +40,8 @@ pub struct Requests {
     pub configured: SamplingPlan,
     /// The wall time.
     pub clock: Arc<dyn Clock>,
+    /// Questions about local history are answered one after the other: each may read the whole journal.
+    pub reading: Arc<Semaphore>,
 }
 
 impl Requests {
@@ -90,6 +92,7 @@ impl Requests {
             RequestType::QueryRequest(query) => {
                 let query = HistoryQuery::try_from(query).map_err(|error| error.to_string())?;
                 let outbox = self.outbox.clone();
+                let _turn = self.reading.acquire().await.map_err(|error| error.to_string())?;
                 let answer = tokio::task::spawn_blocking(move || {
                     v1::MetricsQueryResponse::new(&query, outbox.journal.history(&query))
                 })

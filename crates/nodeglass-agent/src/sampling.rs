@@ -60,6 +60,14 @@ struct Reader {
 }
 
 impl Reader {
+    /// Sends what was gathered since the last sample for the server.
+    fn finish(&mut self) {
+        if let Some(mean) = std::mem::take(&mut self.window).finish() {
+            self.outbox
+                .put(&Arc::new(mean), Role::Owed, Instant::now().into_std());
+        }
+    }
+
     /// Takes a sample; `for_server` if it is time for one that stands for all since the last.
     fn read(&mut self, at: UnixMillis, for_server: bool) {
         let depth = if for_server { Depth::Full } else { Depth::Light };
@@ -118,9 +126,16 @@ pub async fn run(
                 }
                 let next = plan.borrow_and_update().clone();
                 info!(running = next.running, interval_s = next.sending().as_secs_f64(), "sampling plan changed");
+                if next.filter != current.filter || (current.running && !next.running) {
+                    // What comes after is not averaged with what came before.
+                    reader = tokio::task::spawn_blocking(move || {
+                        reader.finish();
+                        reader
+                    })
+                    .await?;
+                }
                 if next.filter != current.filter {
                     reader.sampler.set_filter(next.filter.clone());
-                    reader.window = Window::default();
                 }
                 if current.running && !next.running {
                     reader.stopped = reader.last;

@@ -10,7 +10,7 @@ use nodeglass_model::{Clock, SampleId, UnixMillis};
 use nodeglass_proto::connection::endpoint;
 use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_proto::limits::{MAX_MESSAGE_BYTES, REQUEST_TIMEOUT};
-use nodeglass_proto::packed::{BackfillPacker, LivePacker};
+use nodeglass_proto::packed::{BackfillPacker, LivePacker, is_too_large};
 use nodeglass_proto::v1::agent_message::Message as Up;
 use nodeglass_proto::v1::agent_service_client::AgentServiceClient;
 use nodeglass_proto::v1::server_message::Message as Down;
@@ -44,6 +44,8 @@ const DRAIN: Duration = Duration::from_secs(3);
 const GOODBYE: Duration = Duration::from_millis(500);
 /// How long a backlog rests that can't be read.
 const READ_AGAIN: Duration = Duration::from_secs(1);
+/// What becomes of a sample that no server would take.
+const TOO_LARGE: &str = "too_large";
 /// Signs of life until the server says how often it wants them.
 const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(10);
 
@@ -90,6 +92,8 @@ impl Uplink {
             let began = Instant::now();
             let ended = self.session(&stop, &mut connected_before).await;
             self.outbox.journal.send_again();
+            // Nobody looks on through a session that has ended.
+            self.watch(None);
             if stop.is_cancelled() {
                 break;
             }
@@ -142,9 +146,19 @@ impl Uplink {
             outbound,
             packer: LivePacker::default(),
             told_gaps: None,
+            asked_interval: None,
         }
         .talk(&mut inbound, &settings, stop)
         .await
+    }
+
+    /// Sends as often as somebody asks who looks on.
+    fn watch(&self, watched: Option<Duration>) {
+        self.requests.plan.send_if_modified(|plan| {
+            let differs = plan.watched != watched;
+            plan.watched = watched;
+            differs
+        });
     }
 
     /// Connects and calls, with the greeting as the first message.
@@ -206,6 +220,8 @@ struct Session<'a> {
     packer: LivePacker,
     /// The spans without samples that the server was told of in this session.
     told_gaps: Option<VecDeque<Gap>>,
+    /// The interval that the server last asked for.
+    asked_interval: Option<u32>,
 }
 
 impl Session<'_> {
@@ -263,26 +279,26 @@ impl Session<'_> {
         }
     }
 
-    /// Takes over what the server wants of its agents.
-    fn adopt(&self, settings: &v1::Settings) {
-        if let Some(millis) = settings.collection_interval_ms.filter(|millis| *millis > 0) {
-            let interval = Duration::from_millis(millis.into());
+    /// Takes over what the server wants of its agents. An interval that it asks for once holds until it asks for another;
+    /// what an operator asks for in between is not undone.
+    fn adopt(&mut self, settings: &v1::Settings) {
+        let millis = |millis: Option<u32>| millis.filter(|millis| *millis > 0);
+        let wanted = millis(settings.collection_interval_ms);
+        if std::mem::replace(&mut self.asked_interval, wanted) != wanted {
+            let configured = self.uplink.requests.configured.interval;
+            let interval = wanted.map_or(configured, |millis| Duration::from_millis(millis.into()));
             self.uplink.requests.plan.send_if_modified(|plan| {
                 let differs = plan.interval != interval;
                 plan.interval = interval;
                 differs
             });
         }
-        let watched = settings.watch_interval_ms.filter(|millis| *millis > 0);
-        let watched = watched.map(|millis| Duration::from_millis(millis.into()));
-        self.uplink.requests.plan.send_if_modified(|plan| {
-            let differs = plan.watched != watched;
-            plan.watched = watched;
-            differs
-        });
+        let watched = millis(settings.watch_interval_ms);
+        self.uplink
+            .watch(watched.map(|millis| Duration::from_millis(millis.into())));
     }
 
-    fn take(&self, message: Result<Option<v1::ServerMessage>, Status>) -> Result<(), SessionError> {
+    fn take(&mut self, message: Result<Option<v1::ServerMessage>, Status>) -> Result<(), SessionError> {
         let message = match message {
             Ok(Some(message)) => message.message,
             Ok(None) => return Err(SessionError::Closed(Status::ok("without a word"))),
@@ -332,6 +348,10 @@ impl Session<'_> {
 
     async fn send_live(&mut self) -> Result<(), SessionError> {
         match self.uplink.outbox.journal.take_live() {
+            Some((id, sample)) if is_too_large(&sample) => {
+                self.uplink.outbox.journal.reject(id, TOO_LARGE);
+                Ok(())
+            }
             Some((id, sample)) => {
                 let batch = self.packer.pack(id, &sample);
                 self.send(Up::Samples(batch)).await
@@ -346,7 +366,10 @@ impl Session<'_> {
         let packed = tokio::task::spawn_blocking(move || {
             let mut packer = BackfillPacker::default();
             outbox.journal.take_backlog(IN_FLIGHT, |id, sample| {
-                if packer.add(id, sample) {
+                if is_too_large(sample) {
+                    outbox.journal.reject(id, TOO_LARGE);
+                    ControlFlow::Continue(())
+                } else if packer.add(id, sample) {
                     ControlFlow::Continue(())
                 } else {
                     ControlFlow::Break(())
@@ -405,6 +428,7 @@ impl Session<'_> {
             journal_disk_bytes: disk_bytes,
             journal_memory_bytes: memory_bytes,
             journal_error: disk_error.unwrap_or_default(),
+            journal_damaged_segments: books.damaged_segments,
         }
     }
 }

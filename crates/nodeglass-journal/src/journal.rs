@@ -120,7 +120,10 @@ impl Journal {
         let inner = &mut *inner;
         if let Some((config, born)) = inner.storage.looks_again(at) {
             let (found, recovery) = recovery::recover(&config, born, at);
-            inner.take_over(found, &recovery, at);
+            if inner.take_over(found, &recovery, at) {
+                // The books of both are written down together.
+                inner.roll(sample.timestamp, at);
+            }
         }
         if inner.storage.must_roll(at) {
             inner.roll(sample.timestamp, at);
@@ -397,11 +400,11 @@ impl Inner {
         settled
     }
 
-    /// Takes over what was found in the directory.
-    fn take_over(&mut self, found: State, recovery: &Recovery, at: Instant) {
+    /// Takes over what was found in the directory; `false` if it can't be used.
+    fn take_over(&mut self, found: State, recovery: &Recovery, at: Instant) -> bool {
         if let Some(reason) = &recovery.error {
             self.storage.not_found(reason.clone(), at);
-            return;
+            return false;
         }
         for run in found.owed.runs() {
             self.waiting.insert_run(run);
@@ -409,6 +412,7 @@ impl Inner {
         self.books.add(found.books);
         self.storage
             .take_over(found.segments, found.next_number, found.lock);
+        true
     }
 
     /// Closes the open segment and begins another, after letting the oldest go as far as age and room ask for it.

@@ -528,7 +528,7 @@ fn a_directory_that_turns_up_later_keeps_what_was_in_it() {
         (2_100, 0, None)
     );
     drop(journal);
-    let (journal, recovery) = open(config(&path));
+    let (journal, recovery) = Journal::open(config(&path), sample(2_100).timestamp, Instant::now());
     assert_eq!((recovery.owed, recovery.lost), (2_100, 0));
     assert_eq!(numbers(&take_all(&journal)), (0..2_100).collect::<Vec<_>>());
 }

@@ -163,20 +163,30 @@ pub struct History {
     pub truncated: bool,
 }
 
+/// Whose values an overlay keeps where both answers have a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefer {
+    /// Those that are there: the other answer may know only a part of the bucket.
+    Own,
+    /// Those of the other answer, which knows more.
+    Other,
+}
+
 impl History {
-    /// Takes over the buckets of an answer that knows more: its values come in place of those that are here.
-    pub fn overlay(&mut self, finer: Self, max_points: u32) {
+    /// Takes over the buckets of another answer to the same query.
+    pub fn overlay(&mut self, other: Self, prefer: Prefer, max_points: u32) {
         let mut points: BTreeMap<UnixMillis, Point> = std::mem::take(&mut self.points)
             .into_iter()
             .map(|point| (point.timestamp, point))
             .collect();
-        for point in finer.points {
-            match points.get_mut(&point.timestamp) {
-                Some(there) => there.values.extend(point.values),
-                None => drop(points.insert(point.timestamp, point)),
+        for point in other.points {
+            match (points.get_mut(&point.timestamp), prefer) {
+                (Some(there), Prefer::Other) => there.values.extend(point.values),
+                (Some(_), Prefer::Own) => {}
+                (None, _) => drop(points.insert(point.timestamp, point)),
             }
         }
-        self.truncated |= finer.truncated || points.len() > max_points as usize;
+        self.truncated |= other.truncated || points.len() > max_points as usize;
         self.points = points.into_values().take(max_points as usize).collect();
     }
 }
@@ -343,7 +353,15 @@ mod tests {
         let query = HistoryQuery::new(&["cpu.usage_percent"], range(0, 100), Some(1), None).unwrap();
         let mut coarse = answer(&query, &[sample(0, 1.0), sample(5_000, 1.0), sample(9_000, 1.0)]);
         let fine = answer(&query, &[sample(5_000, 2.0), sample(6_000, 3.0)]);
-        coarse.overlay(fine, 3);
+        let mut kept = coarse.clone();
+        kept.overlay(fine.clone(), Prefer::Own, 10);
+        let values: Vec<_> = kept
+            .points
+            .iter()
+            .map(|point| point.values["cpu.usage_percent"])
+            .collect();
+        assert_eq!(values, [1.0, 1.0, 3.0, 1.0], "only what is missing is taken over");
+        coarse.overlay(fine, Prefer::Other, 3);
         let values: Vec<_> = coarse
             .points
             .iter()

@@ -22,9 +22,6 @@ pub enum InvalidSample {
     /// A label that is no name.
     #[error("a device's label has {0} bytes; at most {MAX_LABEL_BYTES}")]
     LabelTooLong(usize),
-    /// Packed samples that can't be read.
-    #[error("the packed samples can't be read: {0}")]
-    Unreadable(nodeglass_chunk::row::RowError),
     /// No time.
     #[error("the sample has no timestamp, or one outside 1970 to 9999: send Unix milliseconds")]
     NoTimestamp,

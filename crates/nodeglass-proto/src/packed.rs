@@ -3,6 +3,7 @@
 use nodeglass_chunk::delta::{Decoder, Encoder};
 use nodeglass_chunk::row::RowError;
 use nodeglass_chunk::varint::{Reader, put};
+use nodeglass_model::catalogue::Dimension;
 use nodeglass_model::{Sample, SampleId, contiguous};
 
 use crate::convert::{InvalidSample, sample};
@@ -99,17 +100,18 @@ impl Default for Unpacker {
 }
 
 impl Unpacker {
-    /// Hands each sample on, checked, or why it can't be had.
+    /// Hands each sample on, checked, or why it can't be taken.
     ///
     /// # Errors
-    /// The batch claims what no packer writes, or a live record can't be read, so that those after it can't be either:
-    /// the session must begin anew. Samples that were named in it were handed on as unreadable before.
+    /// A record can't be read, so that those after it in the same sequence can't be either; what came before was handed on.
+    /// Behind a live record the session must begin anew; the rest of a backfill batch must be sent again.
     pub fn unpack(
         &mut self,
         packed: &v1::PackedSamples,
         backfill: bool,
         mut each: impl FnMut(SampleId, Result<Sample, InvalidSample>),
-    ) -> Result<(), RowError> {
+    ) -> Result<(), Unreadable> {
+        let whole = |error| Unreadable { id: None, error };
         let runs: Vec<_> = packed.ids.iter().map(|run| seq_range_from_wire(*run)).collect();
         let count = runs.iter().try_fold(0_u64, |count, run| {
             let more = run.last.checked_sub(run.first)?.checked_add(1)?;
@@ -118,40 +120,56 @@ impl Unpacker {
                 .filter(|count| *count <= MAX_BATCH_SAMPLES as u64)
         });
         if count.is_none() {
-            return Err(RowError::Malformed("more samples than a batch may have"));
+            return Err(whole(RowError::Malformed("more samples than a batch may have")));
         }
-        let mut ids = runs.into_iter().flat_map(|run| {
-            let epoch = run.epoch;
-            (run.first..=run.last).map(move |seq| SampleId { epoch, seq })
-        });
         let mut batch = Decoder::new(MAX_DEVICES);
         let decoder = if backfill { &mut batch } else { &mut self.live };
-        let read = unzipped(packed).and_then(|records| {
-            let mut reader = Reader::new(&records);
-            while !reader.is_empty() {
-                let length = reader.unsigned()?;
-                let sample = decoder.decode(reader.bytes(length)?)?;
-                let id = ids
-                    .next()
-                    .ok_or(RowError::Malformed("more records than identities"))?;
-                each(id, checked(sample));
-            }
-            Ok(())
-        });
-        let read = read.and_then(|()| match ids.size_hint() {
-            (0, Some(0)) => Ok(()),
-            _ => Err(RowError::Cut),
-        });
-        if let Err(error) = read {
-            for id in ids {
-                each(id, Err(InvalidSample::Unreadable(error)));
-            }
-            if !backfill {
-                return Err(error);
+        let records = unzipped(packed).map_err(whole)?;
+        let mut reader = Reader::new(&records);
+        for run in runs {
+            for seq in run.first..=run.last {
+                let id = SampleId {
+                    epoch: run.epoch,
+                    seq,
+                };
+                let unreadable = |error| Unreadable { id: Some(id), error };
+                let record = reader.unsigned().and_then(|length| reader.bytes(length));
+                let record = record.map_err(|broken| whole(broken.into()))?;
+                each(id, checked(decoder.decode(record).map_err(unreadable)?));
             }
         }
-        Ok(())
+        if reader.is_empty() {
+            Ok(())
+        } else {
+            Err(whole(RowError::Malformed("more records than identities")))
+        }
     }
+}
+
+/// A record that can't be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("packed samples can't be read: {error}")]
+pub struct Unreadable {
+    /// Whose record it is; `None` if the batch as a whole is no batch.
+    pub id: Option<SampleId>,
+    /// What is wrong with it.
+    pub error: RowError,
+}
+
+impl Unreadable {
+    /// Whether the sender is of a newer version: its samples are good, and a newer server can read them.
+    pub fn is_newer(&self) -> bool {
+        matches!(self.error, RowError::Version(_))
+    }
+}
+
+/// Whether a sample has more devices than any server takes: there is no use in sending it.
+pub fn is_too_large(sample: &Sample) -> bool {
+    Dimension::ALL
+        .into_iter()
+        .map(|kind| kind.len(sample))
+        .sum::<usize>()
+        > MAX_DEVICES
 }
 
 fn checked(mut sample: Sample) -> Result<Sample, InvalidSample> {
@@ -255,16 +273,26 @@ mod tests {
         assert!(matches!(found[1].1, Err(InvalidSample::Value(_))));
 
         let inside = batch.packed.as_mut().unwrap();
-        inside.unpacked_bytes += 1;
-        inside.records.truncate(10);
-        let (found, whole) = unpack(&mut Unpacker::default(), &batch);
-        assert!(whole && found.len() == 3 && found.iter().all(|(_, sample)| sample.is_err()));
+        let records = zstd::bulk::decompress(&inside.records, inside.unpacked_bytes as usize);
+        let mut records = records.unwrap_or_else(|_| inside.records.clone());
+        // The third record's last byte makes it more than a record; those before it are taken.
+        let last = records.len() - 1;
+        records[last] ^= 0x80;
+        (inside.records, inside.unpacked_bytes) = (records, 0);
+        let mut seen = Vec::new();
+        let error = Unpacker::default()
+            .unpack(batch.packed.as_ref().unwrap(), true, |id, _| seen.push(id.seq))
+            .unwrap_err();
+        assert_eq!(
+            (seen, error.id, error.is_newer()),
+            (vec![1, 2], Some(id(3)), false)
+        );
 
-        // A live record without those before it ends the session, and its sample is named.
+        // A live record without those before it ends the session.
         let mut live = LivePacker::default();
         live.pack(id(1), &sample(1));
         let (found, whole) = unpack(&mut Unpacker::default(), &live.pack(id(2), &sample(2)));
-        assert!(!whole && matches!(found[0], (2, Err(InvalidSample::Unreadable(_)))));
+        assert!(!whole && found.is_empty());
     }
 
     proptest! {

@@ -162,7 +162,7 @@ impl Shared {
                 let code = match error {
                     InvalidSample::Value(_) => "invalid_value",
                     InvalidSample::TooManyDevices(_) | InvalidSample::LabelTooLong(_) => "too_large",
-                    InvalidSample::NoTimestamp | InvalidSample::Unreadable(_) => "invalid_sample",
+                    InvalidSample::NoTimestamp => "invalid_sample",
                 };
                 return refuse(code, error.to_string());
             }

@@ -1,6 +1,6 @@
 //! The ledger of one agent: what became of every sample that it took, by its own books and by the store's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use nodeglass_model::{TimeRange, UnixMillis};
@@ -11,6 +11,20 @@ use serde::{Deserialize, Serialize};
 /// Samples of a span this long wait for their acknowledgement now and then without anything being wrong: the last few,
 /// and those of a persist interval.
 const ON_ITS_WAY: Duration = Duration::from_mins(1);
+
+/// Spans, reasons and codes of one agent, and characters of a text, that are kept: agents of ours have fewer.
+const MAX_GAPS: usize = 128;
+const MAX_WORDS: usize = 32;
+const MAX_TEXT: usize = 200;
+
+fn short(text: &str) -> String {
+    text.chars().take(MAX_TEXT).collect()
+}
+
+fn words(counts: HashMap<String, u64>) -> BTreeMap<String, u64> {
+    let counts = counts.into_iter().take(MAX_WORDS);
+    counts.map(|(word, count)| (short(&word), count)).collect()
+}
 
 /// What an agent last said of its side.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +66,9 @@ pub struct JournalState {
     pub disk_bytes: u64,
     /// Bytes in memory, because the disk takes nothing.
     pub memory_bytes: u64,
+    /// Files that were damaged and put aside.
+    #[serde(default)]
+    pub damaged_segments: u64,
     /// Why the disk takes nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -82,28 +99,38 @@ impl AgentSide {
         self.sent = heartbeat.sent;
         self.acknowledged = heartbeat.acknowledged;
         self.buffered = heartbeat.buffered;
-        self.rejected = heartbeat.rejected_by_code.into_iter().collect();
-        self.evicted = heartbeat.evicted_by_reason.into_iter().collect();
+        self.rejected = words(heartbeat.rejected_by_code);
+        self.evicted = words(heartbeat.evicted_by_reason);
         self.buffered_from = heartbeat.buffered_from;
         self.buffered_to = heartbeat.buffered_to;
         self.journal = JournalState {
             disk_bytes: heartbeat.journal_disk_bytes,
             memory_bytes: heartbeat.journal_memory_bytes,
-            error: (!error.is_empty()).then_some(error),
+            damaged_segments: heartbeat.journal_damaged_segments,
+            error: (!error.is_empty()).then(|| short(&error)),
         };
         if !heartbeat.gaps.is_empty() {
-            self.gaps = heartbeat.gaps.into_iter().map(Gap::from).collect();
+            let gaps = heartbeat.gaps.into_iter().rev().take(MAX_GAPS);
+            self.gaps = gaps.map(Gap::from).collect();
+            self.gaps.reverse();
         }
     }
 
     /// Samples that are gone, whatever the reason.
     fn lost(&self) -> u64 {
-        self.rejected.values().sum::<u64>() + self.evicted.values().sum::<u64>()
+        let counts = self.rejected.values().chain(self.evicted.values());
+        counts.fold(0, |sum: u64, count| sum.saturating_add(*count))
+    }
+
+    /// Samples of which the agent knows what became of them.
+    fn known(&self) -> u64 {
+        let counts = [self.acknowledged, self.lost(), self.buffered];
+        counts.into_iter().fold(0, u64::saturating_add)
     }
 
     /// Whether the agent's own books add up.
     fn adds_up(&self) -> bool {
-        self.sampled == self.acknowledged + self.lost() + self.buffered
+        self.sampled == self.known()
     }
 
     /// Whether samples that wait on the agent may belong to a range.
@@ -145,7 +172,7 @@ impl Gap {
 impl From<v1::Gap> for Gap {
     fn from(gap: v1::Gap) -> Self {
         Self {
-            reason: gap.reason,
+            reason: short(&gap.reason),
             from: gap.from,
             to: gap.to,
             samples: gap.samples,
@@ -197,8 +224,8 @@ impl Statement {
         rejected: BTreeMap<&'static str, u64>,
     ) -> Self {
         let balance = agent.as_ref().map(|agent| {
-            let known = agent.acknowledged + agent.lost() + agent.buffered;
-            let unaccounted = agent.sampled.abs_diff(known) + agent.acknowledged.saturating_sub(store.stored);
+            let missing = agent.acknowledged.saturating_sub(store.stored);
+            let unaccounted = agent.sampled.abs_diff(agent.known()).saturating_add(missing);
             Balance {
                 sampled: agent.sampled,
                 stored: agent.acknowledged.min(store.stored),

@@ -82,8 +82,10 @@ pub struct LiveAgent {
     latest: watch::Sender<Latest>,
     system: ArcSwapOption<SystemInfo>,
     session: Mutex<Option<SessionHandle>>,
-    /// How often it sends when nobody looks on; 0 before it said so.
+    /// How often it sends when nobody looks on; 0 before its first session.
     collection_interval_ms: AtomicU64,
+    /// How often one of its samples is stored; 0 before its first session.
+    stored_interval_ms: AtomicU64,
     /// What it last said of its side of the ledger.
     side: Mutex<Option<AgentSide>>,
     /// Samples of it that were refused since the server started, by code.
@@ -130,6 +132,7 @@ impl LiveAgent {
             system: ArcSwapOption::new(system),
             session: Mutex::default(),
             collection_interval_ms: AtomicU64::new(0),
+            stored_interval_ms: AtomicU64::new(0),
             side: Mutex::default(),
             rejected: Mutex::default(),
             watchers: watch::Sender::default(),
@@ -192,15 +195,20 @@ impl LiveAgent {
         self.system.store(Some(Arc::new(info)));
     }
 
-    /// How often it sends when nobody looks on, as it said in its last session.
+    /// How often it sends when nobody looks on.
     pub fn collection_interval(&self) -> Option<Duration> {
-        let millis = self.collection_interval_ms.load(Ordering::Relaxed);
-        (millis > 0).then(|| Duration::from_millis(millis))
+        interval(&self.collection_interval_ms)
     }
 
-    pub(crate) fn set_collection_interval(&self, millis: u32) {
-        self.collection_interval_ms
-            .store(millis.into(), Ordering::Relaxed);
+    /// How often one of its samples is stored.
+    pub fn stored_interval(&self) -> Option<Duration> {
+        interval(&self.stored_interval_ms)
+    }
+
+    pub(crate) fn set_intervals(&self, sent: Duration, stored: Duration) {
+        let millis = |interval: Duration| u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+        self.collection_interval_ms.store(millis(sent), Ordering::Relaxed);
+        self.stored_interval_ms.store(millis(stored), Ordering::Relaxed);
     }
 
     /// Says that somebody looks on and wants samples this often, until the answer is dropped.
@@ -278,6 +286,11 @@ impl LiveAgent {
             *session = None;
         }
     }
+}
+
+fn interval(millis: &AtomicU64) -> Option<Duration> {
+    let millis = millis.load(Ordering::Relaxed);
+    (millis > 0).then(|| Duration::from_millis(millis))
 }
 
 /// Somebody who looks on; until it is dropped the agent sends as often as it asked.

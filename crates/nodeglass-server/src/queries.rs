@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nodeglass_chunk::row;
-use nodeglass_model::history::{History, HistoryBuilder, HistoryQuery};
+use nodeglass_model::history::{History, HistoryBuilder, HistoryQuery, Prefer};
 use nodeglass_model::system::{SystemInfo, SystemParts};
 use nodeglass_model::{Clock, Sample, TaskId, TimeRange, UnixMillis};
 use nodeglass_proto::v1;
@@ -221,7 +221,7 @@ impl Queries {
         let mut history = self.stored_history(&agent, query).await?;
         let is_finer = query.is_exact
             && agent
-                .collection_interval()
+                .stored_interval()
                 .is_some_and(|interval| query.interval < interval);
         let mut source = Source::Store;
         if agent.is_connected() && (is_finer || side.as_ref().is_some_and(|side| side.waits_in(query.range)))
@@ -235,7 +235,8 @@ impl Queries {
                     } else {
                         Source::Agent
                     };
-                    history.overlay(local, query.max_points);
+                    let prefer = if is_finer { Prefer::Other } else { Prefer::Own };
+                    history.overlay(local, prefer, query.max_points);
                 }
                 // What the store has is an answer, too.
                 Err(error) => debug!(agent = %agent.id, %error, "the agent's own history is left out"),

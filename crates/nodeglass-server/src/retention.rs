@@ -32,6 +32,9 @@ pub async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, keep: Duration, s
                 }
                 tokio::time::sleep(PAUSE).await;
             }
+            if let Err(error) = store.prune_tasks(clock.now().minus(keep)).await {
+                warn!(error = %chain(&error), "old tasks could not be removed; trying again in a minute");
+            }
             if removed > 0 {
                 info!(removed, "removed samples older than the retention period");
             }

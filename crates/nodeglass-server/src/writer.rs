@@ -3,7 +3,7 @@
 //! While the database is away the group at hand is tried again and again and the queue behind it fills up to its bound
 //! in bytes. What finds no room is turned away unacknowledged, and its agent is asked for it again later.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -56,8 +56,28 @@ impl Entry {
 
     /// What it costs in memory while it waits.
     fn bytes(&self) -> usize {
-        self.row.len() + OVERHEAD_BYTES * (1 + self.tasks.len())
+        let tasks = self.tasks.iter().map(|task| OVERHEAD_BYTES + task.command.len());
+        self.row.len() + OVERHEAD_BYTES + tasks.sum::<usize>()
     }
+}
+
+/// A text without the one character that databases don't take.
+fn plain(text: &str) -> String {
+    text.replace('\0', "")
+}
+
+/// The newest word on each task of a group.
+fn newest_tasks(group: &[Queued]) -> Vec<TaskRecord> {
+    let mut newest: BTreeMap<(AgentKey, &str, UnixMillis), &TaskRecord> = BTreeMap::new();
+    for task in group.iter().flat_map(|queued| &queued.entry.tasks) {
+        let known = newest
+            .entry((task.agent, &task.task_id, task.started_at))
+            .or_insert(task);
+        if known.last_seen_at < task.last_seen_at {
+            *known = task;
+        }
+    }
+    newest.into_values().cloned().collect()
 }
 
 /// How the tasks of a sample stand. One without a start was not begun by an agent of ours, and is in the sample only.
@@ -68,12 +88,12 @@ fn tasks_of(agent: AgentKey, sample: &Sample) -> Vec<TaskRecord> {
         .filter_map(|task| {
             Some(TaskRecord {
                 agent,
-                task_id: task.task_id.clone(),
+                task_id: plain(&task.task_id),
                 started_at: millis(task.started_at_ms?),
                 last_seen_at: sample.timestamp,
                 ended_at: task.ended_at_ms.map(millis),
                 exit_code: task.exit_code.map(|code| code as i32),
-                command: task.command.clone(),
+                command: plain(&task.command),
                 cpu_time_ms: task.cpu_time_ms,
                 peak_memory_bytes: task.peak_memory_bytes,
             })
@@ -168,10 +188,7 @@ impl Writer {
         let mut group = Vec::new();
         while self.gather(&mut group, &stop).await {
             let samples = self.pack(&group);
-            let tasks: Vec<_> = group
-                .iter()
-                .flat_map(|queued| queued.entry.tasks.clone())
-                .collect();
+            let tasks = newest_tasks(&group);
             if !self.commit(&samples, &tasks, &stop).await {
                 warn!(
                     samples = group.len(),
@@ -237,16 +254,24 @@ impl Writer {
         let mut backoff = Backoff::new(RETRY.0, RETRY.1);
         let mut give_up: Option<Instant> = None;
         let (mut rest, mut size) = (samples, samples.len());
+        let mut tasks = tasks;
         while !rest.is_empty() {
             let (part, after) = rest.split_at(size.clamp(1, rest.len()));
             // Tasks first: what a sample says of one is kept before the sample is acknowledged.
-            let mut done = Ok(());
-            if !tasks.is_empty() && rest.len() == samples.len() {
-                done = self.store.save_tasks(tasks).await;
-            }
-            let appended = match done {
-                Ok(()) => self.store.append(part).await,
-                Err(error) => Err(error),
+            let kept = match tasks {
+                [] => Ok(()),
+                tasks => self.store.save_tasks(tasks).await,
+            };
+            let appended = match kept {
+                Err(error) if error.is_unreachable() => Err(error),
+                kept => {
+                    if let Err(error) = kept {
+                        // They are said again with the next sample; samples must not wait for them.
+                        warn!(error = %chain(&error), tasks = tasks.len(), "tasks can't be kept");
+                    }
+                    tasks = &[];
+                    self.store.append(part).await
+                }
             };
             match appended {
                 Ok(appended) => {

@@ -152,12 +152,12 @@ macro_rules! implement_store {
 
             async fn ledger(&self, agent: AgentKey) -> Result<Ledger, $crate::StoreError> {
                 let query = sqlx::query(include_str!(concat!($sql, "/ledger.sql"))).bind(agent.0);
-                let row = within("read the ledger", query.fetch_optional(&self.reader)).await?;
-                Ok(row.map_or_else(Ledger::default, |row| Ledger {
+                let row = within("read the ledger", query.fetch_one(&self.reader)).await?;
+                Ok(Ledger {
                     stored: row.get::<i64, _>(0) as u64,
                     duplicate: row.get::<i64, _>(1) as u64,
                     agent_side: row.get(2),
-                }))
+                })
             }
 
             async fn save_agent_side(&self, agent: AgentKey, text: &str) -> Result<(), $crate::StoreError> {
@@ -192,6 +192,13 @@ macro_rules! implement_store {
                     transaction.commit().await
                 })
                 .await
+            }
+
+            async fn prune_tasks(&self, before: UnixMillis) -> Result<u64, $crate::StoreError> {
+                let query = sqlx::query(include_str!(concat!($sql, "/prune_tasks.sql"))).bind(before.0);
+                within("remove old tasks", query.execute(&self.writer))
+                    .await
+                    .map(|done| done.rows_affected())
             }
 
             async fn tasks(

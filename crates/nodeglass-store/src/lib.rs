@@ -218,6 +218,9 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Keeps how tasks stand. What an older sample says of one is let go; an end that is known stays.
     async fn save_tasks(&self, tasks: &[TaskRecord]) -> Result<(), StoreError>;
 
+    /// Removes tasks that were last seen before `before`, and says how many it was.
+    async fn prune_tasks(&self, before: UnixMillis) -> Result<u64, StoreError>;
+
     /// At most `limit` tasks of an agent that ran within a range, the latest start first.
     async fn tasks(
         &self,

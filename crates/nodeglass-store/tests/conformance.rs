@@ -387,6 +387,12 @@ async fn keeps_tasks_from_start_to_end(url: &str) {
     assert_eq!(store.tasks(A, range(130, 140), 10).await.unwrap(), [ended]);
     assert_eq!(store.tasks(A, range(0, 1_000), 1).await.unwrap().len(), 1);
     assert_eq!(store.tasks(B, range(0, 1_000), 10).await.unwrap(), []);
+    assert_eq!(
+        store.prune_tasks(UnixMillis(160)).await.unwrap(),
+        1,
+        "the one last seen at 20"
+    );
+    assert_eq!(store.tasks(A, range(0, 1_000), 10).await.unwrap().len(), 2);
     store.close().await;
 }
 

@@ -1,5 +1,7 @@
 //! Who used a host: its tasks from start to end, and its processes at any moment.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use nodeglass_model::sample::ProcessEntry;
@@ -14,6 +16,9 @@ use crate::error::ApiError;
 /// Tasks in one answer unless the caller says otherwise, and at most.
 const TASKS: (u32, u32) = (100, 1_000);
 
+/// A task that runs is in every sample; one that was not seen for this long is on an agent that is away, or died with it.
+const UNSEEN: Duration = Duration::from_mins(5);
+
 #[derive(Serialize)]
 pub(super) struct TasksBody {
     agent_id: String,
@@ -23,7 +28,7 @@ pub(super) struct TasksBody {
 #[derive(Serialize)]
 struct TaskBody {
     task_id: String,
-    /// `running`, or `ended`.
+    /// `running`, `ended`, or `lost`: not seen for a while, so its end is not known.
     state: &'static str,
     command: String,
     /// Unix milliseconds, as the others.
@@ -39,15 +44,16 @@ struct TaskBody {
     peak_memory_bytes: Option<u64>,
 }
 
-impl From<TaskRecord> for TaskBody {
-    fn from(task: TaskRecord) -> Self {
+impl TaskBody {
+    fn new(task: TaskRecord, unseen_since: UnixMillis) -> Self {
+        let state = match task.ended_at {
+            Some(_) => "ended",
+            None if task.last_seen_at < unseen_since => "lost",
+            None => "running",
+        };
         Self {
             task_id: task.task_id,
-            state: if task.ended_at.is_some() {
-                "ended"
-            } else {
-                "running"
-            },
+            state,
             command: task.command,
             started_at: task.started_at.0,
             last_seen_at: task.last_seen_at.0,
@@ -71,6 +77,9 @@ pub(super) async fn tasks(
         start: parameters.moment("start", "-24h", now)?,
         end: parameters.moment("end", "now", now)?,
     };
+    if range.end <= range.start {
+        return Err(wrong("end", "it must be after start".to_owned()));
+    }
     let (usual, most) = TASKS;
     let limit = parameters
         .parsed::<u32>("limit", "a whole number")?
@@ -79,9 +88,19 @@ pub(super) async fn tasks(
         return Err(wrong("limit", format!("{limit} is not within 1 to {most}")));
     }
     let tasks = api.queries.tasks(&id, range, limit).await?;
+    let interval = api
+        .queries
+        .agent(&id)
+        .await?
+        .stored_interval()
+        .unwrap_or_default();
+    let unseen_since = now.minus(UNSEEN.max(interval * 3));
     Ok(Json(TasksBody {
         agent_id: id,
-        tasks: tasks.into_iter().map(Into::into).collect(),
+        tasks: tasks
+            .into_iter()
+            .map(|task| TaskBody::new(task, unseen_since))
+            .collect(),
     }))
 }
 

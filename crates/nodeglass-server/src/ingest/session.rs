@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use nodeglass_chunk::row::RowError;
 use nodeglass_model::system::SystemInfo;
 use nodeglass_model::{Sample, SampleId, contiguous};
 use nodeglass_proto::limits::MAX_MESSAGE_BYTES;
-use nodeglass_proto::packed::Unpacker;
+use nodeglass_proto::packed::{Unpacker, Unreadable};
 use nodeglass_proto::v1::agent_message::Message as Up;
 use nodeglass_proto::v1::server_message::Message as Down;
 use nodeglass_proto::{InvalidSample, seq_range_to_wire, v1};
@@ -108,6 +109,8 @@ pub(super) struct Session {
     /// Whether the writer turned some away, which the agent must send again.
     turned_away: bool,
     unpacker: Unpacker,
+    /// How often the agent was asked to send while somebody looks on.
+    watched: Option<Duration>,
     /// When the agent's side of the ledger was last kept.
     side_saved: Option<Instant>,
     /// Whether a refusal was logged; the rest is only counted, so that a broken agent can't fill the log.
@@ -125,6 +128,7 @@ impl Session {
             unacknowledged: 0,
             turned_away: false,
             unpacker: Unpacker::default(),
+            watched: None,
             side_saved: None,
             refusal_logged: false,
         }
@@ -162,7 +166,12 @@ impl Session {
         if let Some(system) = hello.system {
             self.keep_system_info(SystemInfo::from(system));
         }
-        self.agent.set_collection_interval(hello.collection_interval_ms);
+        let own = Duration::from_millis(hello.collection_interval_ms.into());
+        let settings = &self.shared.settings;
+        let sent = settings.collection_interval.unwrap_or(own);
+        self.agent
+            .set_intervals(sent, sent.max(settings.persist_interval));
+        self.watched = self.watch_interval();
         let welcome = v1::Welcome {
             server_version: env!("CARGO_PKG_VERSION").to_owned(),
             server_time: self.shared.clock.now().0.unsigned_abs(),
@@ -180,7 +189,7 @@ impl Session {
             max_message_bytes: MAX_MESSAGE_BYTES as u32,
             collection_interval_ms: settings.collection_interval.map(millis),
             persist_interval_ms: millis(settings.persist_interval),
-            watch_interval_ms: self.watch_interval().map(millis),
+            watch_interval_ms: self.watched.map(millis),
         }
     }
 
@@ -209,7 +218,8 @@ impl Session {
         let silence = self.shared.settings.heartbeat_interval * SILENT_HEARTBEATS;
         let mut heard = Instant::now();
         let mut onlookers = self.agent.onlookers();
-        let mut watched = self.watch_interval();
+        // Somebody may have come since the welcome.
+        onlookers.mark_changed();
         loop {
             let went = tokio::select! {
                 message = inbound.message() => {
@@ -224,7 +234,7 @@ impl Session {
                 Some(question) = questions.recv() => self.ask(question).await,
                 Ok(()) = onlookers.changed() => {
                     let now = self.watch_interval();
-                    if std::mem::replace(&mut watched, now) == now {
+                    if std::mem::replace(&mut self.watched, now) == now {
                         Ok(())
                     } else {
                         self.send(Down::Settings(self.settings())).await
@@ -306,6 +316,13 @@ impl Session {
         if let Some(newest) = taken.newest {
             self.agent.show(newest);
         }
+        if let Err(unreadable) = &read
+            && let Some(id) = unreadable.id.filter(|_| !unreadable.is_newer())
+        {
+            let (code, message) = ("invalid_sample", unreadable.to_string());
+            let rejection = self.refuse(id.epoch, id.seq, Refusal { code, message });
+            taken.rejected.push(rejection);
+        }
         if !taken.rejected.is_empty() {
             self.send(Down::Acknowledgement(v1::Acknowledgement {
                 stored: Vec::new(),
@@ -313,11 +330,17 @@ impl Session {
             }))
             .await?;
         }
-        read.map_err(|error| {
-            let what =
-                "live samples can't be read, so those after them can't be either; begin the session anew";
-            Status::invalid_argument(format!("{what}: {error}"))
-        })
+        match read {
+            Ok(()) => Ok(()),
+            // What stood behind it is asked for again; what could not be read is settled by then.
+            Err(Unreadable { id: Some(_), error }) if backfill && !matches!(error, RowError::Version(_)) => {
+                self.turned_away = true;
+                Ok(())
+            }
+            Err(unreadable) => Err(Status::invalid_argument(format!(
+                "{unreadable}; begin the session anew"
+            ))),
+        }
     }
 
     fn take_sample(

@@ -14,6 +14,7 @@ with sample as (
     from (
         select distinct on (agent_key, ts, epoch, seq) agent_key, weight
         from inserted join sample using (agent_key, ts, epoch, seq)
+        order by agent_key, ts, epoch, seq, weight desc
     ) as once
     group by agent_key
 ), counted as (

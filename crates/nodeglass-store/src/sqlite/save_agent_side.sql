@@ -1,3 +1,3 @@
-insert into ledger (agent_key, agent_side)
+insert into agent_side (agent_key, books)
 values ($1, $2)
-on conflict (agent_key) do update set agent_side = excluded.agent_side
+on conflict (agent_key) do update set books = excluded.books

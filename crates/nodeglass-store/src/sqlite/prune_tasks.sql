@@ -1,0 +1,1 @@
+delete from task where last_seen_at < $1
