@@ -1,23 +1,24 @@
 //! The segments and the open one's writer: where bytes go, when a segment is full, which one goes first.
 
+mod disk;
+mod room;
+
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nodeglass_chunk::delta::Encoder;
 use nodeglass_model::{Sample, SampleId, UnixMillis};
-use tracing::{info, warn};
 
 use crate::books::{Books, Reason};
 use crate::frame;
 use crate::ids::IdSet;
 use crate::keeper::Job;
 use crate::record::{self, Role, Start, Words};
-use crate::segment::{Index, Place, Segment, file_name};
+use crate::segment::{Index, Place, Segment};
 use crate::{JournalConfig, Sync};
 
 /// Samples in a segment: what chunks are best at, and twelve minutes at one a second.
@@ -190,70 +191,6 @@ impl Storage {
             || at.saturating_duration_since(writer.opened) >= SEGMENT_AGE.min(self.config.max_age)
     }
 
-    /// Takes out the oldest segments, as far as age and room ask for it.
-    pub(crate) fn outgrown(&mut self, now: UnixMillis, at: Instant) -> Vec<(Segment, Reason)> {
-        if self.may_try_disk(at) {
-            self.move_to_disk(at);
-        }
-        let mut going = Vec::new();
-        let oldest = now.minus(self.config.max_age);
-        // Both clocks must say that it is old: one may have been set. What seems to be from the future is as old as it lay.
-        let is_old = |segment: &Segment| {
-            let by_wall = segment
-                .index
-                .span
-                .is_none_or(|span| span.end < oldest || span.end > now);
-            let closed = segment.closed.unwrap_or(at);
-            by_wall && at.saturating_duration_since(closed) >= self.config.max_age
-        };
-        let (old, young): (VecDeque<_>, VecDeque<_>) =
-            std::mem::take(&mut self.segments).into_iter().partition(is_old);
-        self.segments = young;
-        going.extend(old.into_iter().map(|segment| (segment, Reason::TooOld)));
-        let disk_room = self.config.max_bytes.saturating_sub(self.segment_bytes(false));
-        while self.disk_bytes() > disk_room
-            && let Some(segment) = self.take_oldest(false)
-        {
-            going.push((segment, Reason::Full));
-        }
-        // The bound on memory holds for a journal that has no disk at all, too.
-        let memory_room = self
-            .config
-            .max_memory_bytes
-            .saturating_sub(self.segment_bytes(true));
-        while self.memory_bytes() > memory_room {
-            // If it is only full, the disk takes the new in place of the oldest that lies there.
-            if self.refused_for_room()
-                && let Some(segment) = self.take_oldest(false)
-            {
-                going.push((removed_now(segment), Reason::Full));
-                self.move_to_disk(at);
-                if self.refused.is_none() {
-                    continue;
-                }
-            }
-            let Some(segment) = self.take_oldest(true) else {
-                break;
-            };
-            going.push((segment, Reason::Full));
-        }
-        going
-    }
-
-    fn refused_for_room(&self) -> bool {
-        self.refused
-            .as_ref()
-            .is_some_and(|(reason, _)| *reason == no_room())
-    }
-
-    fn take_oldest(&mut self, in_memory: bool) -> Option<Segment> {
-        let place = self
-            .segments
-            .iter()
-            .position(|segment| segment.is_in_memory() == in_memory && segment.closed.is_some())?;
-        self.segments.remove(place)
-    }
-
     /// Closes the open segment, begins the next, and only then removes those that go: a crash between finds their samples
     /// counted as lost already, and no longer owed.
     pub(crate) fn begin(
@@ -317,80 +254,6 @@ impl Storage {
                 Some(open.number)
             }
             Place::Memory(_) => None,
-        }
-    }
-
-    fn may_try_disk(&self, at: Instant) -> bool {
-        self.lock.is_some() && self.refused.as_ref().is_none_or(|(_, again)| at >= *again)
-    }
-
-    /// Puts a segment's first bytes on disk, or else in memory.
-    fn create(&mut self, number: u64, bytes: Vec<u8>, at: Instant) -> Place {
-        let Some(directory) = self.config.directory.clone().filter(|_| self.may_try_disk(at)) else {
-            return Place::Memory(bytes);
-        };
-        let path = directory.join(file_name(number));
-        match make(&path, &bytes) {
-            Ok(file) => {
-                if self.refused.take().is_some() {
-                    info!("the journal's disk takes samples again");
-                }
-                Place::Disk(path, Some(Arc::new(file)))
-            }
-            Err(error) => {
-                self.refuse(&error, at);
-                Place::Memory(bytes)
-            }
-        }
-    }
-
-    fn refuse(&mut self, error: &io::Error, at: Instant) {
-        let reason = if matches!(
-            error.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        ) {
-            no_room()
-        } else {
-            error.to_string()
-        };
-        if self.refused.is_none() {
-            warn!(
-                reason,
-                "the journal's disk takes nothing; samples are kept in memory until it does"
-            );
-        }
-        self.refused = Some((reason, at + DISK_REST));
-    }
-
-    /// Moves segments from memory to the disk, the oldest first, until it refuses. The open one goes on there.
-    fn move_to_disk(&mut self, at: Instant) {
-        let Some(directory) = self.config.directory.clone().filter(|_| self.lock.is_some()) else {
-            return;
-        };
-        for segment in &mut self.segments {
-            let Place::Memory(bytes) = &segment.place else {
-                continue;
-            };
-            let path = directory.join(file_name(segment.number));
-            match make(&path, bytes) {
-                Ok(file) => {
-                    let file = Arc::new(file);
-                    self.jobs.push(Job::Sync(file.clone()));
-                    let is_open = segment.closed.is_none();
-                    if !is_open {
-                        self.jobs.push(Job::Pack(segment.number));
-                    }
-                    segment.place = Place::Disk(path, is_open.then_some(file));
-                }
-                Err(error) => {
-                    self.refuse(&error, at);
-                    return;
-                }
-            }
-        }
-        self.jobs.push(Job::SyncDirectory(directory));
-        if self.refused.take().is_some() {
-            info!("the journal's disk takes samples again");
         }
     }
 
@@ -493,32 +356,4 @@ impl Storage {
         self.words = Words::default();
         file
     }
-}
-
-/// A segment whose file makes room at once. Its bytes are still needed for the books: they are kept in memory that long.
-fn removed_now(segment: Segment) -> Segment {
-    let Place::Disk(path, _) = &segment.place else {
-        return segment;
-    };
-    let bytes = fs::read(path).unwrap_or_default();
-    let _ = fs::remove_file(path);
-    Segment {
-        place: Place::Memory(bytes),
-        ..segment
-    }
-}
-
-/// Makes a file that nobody else can read, and that was not there.
-fn make(path: &Path, bytes: &[u8]) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(path)?;
-    if let Err(error) = file.write_all_at(bytes, 0) {
-        let _ = fs::remove_file(path);
-        return Err(error);
-    }
-    Ok(file)
-}
-
-fn no_room() -> String {
-    "no space is left on the journal's disk".to_owned()
 }
