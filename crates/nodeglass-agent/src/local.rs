@@ -17,11 +17,10 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use nodeglass_runtime::accept;
 use nodeglass_runtime::tasks::TaskGroup;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
 
 pub use answers::{Answers, Latest};
 
@@ -38,8 +37,6 @@ const MAX_HEAD_BYTES: usize = 16 << 10;
 const STALLED: Duration = Duration::from_secs(30);
 /// How long connections stay open for their last answers once the agent is told to stop.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
-/// The pause after a failed accept, which means that open files have run out.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Whether and where the endpoint is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,31 +60,9 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Takes connections until `stop`, and then lets those in hand finish.
 pub async fn serve(listener: TcpListener, answers: Answers, tasks: TaskGroup, stop: CancellationToken) {
     let answers = Arc::new(answers);
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        let place = tokio::select! {
-            place = places.clone().acquire_owned() => place.expect("the semaphore is never closed"),
-            () = stop.cancelled() => return,
-        };
-        let (stream, peer) = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    warn!(%error, "a connection to the local endpoint could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            },
-            () = stop.cancelled() => return,
-        };
-        let (answers, stop) = (answers.clone(), stop.clone());
-        tasks.spawn_transient("local connection", async move {
-            if let Err(error) = connection(stream, answers, stop).await {
-                debug!(%peer, error, "connection ended");
-            }
-            drop(place);
-        });
-    }
+    let ends = stop.clone();
+    let serve = |stream| connection(stream, answers.clone(), ends.clone());
+    accept::connections(listener, MAX_CONNECTIONS, tasks, stop, serve).await;
 }
 
 async fn connection(stream: TcpStream, answers: Arc<Answers>, stop: CancellationToken) -> Result<(), String> {

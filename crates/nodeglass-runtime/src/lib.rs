@@ -3,6 +3,7 @@
 //!
 //! What the keys of a configuration mean, and what the tasks do, is left to the agent and the server.
 
+pub mod accept;
 pub mod backoff;
 pub mod config;
 pub mod exit;

@@ -14,12 +14,12 @@ use nodeglass_proto::limits::{
     CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_FRAME_BYTES, MAX_HEADER_BYTES,
     STREAM_WINDOW_BYTES,
 };
+use nodeglass_runtime::accept;
 use nodeglass_runtime::tasks::TaskGroup;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
-use tracing::{debug, warn};
+use tracing::warn;
 
 /// Connections at once: 10,000 agents and their readers, within the usual limit of open files.
 const MAX_CONNECTIONS: usize = 20_000;
@@ -40,36 +40,12 @@ const MAX_RESETS: usize = 100;
 const STALLED: Duration = Duration::from_secs(30);
 /// How long connections stay open for their last answers once the server is told to stop. Sessions take up to 3 s.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
-/// The pause after a failed accept, which means that open files have run out.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes connections until `stop`, and then lets those in hand finish.
 pub async fn serve(listener: TcpListener, router: Router, tasks: TaskGroup, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        let place = tokio::select! {
-            place = places.clone().acquire_owned() => place.expect("the semaphore is never closed"),
-            () = stop.cancelled() => return,
-        };
-        let (stream, peer) = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            },
-            () = stop.cancelled() => return,
-        };
-        let (router, stop) = (router.clone(), stop.clone());
-        tasks.spawn_transient("connection", async move {
-            if let Err(error) = connection(stream, router, stop).await {
-                debug!(%peer, error, "connection ended");
-            }
-            drop(place);
-        });
-    }
+    let ends = stop.clone();
+    let serve = |stream| connection(stream, router.clone(), ends.clone());
+    accept::connections(listener, MAX_CONNECTIONS, tasks, stop, serve).await;
 }
 
 async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) -> Result<(), String> {
