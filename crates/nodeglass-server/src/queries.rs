@@ -1,31 +1,28 @@
 //! What callers may ask, apart from how they ask: REST and gRPC both answer from here.
 
+mod past;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use nodeglass_chunk::row;
-use nodeglass_model::history::{History, HistoryBuilder, HistoryQuery, Prefer};
 use nodeglass_model::system::{SystemInfo, SystemParts};
-use nodeglass_model::{Clock, Sample, TaskId, TimeRange, UnixMillis};
+use nodeglass_model::{Clock, TaskId, UnixMillis};
 use nodeglass_proto::v1;
 use nodeglass_proto::v1::metrics_request::RequestType;
 use nodeglass_proto::v1::metrics_response::ResponseType;
 use nodeglass_proto::v1::task_request::Task;
 use nodeglass_proto::v1::task_response::Response;
 use nodeglass_runtime::telemetry::chain;
-use nodeglass_store::{Store, TaskRecord};
+use nodeglass_store::Store;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::error::ApiError;
 use crate::ingest::Answer;
-use crate::ledger::{AgentSide, Gap, Statement};
 use crate::live::{Live, LiveAgent, LiveSample};
 
-/// Samples read from the store at a time; one page is a few milliseconds of work.
-const PAGE: u32 = 2_000;
 /// How long an agent may take to answer.
 const AGENT_ANSWER: Duration = Duration::from_secs(15);
 /// How long a list of agents waits for those that were enrolled lately.
@@ -33,41 +30,7 @@ const LIST_WAIT: Duration = Duration::from_millis(250);
 /// How often at most the store is asked whether an unknown agent was enrolled meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// How far before a moment its processes are looked for: the longest interval that most agents have, and some.
-const LOOK_BACK: Duration = Duration::from_mins(2);
-
-/// History, and what is missing in it.
-#[derive(Debug)]
-pub struct HistoryAnswer {
-    /// The buckets.
-    pub history: History,
-    /// Spans of the range without samples, and why.
-    pub gaps: Vec<Gap>,
-    /// Where the buckets are from.
-    pub source: Source,
-}
-
-/// Where history is from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// The store.
-    Store,
-    /// The agent's journal.
-    Agent,
-    /// The store, with the agent's journal over it.
-    StoreAndAgent,
-}
-
-impl Source {
-    /// The word for it in answers.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Store => "store",
-            Self::Agent => "agent",
-            Self::StoreAndAgent => "store+agent",
-        }
-    }
-}
+pub use past::{HistoryAnswer, Source};
 
 /// Answers questions from the live store, the database and the agents.
 #[derive(Debug)]
@@ -209,141 +172,6 @@ impl Queries {
             .clone()
             .try_acquire_owned()
             .map_err(|_| ApiError::TooManyStreams(self.limits.max_streams))
-    }
-
-    /// History from the store, with what only the agent knows: finer detail than it sends, and what it could not send yet.
-    ///
-    /// # Errors
-    /// An unknown agent, or a database that does not answer.
-    pub async fn history(&self, id: &str, query: &HistoryQuery) -> Result<HistoryAnswer, ApiError> {
-        let agent = self.agent(id).await?;
-        let side = self.side(&agent).await?;
-        let mut history = self.stored_history(&agent, query).await?;
-        let is_finer = query.is_exact
-            && agent
-                .stored_interval()
-                .is_some_and(|interval| query.interval < interval);
-        let mut source = Source::Store;
-        if agent.is_connected() && (is_finer || side.as_ref().is_some_and(|side| side.waits_in(query.range)))
-        {
-            match self.local_history(&agent, query).await {
-                Ok(local) if local.points.is_empty() => {}
-                Ok(local) => {
-                    let both = !history.points.is_empty();
-                    source = if both {
-                        Source::StoreAndAgent
-                    } else {
-                        Source::Agent
-                    };
-                    let prefer = if is_finer { Prefer::Other } else { Prefer::Own };
-                    history.overlay(local, prefer, query.max_points);
-                }
-                // What the store has is an answer, too.
-                Err(error) => debug!(agent = %agent.id, %error, "the agent's own history is left out"),
-            }
-        }
-        let away_since = agent.latest().update.filter(|_| !agent.is_connected());
-        let gaps = side
-            .unwrap_or_default()
-            .gaps_in(query.range, away_since, self.now());
-        Ok(HistoryAnswer {
-            history,
-            gaps,
-            source,
-        })
-    }
-
-    async fn stored_history(&self, agent: &LiveAgent, query: &HistoryQuery) -> Result<History, ApiError> {
-        let mut builder = HistoryBuilder::new(query);
-        let mut after = None;
-        loop {
-            let page = self.store.samples(agent.key, query.range, after, PAGE).await?;
-            for stored in &page {
-                match row::read(&stored.payload, stored.timestamp) {
-                    Ok(sample) => {
-                        if builder.add(&sample).is_break() {
-                            return Ok(builder.finish());
-                        }
-                    }
-                    Err(error) => {
-                        warn!(agent = %agent.id, at = %stored.timestamp, %error, "a stored sample can't be read");
-                    }
-                }
-            }
-            let Some(last) = page.last().filter(|_| page.len() == PAGE as usize) else {
-                break;
-            };
-            after = Some(last.position());
-            // Others get their turn between pages.
-            tokio::task::yield_now().await;
-        }
-        Ok(builder.finish())
-    }
-
-    /// History from the agent's journal.
-    async fn local_history(&self, agent: &LiveAgent, query: &HistoryQuery) -> Result<History, ApiError> {
-        match self
-            .ask_for(agent, RequestType::QueryRequest(query.into()))
-            .await?
-        {
-            ResponseType::QueryResponse(response) => Ok(response.into()),
-            _ => Err(ApiError::Internal("an agent answered another question".into())),
-        }
-    }
-
-    /// What an agent last said of its side of the ledger; `None` if it never said anything.
-    async fn side(&self, agent: &LiveAgent) -> Result<Option<AgentSide>, ApiError> {
-        if let Some(side) = agent.side() {
-            return Ok(Some(side));
-        }
-        let kept = self.store.ledger(agent.key).await?.agent_side;
-        Ok(kept.and_then(|json| serde_json::from_str(&json).ok()))
-    }
-
-    /// What became of an agent's samples.
-    ///
-    /// # Errors
-    /// An unknown agent, or a database that does not answer.
-    pub async fn ledger(&self, id: &str) -> Result<Statement, ApiError> {
-        let agent = self.agent(id).await?;
-        // The agent's side first: what is stored meanwhile is in the store's counts, never missing from them.
-        let side = self.side(&agent).await?;
-        let store = self.store.ledger(agent.key).await?;
-        Ok(Statement::new(
-            agent.id.to_string(),
-            side,
-            &store,
-            agent.rejected(),
-        ))
-    }
-
-    /// The tasks of an agent that ran within a range, the latest start first.
-    ///
-    /// # Errors
-    /// An unknown agent, or a database that does not answer.
-    pub async fn tasks(&self, id: &str, range: TimeRange, limit: u32) -> Result<Vec<TaskRecord>, ApiError> {
-        let agent = self.agent(id).await?;
-        Ok(self.store.tasks(agent.key, range, limit).await?)
-    }
-
-    /// The last stored sample at or before a moment that has processes in it; `None` if there is none shortly before.
-    ///
-    /// # Errors
-    /// An unknown agent, or a database that does not answer.
-    pub async fn processes_at(&self, id: &str, at: UnixMillis) -> Result<Option<Sample>, ApiError> {
-        let agent = self.agent(id).await?;
-        let range = TimeRange {
-            start: at.minus(LOOK_BACK),
-            end: at.plus(Duration::from_millis(1)),
-        };
-        let stored = self.store.samples(agent.key, range, None, PAGE).await?;
-        let samples = stored
-            .iter()
-            .rev()
-            .filter_map(|one| row::read(&one.payload, one.timestamp).ok());
-        Ok(samples
-            .into_iter()
-            .find(|sample| !sample.processes.top.is_empty()))
     }
 
     /// Asks an agent for something and takes its answer apart.

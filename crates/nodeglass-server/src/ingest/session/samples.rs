@@ -1,0 +1,108 @@
+//! Taking samples out of a session's batches.
+
+use std::sync::atomic::Ordering;
+
+use nodeglass_chunk::row::RowError;
+use nodeglass_model::{Sample, SampleId};
+use nodeglass_proto::packed::Unreadable;
+use nodeglass_proto::v1::server_message::Message as Down;
+use nodeglass_proto::{InvalidSample, v1};
+use tonic::Status;
+use tracing::warn;
+
+use super::{End, Session};
+use crate::ingest::Refusal;
+
+/// What became of a batch.
+#[derive(Default)]
+struct Taken {
+    /// What the live view shows from now on.
+    newest: Option<Sample>,
+    rejected: Vec<v1::Rejection>,
+}
+
+impl Session {
+    pub(super) async fn take_samples(&mut self, batch: v1::SampleBatch) -> Result<(), End> {
+        let mut taken = Taken::default();
+        let backfill = batch.backfill;
+        for v1::Sample { epoch, seq, data } in batch.samples {
+            let sample = Sample::try_from(data.unwrap_or_default());
+            self.take_sample(SampleId { epoch, seq }, sample, backfill, &mut taken);
+        }
+        let mut unpacker = std::mem::take(&mut self.unpacker);
+        let read = batch.packed.map_or(Ok(()), |packed| {
+            unpacker.unpack(&packed, backfill, |id, sample| {
+                self.take_sample(id, sample, backfill, &mut taken);
+            })
+        });
+        self.unpacker = unpacker;
+        if let Some(newest) = taken.newest {
+            self.agent.show(newest);
+        }
+        if let Err(unreadable) = &read
+            && let Some(id) = unreadable.id.filter(|_| !unreadable.is_newer())
+        {
+            let (code, message) = ("invalid_sample", unreadable.to_string());
+            let rejection = self.refuse(id.epoch, id.seq, Refusal { code, message });
+            taken.rejected.push(rejection);
+        }
+        if !taken.rejected.is_empty() {
+            self.send(Down::Acknowledgement(v1::Acknowledgement {
+                stored: Vec::new(),
+                rejected: taken.rejected,
+            }))
+            .await?;
+        }
+        match read {
+            Ok(()) => Ok(()),
+            // What stood behind it is asked for again; what could not be read is settled by then.
+            Err(Unreadable { id: Some(_), error }) if backfill && !matches!(error, RowError::Version(_)) => {
+                self.turned_away = true;
+                Ok(())
+            }
+            Err(unreadable) => Err(Status::invalid_argument(format!(
+                "{unreadable}; begin the session anew"
+            ))),
+        }
+    }
+
+    fn take_sample(
+        &mut self,
+        id: SampleId,
+        sample: Result<Sample, InvalidSample>,
+        backfill: bool,
+        taken: &mut Taken,
+    ) {
+        self.shared.books.received.fetch_add(1, Ordering::Relaxed);
+        match self.shared.check(id, sample) {
+            Ok(sample) => {
+                if self.shared.keep(&self.agent, id, &sample, backfill) {
+                    self.unacknowledged += 1;
+                } else {
+                    self.turned_away = true;
+                }
+                taken.newest = Some(sample).filter(|_| !backfill);
+            }
+            Err(refusal) => {
+                let rejection = self.refuse(id.epoch, id.seq, refusal);
+                taken.rejected.push(rejection);
+            }
+        }
+    }
+
+    fn refuse(&mut self, epoch: u64, seq: u64, refusal: Refusal) -> v1::Rejection {
+        self.shared.books.rejected.fetch_add(1, Ordering::Relaxed);
+        self.agent.count_rejection(refusal.code);
+        if !self.refusal_logged {
+            self.refusal_logged = true;
+            warn!(agent = %self.agent.id, epoch, seq, code = refusal.code, reason = refusal.message,
+                "a sample was refused; further ones of this session are only counted");
+        }
+        v1::Rejection {
+            epoch,
+            seq,
+            code: refusal.code.to_owned(),
+            message: refusal.message,
+        }
+    }
+}
