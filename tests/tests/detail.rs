@@ -8,11 +8,11 @@ use nodeglass_tests::agent::Agent;
 use nodeglass_tests::database::Database;
 use nodeglass_tests::fake_agent::now;
 use nodeglass_tests::server::Server;
-use nodeglass_tests::{PATIENCE, eventually, on_every_database};
+use nodeglass_tests::{PATIENCE, at_once_on_every_database, eventually};
 use serde_json::Value;
 use tokio::time::timeout;
 
-on_every_database!(
+at_once_on_every_database!(what_an_agent_has_beyond_its_samples:
     who_looks_on_gets_each_second,
     finer_history_comes_from_the_agent,
     an_outage_is_filled_and_a_stop_is_named,

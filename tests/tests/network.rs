@@ -12,10 +12,10 @@ use nodeglass_tests::database::Database;
 use nodeglass_tests::fake_agent::{FakeAgent, now, sample};
 use nodeglass_tests::proxy::{Proxy, Weather};
 use nodeglass_tests::server::{Server, assert_all_stored, settled_since};
-use nodeglass_tests::{eventually, on_every_database};
+use nodeglass_tests::{at_once_on_every_database, eventually};
 use tokio::time::timeout;
 
-on_every_database!(
+at_once_on_every_database!(a_bad_network:
     a_storm_costs_nothing,
     a_network_that_carries_nothing_is_given_up_and_tried_again,
 );
