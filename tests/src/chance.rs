@@ -14,12 +14,11 @@ impl Chance {
     /// # Panics
     /// `NODEGLASS_SEED` is not a number.
     pub fn new(what: &str) -> Self {
-        let seed = match std::env::var("NODEGLASS_SEED") {
-            Ok(given) => given.parse().expect("NODEGLASS_SEED is a whole number"),
-            Err(_) => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                now.as_nanos() as u64
-            }
+        let seed = if let Ok(given) = std::env::var("NODEGLASS_SEED") {
+            given.parse().expect("NODEGLASS_SEED is a whole number")
+        } else {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            now.as_nanos() as u64
         };
         eprintln!("{what}: NODEGLASS_SEED={seed}");
         Self::seeded(seed)

@@ -13,7 +13,7 @@ use nodeglass_journal::Journal;
 use nodeglass_model::filter::MetricFilter;
 use nodeglass_model::{Clock, SystemClock, UnixMillis};
 use nodeglass_runtime::tasks::TaskGroup;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -73,6 +73,7 @@ impl InnerAgent {
             plan: plan.clone(),
             configured,
             clock: clock.clone(),
+            reading: Arc::new(Semaphore::new(1)),
         };
         let stop = CancellationToken::new();
         let uplink = Uplink {

@@ -45,21 +45,21 @@ impl Host {
         }
     }
 
-    fn percent(&mut self, usual: u64) -> Option<f64> {
-        Some((usual + self.chance.below(300)) as f64 / 100.0)
+    fn percent(&mut self, usual: u64) -> f64 {
+        (usual + self.chance.below(300)) as f64 / 100.0
     }
 
     /// The next second. Processes are read for the server's samples only.
     fn next(&mut self, at: UnixMillis, with_processes: bool) -> Sample {
         self.sample.timestamp = at;
-        self.sample.cpu.usage_percent = self.percent(2_000);
-        self.sample.cpu.user_percent = self.percent(1_500);
-        self.sample.cpu.system_percent = self.percent(400);
-        self.sample.load.load1 = self.percent(100);
+        self.sample.cpu.usage_percent = Some(self.percent(2_000));
+        self.sample.cpu.user_percent = Some(self.percent(1_500));
+        self.sample.cpu.system_percent = Some(self.percent(400));
+        self.sample.load.load1 = Some(self.percent(100));
         self.sample.memory.used_bytes = Some((8 << 30) + self.chance.below(1 << 14) * 4_096);
         for core in 0..self.sample.cpu.cores.len() {
             let usual = 100 * core as u64;
-            let figures = [0, 10, 20, 30, 40].map(|more| self.percent(usual + more));
+            let figures = [0, 10, 20, 30, 40].map(|more| Some(self.percent(usual + more)));
             let core = &mut self.sample.cpu.cores[core];
             [
                 core.usage_percent,

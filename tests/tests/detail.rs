@@ -40,10 +40,10 @@ impl Events {
 
     async fn next(&mut self) -> UnixMillis {
         loop {
-            if let Some((event, rest)) = self.text.split_once("\n\n") {
+            if let Some(end) = self.text.find("\n\n") {
+                let event: String = self.text.drain(..end + 2).collect();
                 let data = event.lines().find_map(|line| line.strip_prefix("data: "));
                 let sample = data.map(|data| serde_json::from_str::<Value>(data).expect("JSON"));
-                self.text = rest.to_owned();
                 if let Some(sample) = sample {
                     return UnixMillis(sample["timestamp"].as_i64().expect("a time"));
                 }

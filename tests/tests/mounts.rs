@@ -2,6 +2,7 @@
 //! is mounted where only that agent sees it.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -153,9 +154,9 @@ impl BusyHost {
             let all = [CORES as u64 * 1_000_000_000; 7];
             line(&mut text, "cpu ", &all);
             for (core, counters) in counters.iter_mut().enumerate() {
-                counters
-                    .iter_mut()
-                    .for_each(|counter| *counter += chance.below(100));
+                for counter in &mut *counters {
+                    *counter += chance.below(100);
+                }
                 line(&mut text, &format!("cpu{core}"), counters);
             }
             // Always as long as before, so that a reader finds whole lines.
@@ -186,7 +187,7 @@ impl Drop for BusyHost {
 fn line(text: &mut String, name: &str, counters: &[u64; 7]) {
     text.push_str(name);
     for counter in counters {
-        text.push_str(&format!(" {counter}"));
+        let _ = write!(text, " {counter}");
     }
     text.push_str(" 0 0 0\n");
 }
