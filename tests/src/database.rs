@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use nodeglass_model::UnixMillis;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
@@ -30,6 +31,8 @@ pub type StoredId = (String, i64, i64);
 
 const STORED: &str = "select agent.id, staging.epoch, staging.seq \
                       from staging join agent on agent.key = staging.agent_key order by 1, 2, 3";
+
+const TIMES: &str = "select staging.ts from staging join agent on agent.key = staging.agent_key where agent.id = $1 order by 1";
 
 impl Database {
     /// A file in a directory of its own.
@@ -83,6 +86,23 @@ impl Database {
     /// Its URL.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// When the stored samples of an agent were taken, read past the server.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn times(&self, agent: &str) -> Result<Vec<UnixMillis>, sqlx::Error> {
+        let times: Vec<i64> = if self.url.starts_with("sqlite") {
+            let mut connection = SqliteConnection::connect(&self.url).await?;
+            let query = sqlx::query_scalar(TIMES).bind(agent);
+            query.fetch_all(&mut connection).await?
+        } else {
+            let mut connection = PgConnection::connect(&self.url).await?;
+            let query = sqlx::query_scalar(TIMES).bind(agent);
+            query.fetch_all(&mut connection).await?
+        };
+        Ok(times.into_iter().map(UnixMillis).collect())
     }
 
     /// Every stored sample, read past the server.

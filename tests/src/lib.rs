@@ -1,13 +1,19 @@
 //! What whole-system tests stand on: a database of the test's own, the real server and the real agent as processes on
-//! port 0, and an agent that speaks the wire and does as the test tells it.
+//! port 0, an agent and a server that speak the wire and do as the test tells them, and what breaks things: chance, a
+//! proxy that spoils connections, mounts and interfaces that no other process sees.
 //!
 //! Everything cleans up after itself when it is dropped, and waits for conditions, never for time to pass.
 
 pub mod agent;
+pub mod chance;
 pub mod database;
 pub mod fake_agent;
 pub mod fake_server;
+pub mod fuse;
+pub mod inner_agent;
+pub mod namespace;
 pub mod process;
+pub mod proxy;
 pub mod server;
 
 use std::time::Duration;
@@ -51,6 +57,28 @@ macro_rules! on_every_database {
             async fn $test() {
                 super::$test($crate::database::Database::postgres().await).await;
             })+
+        }
+    };
+}
+
+/// Makes one test of several functions, each of which is given a [`database::Database`] of its own, on SQLite and on
+/// PostgreSQL: for those that wait more than they work. They run at once, however few tests the machine runs beside each
+/// other.
+#[macro_export]
+macro_rules! at_once_on_every_database {
+    ($name:ident: $($test:ident),+ $(,)?) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            tokio::join!($(
+                async {
+                    $test($crate::database::Database::sqlite()).await;
+                    eprintln!("{} on SQLite: ok", stringify!($test));
+                },
+                async {
+                    $test($crate::database::Database::postgres().await).await;
+                    eprintln!("{} on PostgreSQL: ok", stringify!($test));
+                }
+            ),+);
         }
     };
 }

@@ -1,6 +1,7 @@
 //! A program of ours as a process: found, started, told to stop, and never left behind.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -29,7 +30,19 @@ pub fn program(name: &str) -> PathBuf {
 
 /// A command that runs a program of ours with nothing of the environment that would change what it does.
 pub fn command(name: &str) -> Command {
-    let mut command = Command::new(program(name));
+    command_after(&[], name)
+}
+
+/// The same, started by the programs of `prefix`, each of which becomes the next.
+pub fn command_after(prefix: &[String], name: &str) -> Command {
+    let mut command = match prefix {
+        [] => Command::new(program(name)),
+        [first, rest @ ..] => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program(name));
+            command
+        }
+    };
     command.kill_on_drop(true).stdin(Stdio::null());
     for variable in [
         "NODEGLASS_ADMIN_TOKEN",
@@ -40,6 +53,55 @@ pub fn command(name: &str) -> Command {
         command.env_remove(variable);
     }
     command
+}
+
+/// The log of a program that is started so often, or watched so closely, that the test's output is no place for it. Shown
+/// if the test fails.
+#[derive(Debug)]
+pub struct Log {
+    path: PathBuf,
+}
+
+/// The lines that are shown of a log.
+const SHOWN_LINES: usize = 60;
+
+impl Log {
+    /// Keeps the log in a file.
+    pub fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+        }
+    }
+
+    /// Sends what a command logs to it, behind what is there.
+    ///
+    /// # Panics
+    /// The file can't be written to.
+    pub fn attach(&self, command: &mut Command) {
+        let file = File::options().create(true).append(true).open(&self.path);
+        command.stderr(file.expect("a file for the log"));
+    }
+
+    /// How many lines have a text in them.
+    pub fn count(&self, text: &str) -> usize {
+        let lines = self.text();
+        lines.lines().filter(|line| line.contains(text)).count()
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.path).unwrap_or_default()).into_owned()
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let text = self.text();
+            let lines: Vec<_> = text.lines().collect();
+            let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
+            eprintln!("the end of {}:\n{}", self.path.display(), shown.join("\n"));
+        }
+    }
 }
 
 /// Runs a program of ours to its end.

@@ -1,23 +1,49 @@
 //! The real server as a process.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
+use nodeglass_model::UnixMillis;
 use nodeglass_proto::enrolment::Enrolment;
 use reqwest::StatusCode;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use crate::database::Database;
-use crate::eventually;
-use crate::process::{Process, command, run};
+use crate::process::{Log, Process, command, run};
+use crate::{PATIENCE, eventually};
 
 /// The admin token of every test server.
 pub const TOKEN: &str = "test-admin-token-0123456789";
+
+/// Whether a ledger says that nothing waits any more, by word of the agent from after `moment`.
+pub fn settled_since(moment: UnixMillis) -> impl Fn(&Value) -> bool {
+    move |ledger| ledger["balance"]["buffered"] == 0 && ledger["agent"]["as_of"].as_i64() >= Some(moment.0)
+}
+
+/// Checks that nothing is lost, and that every sample is accounted for.
+///
+/// # Panics
+/// It is not so; shows the ledger.
+pub fn assert_all_stored(ledger: &Value) {
+    let balance = &ledger["balance"];
+    assert_eq!(balance["balanced"], true, "{ledger:#}");
+    assert_eq!(
+        (&balance["unaccounted"], &balance["lost"]),
+        (&0.into(), &0.into()),
+        "{ledger:#}"
+    );
+    assert_eq!(balance["sampled"], balance["stored"], "{ledger:#}");
+}
 
 /// A server on a port of its own.
 #[derive(Debug)]
 pub struct Server {
     process: Option<Process>,
+    log: Option<Log>,
     /// Where it is reached: `http://127.0.0.1:PORT`.
     pub url: String,
     data_dir: TempDir,
@@ -37,19 +63,42 @@ impl Server {
     /// # Panics
     /// It does not start.
     pub async fn start_with(database: &Database, config: Option<&str>) -> Self {
-        let mut server = Self {
+        let mut server = Self::prepared(database, config);
+        server.spawn("127.0.0.1:0");
+        server.ready().await;
+        server
+    }
+
+    /// Starts a server that can be killed and started again many times: on a loopback address of its own, so that its port
+    /// is still free then, and with its log in a file.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn start_to_be_killed(database: &Database, config: &str) -> Self {
+        static NUMBER: AtomicU8 = AtomicU8::new(1);
+        let (number, pid) = (NUMBER.fetch_add(1, Ordering::Relaxed), std::process::id());
+        // 127.1.0.0 to 127.127.255.255, by this process's number: each of them is this host.
+        let address = Ipv4Addr::new(127, (pid >> 8) as u8 % 127 + 1, pid as u8, number);
+        let mut server = Self::prepared(database, Some(config));
+        server.log = Some(Log::new(&server.data_dir.path().join("server.log")));
+        server.spawn(&format!("{address}:0"));
+        server.ready().await;
+        server
+    }
+
+    fn prepared(database: &Database, config: Option<&str>) -> Self {
+        Self {
             process: None,
+            log: None,
             url: String::new(),
             data_dir: tempfile::tempdir().expect("a temporary directory"),
             database: database.url().to_owned(),
             config: config.map(str::to_owned),
             http: reqwest::Client::new(),
-        };
-        server.launch("127.0.0.1:0").await;
-        server
+        }
     }
 
-    async fn launch(&mut self, listen: &str) {
+    fn spawn(&mut self, listen: &str) {
         let mut command = command("nodeglass-server");
         command
             .args(["--listen", listen, "--database", &self.database, "--data-dir"])
@@ -60,7 +109,18 @@ impl Server {
             std::fs::write(&path, config).expect("a file in a temporary directory");
             command.arg("--config").arg(path);
         }
-        let mut process = Process::start(&mut command);
+        if let Some(log) = &self.log {
+            log.attach(&mut command);
+        }
+        self.process = Some(Process::start(&mut command));
+    }
+
+    /// Waits until it serves.
+    ///
+    /// # Panics
+    /// It ends, or does not run.
+    pub async fn ready(&mut self) {
+        let process = self.process.as_mut().expect("a started server");
         let pid = process.pid();
         let state = self.data_dir.path().join("server.json");
         self.url = eventually("the server's address", async || {
@@ -72,7 +132,6 @@ impl Server {
             (state["pid"] == pid).then(|| state["url"].as_str().map(str::to_owned))?
         })
         .await;
-        self.process = Some(process);
         eventually("the server to be healthy", async || {
             self.http
                 .get(format!("{}/health", self.url))
@@ -103,8 +162,30 @@ impl Server {
 
     /// Starts it again on the same port.
     pub async fn start_again(&mut self) {
+        self.spawn_again();
+        self.ready().await;
+    }
+
+    /// The same without waiting until it serves.
+    pub fn spawn_again(&mut self) {
         let listen = self.url.trim_start_matches("http://").to_owned();
-        self.launch(&listen).await;
+        self.spawn(&listen);
+    }
+
+    /// The ledger of an agent, once `settled` says that it is as the test wants it.
+    ///
+    /// # Panics
+    /// It never is; says what it was last.
+    pub async fn ledger_when(&self, agent: &str, settled: impl Fn(&Value) -> bool) -> Value {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let (status, ledger) = self.get(&format!("/api/v1/agents/{agent}/ledger")).await;
+            if status == StatusCode::OK && settled(&ledger) {
+                return ledger;
+            }
+            assert!(Instant::now() < until, "the ledger stays at {ledger:#}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// Enrols a host; gives the enrolment string.

@@ -252,9 +252,13 @@ impl Session<'_> {
             if let Some(until) = until
                 && (is_done() || Instant::now() >= until)
             {
-                // The last word is ours: the server sees an end, not a broken connection.
+                // The last word is ours: the books as they are left, and an end rather than a broken connection.
+                let heartbeat = self.heartbeat();
+                let _ = tokio::time::timeout(GOODBYE, self.send(Up::Heartbeat(heartbeat))).await;
                 drop((outbound, self.outbound));
-                let _ = tokio::time::timeout(GOODBYE, inbound.message()).await;
+                // What the server still says is let go by; to leave before it has closed would cut our last word off.
+                let closed = async { while let Ok(Some(_)) = inbound.message().await {} };
+                let _ = tokio::time::timeout(GOODBYE, closed).await;
                 return Ok(());
             }
             tokio::select! {
