@@ -137,12 +137,13 @@ fn serve_locally(listener: TcpListener, answers: Answers, tasks: &TaskGroup) -> 
 /// is not fought over.
 fn lock(data_dir: &Path) -> anyhow::Result<Option<File>> {
     let path = data_dir.join("agent.lock");
-    let file = match File::options()
+    let made = File::options()
         .write(true)
         .create(true)
         .truncate(false)
-        .open(&path)
-    {
+        .open(&path);
+    // Not held open for writing, which would keep the disk from being made read-only.
+    let file = match made.and_then(|_| File::open(&path)) {
         Ok(file) => file,
         Err(error) => {
             warn!(path = %path.display(), %error, "can't be locked; see to it that one agent runs on this data only");

@@ -125,7 +125,10 @@ fn files(directory: &Path) -> io::Result<(BTreeMap<u64, PathBuf>, File)> {
     let mut builder = fs::DirBuilder::new();
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.recursive(true).create(directory)?;
-    let lock = private().open(directory.join("lock"))?;
+    let path = directory.join("lock");
+    drop(private().open(&path)?);
+    // Not open for writing, which would keep the disk from being made read-only.
+    let lock = File::open(path)?;
     lock.try_lock().map_err(|error| match error {
         TryLockError::WouldBlock => io::Error::other("another agent writes to it"),
         TryLockError::Error(error) => error,

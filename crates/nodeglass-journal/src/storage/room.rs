@@ -43,16 +43,25 @@ impl Storage {
             .config
             .max_memory_bytes
             .saturating_sub(self.segment_bytes(true));
+        // What was removed from a full disk since it last took something in return.
+        let mut freed = 0;
         while self.memory_bytes() > memory_room {
-            // If it is only full, the disk takes the new in place of the oldest that lies there.
-            if self.refused_for_room()
+            let before = self.memory_bytes();
+            let oldest_is_on_disk = self.segments.front().is_some_and(|oldest| !oldest.is_in_memory());
+            // If it is only full, the disk takes the new in place of the oldest that lies there. If it does not though there
+            // must be room by now, somebody else has taken it.
+            if oldest_is_on_disk
+                && self.refused_for_room()
+                && freed < 2 * self.segment_bytes(true)
                 && let Some(segment) = self.take_oldest(false)
             {
+                freed += segment.cost();
                 going.push((removed_now(segment), Reason::Full));
                 self.move_to_disk(at);
-                if self.refused.is_none() {
-                    continue;
+                if self.memory_bytes() < before {
+                    freed = 0;
                 }
+                continue;
             }
             let Some(segment) = self.take_oldest(true) else {
                 break;
