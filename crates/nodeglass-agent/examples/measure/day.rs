@@ -85,7 +85,11 @@ fn record(seconds: u32) -> anyhow::Result<Vec<(Depth, Sample)>> {
     for second in 1..=seconds.max(FULL_EACH) {
         let due = began + Duration::from_secs(1) * second;
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        let depth = if second.is_multiple_of(FULL_EACH) { Depth::Full } else { Depth::Light };
+        let depth = if second.is_multiple_of(FULL_EACH) {
+            Depth::Full
+        } else {
+            Depth::Light
+        };
         recorded.push((depth, sampler.sample(SystemClock.now(), depth)));
     }
     Ok(recorded)

@@ -65,7 +65,7 @@ impl Motion {
         for (depth, sample) in recorded {
             let mut moves = Vec::new();
             for (metric, index, value) in each_value(&sample) {
-                let label = metric.dimension().label(sample, index).into_owned();
+                let label = metric.dimension().label(&sample, index).into_owned();
                 let place = *places.entry((metric.id, label)).or_insert_with(|| {
                     series.push(Series {
                         now: value,
@@ -85,11 +85,7 @@ impl Motion {
                     step,
                 });
             }
-            seconds.push(Second {
-                depth,
-                sample,
-                moves,
-            });
+            seconds.push(Second { depth, sample, moves });
         }
         Self {
             seconds,
