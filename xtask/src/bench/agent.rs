@@ -155,7 +155,11 @@ pub(super) fn measure(seconds: u64, interrupt: &Interrupt) -> anyhow::Result<Vec
         )
         .at_most(9.0),
     ];
-    rows.extend(instructions::measure(interrupt)?);
+    match instructions::measure(interrupt) {
+        Ok(counted) => rows.extend(counted),
+        Err(error) => eprintln!("no instructions are counted: {error:#}"),
+    }
+    interrupt.sleep_until(Instant::now())?;
     Ok(rows)
 }
 

@@ -21,7 +21,7 @@ const FULL_EACH: u32 = 5;
 const PACKING: Duration = Duration::from_secs(60);
 
 /// Records this host for so many seconds, waits for the end of the input, and plays a day.
-pub fn play(seconds: u32) -> anyhow::Result<serde_json::Value> {
+pub(crate) fn play(seconds: u32) -> anyhow::Result<serde_json::Value> {
     let mut motion = Motion::new(record(seconds)?);
     io::stdin().read_to_end(&mut Vec::new())?;
 

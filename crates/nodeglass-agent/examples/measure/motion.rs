@@ -17,7 +17,7 @@ use nodeglass_model::{Sample, UnixMillis};
 const STRAY: f64 = 16.0;
 
 /// How many values a sample has.
-pub fn values(sample: &Sample) -> usize {
+pub(crate) fn values(sample: &Sample) -> usize {
     catalogue::devices(sample)
         .map(|device| device.values(sample).count())
         .sum()
@@ -49,7 +49,7 @@ struct Series {
 }
 
 /// Goes on from what was recorded.
-pub struct Motion {
+pub(crate) struct Motion {
     seconds: Vec<Second>,
     series: Vec<Series>,
     random: Random,
@@ -57,7 +57,7 @@ pub struct Motion {
 
 impl Motion {
     /// One that moves as `recorded` did.
-    pub fn new(recorded: Vec<(Depth, Sample)>) -> Self {
+    pub(crate) fn new(recorded: Vec<(Depth, Sample)>) -> Self {
         let mut places: HashMap<(MetricId, String), Place> = HashMap::new();
         let mut series: Vec<Series> = Vec::new();
         let mut before: HashMap<Place, f64> = HashMap::new();
@@ -95,7 +95,7 @@ impl Motion {
     }
 
     /// The next sample, taken at `at`. One of such a depth must have been recorded.
-    pub fn next(&mut self, at: UnixMillis, depth: Depth) -> Sample {
+    pub(crate) fn next(&mut self, at: UnixMillis, depth: Depth) -> Sample {
         let second = loop {
             let drawn = self.random.below(self.seconds.len());
             if self.seconds[drawn].depth == depth {
@@ -144,7 +144,7 @@ impl Series {
 }
 
 /// Moves every third level and counter by one step of its unit.
-pub fn step_each_third(sample: &mut Sample) {
+pub(crate) fn step_each_third(sample: &mut Sample) {
     let stepping: Vec<_> = each_value(sample)
         .filter(|(metric, ..)| metric.kind != Kind::Rate)
         .step_by(3)

@@ -23,7 +23,7 @@ const FIRST_PID: u32 = 20_000;
 const SAMPLES: usize = 200;
 
 /// Takes samples of a tree, light and full ones, and appends samples to a journal in memory.
-pub fn run(tree: &Path, light: u32, full: u32, appends: usize) -> anyhow::Result<serde_json::Value> {
+pub(crate) fn run(tree: &Path, light: u32, full: u32, appends: usize) -> anyhow::Result<serde_json::Value> {
     let directory = tempfile::tempdir()?;
     let root = directory.path().join("root");
     copy(tree, &root).with_context(|| format!("copying {}", tree.display()))?;
