@@ -5,12 +5,17 @@
 mod agent;
 mod cost;
 mod ingest;
+mod instructions;
+mod peers;
 mod programs;
+mod relay;
+mod table;
 
 use clap::Args;
 use serde_json::{Map, Value};
 
-use crate::{cargo, run};
+use crate::cargo;
+use crate::interrupt::Interrupt;
 
 /// Measure what a sample costs.
 #[derive(Debug, Args)]
@@ -59,30 +64,56 @@ impl Bench {
     /// # Errors
     /// Something does not build or start.
     pub fn run(&self) -> anyhow::Result<()> {
-        run(cargo().args(["build", "--release", "--workspace", "--bins", "--locked"]))?;
+        let interrupt = Interrupt::watch()?;
         let wanted = |part| self.part.is_none_or(|only| only == part);
-        let mut figures = Vec::new();
+        let mut object = Map::new();
         if wanted(Part::Agent) {
-            figures.extend(agent::measure(self.seconds)?);
+            let around = [
+                "-p",
+                "nodeglass-agent",
+                "-p",
+                "nodeglass-server",
+                "--bin",
+                "nodeglass-server",
+            ];
+            let release = ["build", "--release", "--locked"];
+            interrupt.run(cargo().args(release).args(around).args(["--example", "measure"]))?;
+            // By itself, as it is shipped: beside others it would have what they need of the libraries, too.
+            interrupt.run(cargo().args(release).args([
+                "-p",
+                "nodeglass-agent",
+                "--bin",
+                "nodeglass-agent",
+            ]))?;
+            let rows = agent::measure(self.seconds, &interrupt)?;
+            println!(
+                "The agent, {} s each, plain HTTP/2 to a server on this host (there is no TLS yet):\n",
+                self.seconds
+            );
+            table::print(&rows);
+            let figures: Map<String, Value> = rows.iter().map(table::Row::json).collect();
+            object.insert("agent".to_owned(), Value::Object(figures));
         }
         if wanted(Part::Ingest) {
-            figures.extend(ingest::measure(self.agents, self.seconds)?);
-        }
-        let width = figures
-            .iter()
-            .map(|figure| figure.name.chars().count())
-            .max()
-            .unwrap_or(0);
-        for Figure { name, value, unit } in &figures {
-            println!("{name:<width$}  {value:>12.3} {unit}");
+            interrupt.run(cargo().args(["build", "--release", "--workspace", "--bins", "--locked"]))?;
+            let figures = ingest::measure(self.agents, self.seconds)?;
+            print_figures(&figures);
+            let figures = figures
+                .into_iter()
+                .map(|figure| (format!("{} [{}]", figure.name, figure.unit), figure.value.into()));
+            object.insert("ingest".to_owned(), Value::Object(figures.collect()));
         }
         if self.json {
-            let object: Map<String, Value> = figures
-                .into_iter()
-                .map(|figure| (format!("{} [{}]", figure.name, figure.unit), figure.value.into()))
-                .collect();
             println!("{}", Value::Object(object));
         }
         Ok(())
+    }
+}
+
+fn print_figures(figures: &[Figure]) {
+    let widths = figures.iter().map(|figure| figure.name.chars().count());
+    let width = widths.max().unwrap_or(0);
+    for Figure { name, value, unit } in figures {
+        println!("{name:<width$}  {value:>12.3} {unit}");
     }
 }

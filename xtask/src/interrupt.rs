@@ -36,6 +36,21 @@ impl Interrupt {
         Ok(Self(asked))
     }
 
+    /// Waits until a moment.
+    ///
+    /// # Errors
+    /// The command was asked to end.
+    pub fn sleep_until(&self, moment: Instant) -> anyhow::Result<()> {
+        loop {
+            ensure!(!self.0.load(Ordering::Relaxed), "interrupted");
+            let left = moment.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            thread::sleep(left.min(PACE));
+        }
+    }
+
     /// Starts a step as the leader of a process group, so that all it starts can be ended with it.
     ///
     /// # Errors
@@ -123,6 +138,16 @@ mod tests {
         assert_eq!(error.to_string(), "interrupted");
         // Nobody holds the other end of the pipe any more.
         assert_eq!(output.read_line(&mut line).unwrap(), 0);
+    }
+
+    #[test]
+    fn an_interrupt_ends_a_wait() {
+        let interrupt = Interrupt(Arc::new(AtomicBool::new(false)));
+        interrupt.sleep_until(Instant::now()).unwrap();
+        interrupt.0.store(true, Ordering::Relaxed);
+        let tomorrow = Instant::now() + Duration::from_hours(24);
+        let error = interrupt.sleep_until(tomorrow).unwrap_err();
+        assert_eq!(error.to_string(), "interrupted");
     }
 
     #[test]

@@ -15,18 +15,29 @@ use crate::apt::apt;
 pub struct Tool {
     program: &'static str,
     package: &'static str,
+    /// Where the package has it.
+    directory: &'static str,
 }
 
 /// Prometheus' exporter of a host's figures.
 pub const NODE_EXPORTER: Tool = Tool {
     program: "prometheus-node-exporter",
     package: "prometheus-node-exporter",
+    directory: "usr/bin",
 };
 
 /// Prometheus' checker of its formats.
 pub const PROMTOOL: Tool = Tool {
     program: "promtool",
     package: "prometheus",
+    directory: "usr/bin",
+};
+
+/// A collector of a host's figures, as a daemon.
+pub const COLLECTD: Tool = Tool {
+    program: "collectd",
+    package: "collectd-core",
+    directory: "usr/sbin",
 };
 
 impl Tool {
@@ -36,7 +47,7 @@ impl Tool {
     /// Neither is possible; says what to install.
     pub fn find_or_unpack(self) -> anyhow::Result<PathBuf> {
         let directory = crate::target().join("tools").join(self.package);
-        let unpacked = directory.join("usr/bin").join(self.program);
+        let unpacked = directory.join(self.directory).join(self.program);
         if let Some(found) = self.find(&unpacked) {
             return Ok(found);
         }
@@ -53,8 +64,10 @@ impl Tool {
     fn find(self, unpacked: &Path) -> Option<PathBuf> {
         let path = env::var_os("PATH").unwrap_or_default();
         let in_path = env::split_paths(&path).map(|directory| directory.join(self.program));
+        // Not everybody's PATH has the directories of daemons.
+        let installed = Path::new("/").join(self.directory).join(self.program);
         in_path
-            .chain([unpacked.to_owned()])
+            .chain([installed, unpacked.to_owned()])
             .find(|program| program.is_file())
     }
 
@@ -75,11 +88,11 @@ impl Tool {
             .context("the package that was downloaded")?;
         let content = work.path().join("content");
         crate::run(Command::new("dpkg").arg("-x").arg(package).arg(&content))?;
-        if !content.join("usr/bin").join(self.program).is_file() {
+        if !content.join(self.directory).join(self.program).is_file() {
             bail!("the package {} has no {}", self.package, self.program);
         }
         match fs::rename(&content, directory) {
-            Err(_) if directory.join("usr/bin").join(self.program).is_file() => Ok(()),
+            Err(_) if directory.join(self.directory).join(self.program).is_file() => Ok(()),
             renamed => Ok(renamed?),
         }
     }

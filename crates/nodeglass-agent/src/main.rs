@@ -7,7 +7,7 @@ use nodeglass_runtime::exit;
 
 fn main() -> ExitCode {
     let mut code = ExitCode::SUCCESS;
-    let ended = exit::main(async |cli: Cli| {
+    let ended = exit::main_on_one_thread(async |cli: Cli| {
         code = cli.run().await?;
         Ok(())
     });

@@ -1,6 +1,7 @@
 //! Takes samples on time and puts them into the outbox, as the current plan says: each into the local history, and for
 //! the server one that stands for all since the last.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use nodeglass_journal::{Reason, Role};
 use nodeglass_model::filter::MetricFilter;
 use nodeglass_model::window::Window;
 use nodeglass_model::{Clock, Sample, UnixMillis};
+use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -94,17 +96,32 @@ impl Reader {
     }
 }
 
-/// Samples until `stop`.
+/// Samples until `stop`, on a thread with a timer of its own: a second that is of no interest to the server wakes that
+/// thread alone. Reading `/proc` takes a fraction of a millisecond, but a hung mount may take its whole deadline.
 ///
 /// # Errors
-/// The sampling thread panicked, which is a mistake of ours; the agent ends and is started again by its supervisor.
+/// There is no thread to be had, or it panicked, which is a mistake of ours; the agent ends and is started again by its
+/// supervisor.
 pub async fn run(
+    sampler: Sampler,
+    outbox: Arc<Outbox>,
+    plan: watch::Receiver<SamplingPlan>,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let timer = Builder::new_current_thread().enable_time().build()?;
+    let sampling = move || timer.block_on(sample(sampler, outbox, plan, clock, stop));
+    Ok(tokio::task::spawn_blocking(sampling).await?)
+}
+
+/// The sampling itself. It blocks.
+async fn sample(
     sampler: Sampler,
     outbox: Arc<Outbox>,
     mut plan: watch::Receiver<SamplingPlan>,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
-) -> Result<(), tokio::task::JoinError> {
+) {
     let mut reader = Reader {
         sampler,
         outbox: outbox.clone(),
@@ -122,17 +139,13 @@ pub async fn run(
             changed = plan.changed() => {
                 // The plan's owner lives as long as the agent.
                 if changed.is_err() {
-                    return Ok(());
+                    return;
                 }
                 let next = plan.borrow_and_update().clone();
                 info!(running = next.running, interval_s = next.sending().as_secs_f64(), "sampling plan changed");
                 if next.filter != current.filter || (current.running && !next.running) {
                     // What comes after is not averaged with what came before.
-                    reader = tokio::task::spawn_blocking(move || {
-                        reader.finish();
-                        reader
-                    })
-                    .await?;
+                    reader.finish();
                 }
                 if next.filter != current.filter {
                     reader.sampler.set_filter(next.filter.clone());
@@ -144,17 +157,12 @@ pub async fn run(
                 due_for_server = due_for_server.min(Instant::now() + next.sending());
                 continue;
             }
-            () = stop.cancelled() => return Ok(()),
+            () = stop.cancelled() => return,
         }
         // Readings and samples for the server seldom fall on the very same moment.
         let for_server = due + current.reading() / 2 >= due_for_server;
         let at = clock.now();
-        // Reading /proc takes a fraction of a millisecond, but a hung mount may take its whole deadline.
-        reader = tokio::task::spawn_blocking(move || {
-            reader.read(at, for_server);
-            reader
-        })
-        .await?;
+        reader.read(at, for_server);
         // Every loss is counted; the log has the first, and then fewer the more there are.
         let lost = outbox.journal.lost();
         if lost > reported && lost.is_power_of_two() {
@@ -182,7 +190,7 @@ pub async fn run(
 /// Samples until `stop` where there is no server: whole samples, of which `newest` has the last.
 ///
 /// # Errors
-/// As [`run`].
+/// The reading thread panicked, as in [`run`].
 pub async fn run_alone(
     mut sampler: Sampler,
     newest: watch::Sender<Option<Arc<Sample>>>,

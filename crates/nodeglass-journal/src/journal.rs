@@ -345,6 +345,11 @@ impl Journal {
         builder.finish()
     }
 
+    /// Closed segments that are not packed yet. Those of a few samples stay as they are.
+    pub fn unpacked(&self) -> usize {
+        self.shared.lock().storage.unpacked().len()
+    }
+
     /// Samples that went unstored.
     pub fn lost(&self) -> u64 {
         self.shared.lock().books.lost()

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::runtime::Builder;
 
 use crate::config::ConfigError;
 use crate::telemetry::chain;
@@ -26,11 +27,21 @@ pub fn arguments<P: Parser>() -> Result<P, ExitCode> {
 /// A whole program: reads the arguments, runs `body` on a runtime, prints what went wrong with all its causes, and
 /// ends with the right code.
 pub fn main<P: Parser>(body: impl AsyncFnOnce(P) -> anyhow::Result<()>) -> ExitCode {
+    run(Builder::new_multi_thread(), body)
+}
+
+/// The same for a program that sleeps most of the time: all its tasks run on one thread, because waking one costs less
+/// than waking several. What blocks belongs into `spawn_blocking` even more than elsewhere.
+pub fn main_on_one_thread<P: Parser>(body: impl AsyncFnOnce(P) -> anyhow::Result<()>) -> ExitCode {
+    run(Builder::new_current_thread(), body)
+}
+
+fn run<P: Parser>(mut runtime: Builder, body: impl AsyncFnOnce(P) -> anyhow::Result<()>) -> ExitCode {
     let arguments = match arguments::<P>() {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: can't start: {error}");

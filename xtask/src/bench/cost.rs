@@ -35,17 +35,33 @@ pub(super) fn cpu_seconds_of(pids: &[u32]) -> anyhow::Result<f64> {
     pids.iter().map(|pid| cpu_seconds(*pid)).sum()
 }
 
-/// Resident memory in MB.
-///
-/// # Errors
-/// It has ended.
-pub(super) fn resident_mb(pid: u32) -> anyhow::Result<f64> {
-    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-    let kib = rollup
-        .lines()
-        .find_map(|line| line.strip_prefix("Rss:"))
-        .and_then(|rest| rest.split_whitespace().next());
-    Ok(kib.context("Rss")?.parse::<f64>()? / 1000.0 * 1.024)
+/// Memory of a process in MB.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Memory {
+    /// What of it is in memory, shared pages among it.
+    pub(super) resident_mb: f64,
+    /// What it alone has, and has written to.
+    pub(super) private_dirty_mb: f64,
+}
+
+impl Memory {
+    /// What a process has now.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub(super) fn of(pid: u32) -> anyhow::Result<Self> {
+        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+        let megabytes = |key: &str| {
+            let line = rollup.lines().find_map(|line| line.strip_prefix(key));
+            let kib = line.and_then(|rest| rest.split_whitespace().next());
+            let kib: f64 = kib.with_context(|| key.to_owned())?.parse()?;
+            anyhow::Ok(kib * 1024.0 / 1e6)
+        };
+        Ok(Self {
+            resident_mb: megabytes("Rss:")?,
+            private_dirty_mb: megabytes("Private_Dirty:")?,
+        })
+    }
 }
 
 /// Processes on this host, which cost an agent that counts them.

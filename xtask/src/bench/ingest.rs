@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use super::Figure;
-use super::cost::{cpu_seconds, cpu_seconds_of, resident_mb};
+use super::cost::{Memory, cpu_seconds, cpu_seconds_of};
 use super::programs::{program, server};
 use crate::postgres::{Binaries, Cluster, Options};
 
@@ -96,7 +96,11 @@ fn on(
         figure("samples stored", stored, ""),
         figure("samples lost", number("sent")? - stored, ""),
         figure("server: CPU per stored sample", micros(server_spent), "µs"),
-        figure("server: resident memory", resident_mb(server.pid())?, "MB"),
+        figure(
+            "server: resident memory",
+            Memory::of(server.pid())?.resident_mb,
+            "MB",
+        ),
         figure("acknowledged after, median", number("ack_p50_ms")?, "ms"),
         figure("acknowledged after, p99", number("ack_p99_ms")?, "ms"),
     ];

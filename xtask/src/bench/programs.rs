@@ -1,5 +1,7 @@
-//! The programs that are measured, as processes.
+//! The programs that are measured, as processes, and what they answer over HTTP.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -8,9 +10,37 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
+/// The token of the server's first user.
+pub(super) const TOKEN: &str = "bench-token-0123456789";
+
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Keys of a sample whose numbers are no figures: times, identities, and the usage of cores that stands there twice.
+const NO_FIGURES: [&str; 8] = [
+    "timestamp",
+    "core_usage",
+    "core",
+    "pid",
+    "parent_pid",
+    "start_time",
+    "index",
+    "mig_instance",
+];
+
 /// A program of ours, built for release.
 pub(super) fn program(name: &str) -> Command {
-    let mut command = Command::new(crate::target().join("release").join(name));
+    quiet(&crate::target().join("release").join(name))
+}
+
+/// An example of ours, built for release.
+pub(super) fn example(name: &str) -> Command {
+    quiet(&crate::target().join("release/examples").join(name))
+}
+
+/// A program that neither reads nor says anything.
+pub(super) fn quiet(program: &Path) -> Command {
+    let mut command = Command::new(program);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -41,11 +71,7 @@ pub(super) fn server(data_dir: &Path, database: &str) -> anyhow::Result<(Running
     command
         .args(["--listen", "127.0.0.1:0", "--database", database, "--data-dir"])
         .arg(data_dir);
-    let server = Running(
-        command
-            .env("NODEGLASS_ADMIN_TOKEN", "bench-token-0123456789")
-            .spawn()?,
-    );
+    let server = Running(command.env("NODEGLASS_ADMIN_TOKEN", TOKEN).spawn()?);
     let until = Instant::now() + Duration::from_secs(20);
     loop {
         let state = std::fs::read(data_dir.join("server.json")).unwrap_or_default();
@@ -77,4 +103,58 @@ pub(super) fn enrol(data_dir: &Path, agent_dir: &Path) -> anyhow::Result<()> {
         .status()?;
     ensure!(status.success(), "the agent can't be enrolled");
     Ok(())
+}
+
+/// What a program answers to a call.
+///
+/// # Errors
+/// It does not answer, or not with 200.
+pub(super) fn get(address: SocketAddr, path: &str, token: Option<&str>) -> anyhow::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(ANSWER))?;
+    let login = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n{login}\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    let end = end.with_context(|| format!("the head of what {address} answers"))?;
+    let body = answer.split_off(end + 4);
+    let head = String::from_utf8_lossy(&answer);
+    ensure!(
+        head.split_whitespace().nth(1) == Some("200"),
+        "{address}{path} answers {}",
+        head.lines().next().unwrap_or_default()
+    );
+    Ok(body)
+}
+
+/// How many figures a sample has, as the server shows it.
+pub(super) fn figures(sample: &Value) -> usize {
+    match sample {
+        Value::Number(_) => 1,
+        Value::Array(values) => values.iter().map(figures).sum(),
+        Value::Object(entries) => entries
+            .iter()
+            .filter(|(key, _)| !NO_FIGURES.contains(&key.as_str()))
+            .map(|(_, value)| figures(value))
+            .sum(),
+        Value::Null | Value::Bool(_) | Value::String(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn figures_are_numbers_that_were_measured() {
+        let sample = json!({
+            "agent_id": "a", "timestamp": 5,
+            "cpu": {"usage_percent": 1.5, "core_usage": [1.0, 2.0], "cores": [{"core": 0, "usage_percent": 1.0}]},
+            "processes": {"total_processes": 3, "top": [{"pid": 1, "start_time": 2, "name": "x", "cpu_percent": 4.0}]},
+        });
+        assert_eq!(figures(&sample), 4);
+    }
 }
