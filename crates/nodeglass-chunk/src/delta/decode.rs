@@ -95,7 +95,8 @@ impl Decoder {
             if !is_new || (holder != number && self.kinds.iter().all(|kind| kind.number != holder)) {
                 return Err(RowError::Malformed("kinds of devices in disorder"));
             }
-            let known = Dimension::from_number(number);
+            // A kind that lies with another than here can't be found here.
+            let known = Dimension::from_number(number).filter(|kind| kind.holder() as u8 == holder);
             let count = reader.unsigned()?;
             if count > MAX_METRICS {
                 return Err(RowError::Malformed("more metrics than there are"));
@@ -225,7 +226,9 @@ impl Decoder {
         let mut sample = self.layout.clone();
         sample.timestamp = UnixMillis(self.time);
         for kind in self.kinds.iter().filter(|kind| !kind.metrics.is_empty()) {
-            for (index, values) in kind.values.chunks_exact(kind.metrics.len()).enumerate() {
+            let there = kind.known.map_or(0, |known| known.len(&sample));
+            let values = kind.values.chunks_exact(kind.metrics.len()).take(there);
+            for (index, values) in values.enumerate() {
                 for (metric, steps) in kind.metrics.iter().zip(values) {
                     if let Some(metric) = metric
                         && *steps != ABSENT

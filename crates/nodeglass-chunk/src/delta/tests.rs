@@ -139,6 +139,21 @@ fn metrics_and_kinds_that_the_reader_does_not_know_are_passed_over() {
     assert_eq!(Decoder::new(DEVICES).decode(&record), Ok(expected));
 }
 
+#[test]
+fn kinds_that_lie_elsewhere_than_here_are_passed_over() {
+    // Disks (3) that hold their own entries, which here are found with the mounts (2); then mounts without any.
+    let mut record = vec![FIRST | LAYOUT, VERSION, 3];
+    record.extend([0, 0, 0]);
+    record.extend([2, 2, 1, 60]);
+    record.extend([3, 3, 1, 64]);
+    record.extend([10]);
+    record.extend([3, 1, 0, 3, b's', b'd', b'a', 0]);
+    record.extend([2, 0, 0]);
+    record.extend([1, 0, 1 + 2]);
+    let sample = Decoder::new(DEVICES).decode(&record).unwrap();
+    assert_eq!(catalogue::value(&sample, &METRICS[0], None), None);
+}
+
 proptest! {
     #[test]
     fn samples_come_back_exactly(samples in proptest::collection::vec(any_sample(), 1..6)) {
