@@ -50,9 +50,8 @@ impl Storage {
             {
                 going.push((removed_now(segment), Reason::Full));
                 self.move_to_disk(at);
-                if self.refused.is_none() {
-                    continue;
-                }
+                // What lies on the disk is older than what is in memory, which goes when the disk has nothing more to give.
+                continue;
             }
             let Some(segment) = self.take_oldest(true) else {
                 break;
