@@ -106,6 +106,20 @@ impl Books {
         }
     }
 
+    /// Takes samples back that were counted as lost: they had been sent, and the server has stored them after all.
+    pub(crate) fn find_again(&mut self, reason: Reason, samples: u64) {
+        if let Some(evicted) = self.evicted.get_mut(&reason) {
+            *evicted = evicted.saturating_sub(samples);
+        }
+        self.evicted.retain(|_, count| *count > 0);
+        self.acknowledged += samples;
+        let mut of_reason = self.gaps.iter_mut().rev().filter(|gap| gap.reason == reason);
+        if let Some(gap) = of_reason.next() {
+            gap.samples = gap.samples.saturating_sub(samples);
+        }
+        self.gaps.retain(|gap| gap.samples > 0 || !gap.reason.is_loss());
+    }
+
     /// Remembers a span without samples. Losses that touch become one.
     pub(crate) fn note(&mut self, gap: Gap) {
         if let Some(last) = self.gaps.back_mut()

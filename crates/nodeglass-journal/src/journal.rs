@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     /// The newest owed sample, and whether it was handed out.
     newest: Option<(SampleId, Arc<Sample>)>,
     books: Books,
+    /// Samples that were let go after they had been sent and before the server said anything: lost, unless it still does.
+    doubtful: Vec<(Reason, IdSet)>,
     /// How often in a row a segment could not be read.
     failed_reads: u32,
 }
@@ -88,6 +90,7 @@ impl Journal {
             sent: IdSet::default(),
             newest: None,
             books: Books::default(),
+            doubtful: Vec::new(),
             failed_reads: 0,
         };
         inner.take_over(found, &recovery, at);
@@ -286,6 +289,13 @@ impl Journal {
         for run in runs.iter().filter(|run| run.first <= run.last) {
             let settled = inner.settle(*run);
             inner.books.acknowledged += ids::count(&settled);
+            let inner = &mut *inner;
+            for (reason, doubtful) in &mut inner.doubtful {
+                let stored = ids::count(&doubtful.remove_run(*run));
+                if stored > 0 {
+                    inner.books.find_again(*reason, stored);
+                }
+            }
             inner.storage.words.stored.extend(settled);
         }
     }
@@ -302,6 +312,8 @@ impl Journal {
     /// What was sent and not settled counts as not sent: after a broken session, or when the server asks for it.
     pub fn send_again(&self) {
         let mut inner = self.shared.lock();
+        // Of those that are gone nothing will be heard any more.
+        inner.doubtful.clear();
         for run in inner.sent.drain() {
             inner.waiting.insert_run(run);
         }
@@ -432,8 +444,13 @@ impl Inner {
 
     /// Counts what is still owed in a segment that goes.
     fn count_out(&mut self, segment: &Segment, reason: Reason) {
-        let owed = segment.index.owed.iter();
-        let lost: IdSet = owed.flat_map(|run| self.settle(*run)).collect();
+        let runs = || segment.index.owed.iter();
+        let doubtful: IdSet = runs().flat_map(|run| self.sent.remove_run(*run)).collect();
+        let waiting: Vec<SeqRange> = runs().flat_map(|run| self.waiting.remove_run(*run)).collect();
+        let lost: IdSet = doubtful.runs().chain(waiting).collect();
+        if !doubtful.is_empty() {
+            self.doubtful.push((reason, doubtful));
+        }
         if lost.is_empty() {
             return;
         }

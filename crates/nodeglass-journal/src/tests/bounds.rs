@@ -156,3 +156,29 @@ fn a_sample_larger_than_the_bound_does_not_stop_the_journal() {
     }
     assert_balanced(&journal.standing());
 }
+
+#[test]
+fn what_was_sent_before_it_went_is_lost_only_until_the_server_says_otherwise() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = JournalConfig {
+        max_age: Duration::from_mins(10),
+        ..config(directory.path())
+    };
+    let (journal, _) = open(config);
+    let start = Instant::now();
+    let ids = append(&journal, Role::Owed, 0..10, start);
+    assert_eq!(take_all(&journal).len(), 10);
+    append(&journal, Role::Local, 10..2_000, start);
+    let standing = journal.standing();
+    assert_balanced(&standing);
+    assert_eq!(standing.books.lost(), 10);
+    journal.acknowledge(&[run(&ids[..7])]);
+    let standing = journal.standing();
+    assert_balanced(&standing);
+    assert_eq!((standing.books.lost(), standing.books.acknowledged), (3, 7));
+    assert_eq!(standing.books.gaps[0].samples, 3);
+    // Once the session is over nothing more is heard of them.
+    journal.send_again();
+    journal.acknowledge(&[run(&ids)]);
+    assert_eq!(journal.standing().books.lost(), 3);
+}
