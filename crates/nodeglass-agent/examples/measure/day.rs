@@ -18,7 +18,7 @@ const SECONDS_OF_A_DAY: u32 = 86_400;
 /// The server is owed the mean of so many seconds, and that many seconds are from one full sample to the next.
 const FULL_EACH: u32 = 5;
 /// How long the journal may take to pack a segment.
-const PACKING: Duration = Duration::from_secs(60);
+const PACKING: Duration = Duration::from_mins(1);
 
 /// Records this host for so many seconds, waits for the end of the input, and plays a day.
 pub(crate) fn play(seconds: u32) -> anyhow::Result<serde_json::Value> {
