@@ -1,9 +1,9 @@
 //! Samples that move as recorded ones did, for as long as one likes and the same each time.
 //!
-//! A second is drawn from those that were recorded, and every series of it moves as it did then: a rate takes that
-//! second's value, a level or a counter makes that second's step. Each move is stretched or shrunk by up to a tenth, so
+//! It wanders over the record, to the second before or after or none, and every series moves as it did in the second where
+//! it comes to: a rate takes that second's value, a level or a counter makes that second's step. Each move is stretched or shrunk by up to a tenth, so
 //! that no value comes back because the record is short; what stood still stands still. Levels that have strayed far from
-//! where they were seen turn round. Devices and texts are those of the second that was drawn.
+//! where they were seen turn round. Devices and texts are those of that second.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -28,7 +28,6 @@ type Place = usize;
 
 /// One second that was recorded.
 struct Second {
-    depth: Depth,
     sample: Sample,
     /// Every value, where it stands in the sample, and what it had grown by.
     moves: Vec<Move>,
@@ -50,7 +49,10 @@ struct Series {
 
 /// Goes on from what was recorded.
 pub(crate) struct Motion {
-    seconds: Vec<Second>,
+    /// Light ones, and full ones.
+    seconds: [Vec<Second>; 2],
+    /// Where it is among them.
+    here: [usize; 2],
     series: Vec<Series>,
     random: Random,
 }
@@ -61,7 +63,7 @@ impl Motion {
         let mut places: HashMap<(MetricId, String), Place> = HashMap::new();
         let mut series: Vec<Series> = Vec::new();
         let mut before: HashMap<Place, f64> = HashMap::new();
-        let mut seconds = Vec::new();
+        let mut seconds = [Vec::new(), Vec::new()];
         for (depth, sample) in recorded {
             let mut moves = Vec::new();
             for (metric, index, value) in each_value(&sample) {
@@ -85,10 +87,11 @@ impl Motion {
                     step,
                 });
             }
-            seconds.push(Second { depth, sample, moves });
+            seconds[usize::from(depth == Depth::Full)].push(Second { sample, moves });
         }
         Self {
             seconds,
+            here: [0; 2],
             series,
             random: Random(0x9e37_79b9_7f4a_7c15),
         }
@@ -96,12 +99,15 @@ impl Motion {
 
     /// The next sample, taken at `at`. One of such a depth must have been recorded.
     pub(crate) fn next(&mut self, at: UnixMillis, depth: Depth) -> Sample {
-        let second = loop {
-            let drawn = self.random.below(self.seconds.len());
-            if self.seconds[drawn].depth == depth {
-                break &self.seconds[drawn];
-            }
+        let kind = usize::from(depth == Depth::Full);
+        let last = self.seconds[kind].len() - 1;
+        let here = &mut self.here[kind];
+        *here = match self.random.below(3) {
+            0 => here.saturating_sub(1),
+            1 => (*here + 1).min(last),
+            _ => *here,
         };
+        let second = &self.seconds[kind][*here];
         let mut sample = second.sample.clone();
         sample.timestamp = at;
         for Move {
