@@ -31,14 +31,8 @@ pub(super) fn measure(seconds: u64, interrupt: &Interrupt) -> anyhow::Result<Vec
     let few = processes();
     let agent = agent(directory.path(), seconds, interrupt)?;
     let peers = others(directory.path(), seconds, interrupt)?;
-    let light = in_process(
-        &["sampling", &seconds.to_string(), "light", "processes"],
-        interrupt,
-    )?;
-    let full = in_process(
-        &["sampling", &seconds.to_string(), "full", "processes"],
-        interrupt,
-    )?;
+    let light = sampling("light", seconds, interrupt)?;
+    let full = sampling("full", seconds, interrupt)?;
     let day = in_process(&["journal", &seconds.to_string()], interrupt)?;
 
     let peer = |name: &str, figure: fn(&Other) -> f64| {
@@ -302,6 +296,15 @@ fn cost(
     Ok(grown
         .map(|(after, before)| (after - before) / elapsed * 1000.0)
         .collect())
+}
+
+/// A sample of so much depth, without processes and tasks.
+fn sampling(depth: &str, seconds: u64, interrupt: &Interrupt) -> anyhow::Result<Value> {
+    let seconds = seconds.to_string();
+    in_process(
+        &["sampling", &seconds, depth, "processes", "process", "task"],
+        interrupt,
+    )
 }
 
 /// What a part of the agent costs, by the program that measures parts.

@@ -22,7 +22,7 @@ const MORE: u64 = 50;
 /// The work that is counted: light samples, full samples, appends to the journal.
 const KINDS: [(&str, &str); 3] = [
     ("instructions_light_sample", "light sample"),
-    ("instructions_full_sample", "full sample, 111 processes"),
+    ("instructions_full_sample", "full sample"),
     ("instructions_journal_append", "sample into the journal"),
 ];
 
