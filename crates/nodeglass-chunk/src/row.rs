@@ -71,7 +71,7 @@ pub fn encode(sample: &Sample) -> Vec<u8> {
         let mut before = 0;
         for (metric, value) in values {
             put(&mut out, u64::from(metric.id.0 - before));
-            put_signed(&mut out, (value * f64::from(metric.unit.steps())).round() as i64);
+            put_signed(&mut out, metric.unit.to_steps(value));
             before = metric.id.0;
         }
     }
@@ -132,8 +132,7 @@ fn decode_device(reader: &mut Reader<'_>, sample: &mut Sample) -> Result<(), Row
         let steps = reader.signed()?;
         let known = catalogue::by_id(MetricId(id)).filter(|metric| Some(metric.dimension()) == dimension);
         if let (Some(metric), Some(index)) = (known, index) {
-            let value = steps as f64 / f64::from(metric.unit.steps());
-            catalogue::set_at(sample, metric, index, value);
+            metric.set_steps(sample, index, steps);
         }
     }
     Ok(())

@@ -119,11 +119,6 @@ pub fn set(sample: &mut Sample, metric: &Metric, label: &str, value: Option<f64>
     metric.field.write(sample, index, value);
 }
 
-/// Sets one value of the device at `index`, as [`Dimension::find_or_add`] gave it.
-pub fn set_at(sample: &mut Sample, metric: &Metric, index: usize, value: f64) {
-    metric.field.write(sample, index, Some(value));
-}
-
 /// Clears one metric on every device.
 pub fn clear(sample: &mut Sample, metric: &Metric) {
     for index in 0..metric.dimension().len(sample) {

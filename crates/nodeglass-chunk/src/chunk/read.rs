@@ -124,11 +124,10 @@ impl<'a> Chunk<'a> {
             let count = |member: &u32| devices[*member as usize].points.count();
             let first: u32 = group.members[..at].iter().map(count).sum();
             let cells = self.cells(group, column)?;
-            let steps_per_unit = f64::from(metric.unit.steps());
             let mut values = vec![None; self.len()];
             let points = devices[group.members[at] as usize].points.places();
             for (point, value) in points.zip(&cells[first as usize..]) {
-                values[point as usize] = value.map(|steps| steps as f64 / steps_per_unit);
+                values[point as usize] = value.map(|steps| metric.unit.of_steps(steps));
             }
             return Ok(values.iter().any(Option::is_some).then_some(values));
         }

@@ -52,13 +52,12 @@ impl Metric {
     /// Its value of the device at `index`, in whole steps of its unit.
     pub fn steps(&self, sample: &Sample, index: usize) -> Option<i64> {
         let value = self.field.read(sample, index)?;
-        Some((value * f64::from(self.unit.steps())).round() as i64)
+        Some(self.unit.to_steps(value))
     }
 
     /// Sets the value of the device at `index`, in whole steps of its unit.
     pub fn set_steps(&self, sample: &mut Sample, index: usize, steps: i64) {
-        let value = steps as f64 / f64::from(self.unit.steps());
-        self.field.write(sample, index, Some(value));
+        self.field.write(sample, index, Some(self.unit.of_steps(steps)));
     }
 
     /// Its name in Prometheus' exposition: `nodeglass_cpu_usage_percent`. As is the custom there, counters and nothing
@@ -206,6 +205,16 @@ impl Unit {
             | Self::Megahertz
             | Self::Rpm => 1,
         }
+    }
+
+    /// A value in whole steps.
+    pub fn to_steps(self, value: f64) -> i64 {
+        (value * f64::from(self.steps())).round() as i64
+    }
+
+    /// The value of whole steps.
+    pub fn of_steps(self, steps: i64) -> f64 {
+        steps as f64 / f64::from(self.steps())
     }
 
     /// The values that can be right.
