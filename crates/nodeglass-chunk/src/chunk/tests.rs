@@ -1,7 +1,9 @@
 //! Whole chunks, there and back, and what no encoder wrote.
 
 mod arbitrary;
+mod golden;
 mod limits;
+mod merging;
 
 use nodeglass_model::catalogue::{self, Dimension};
 use nodeglass_model::history::{HistoryBuilder, HistoryQuery};
@@ -10,6 +12,8 @@ use nodeglass_model::sample::{
 };
 use nodeglass_model::{Sample, SampleId, UnixMillis};
 
+use super::directory::{Basics, Descriptions, Section};
+use super::piece::PieceWriter;
 use super::*;
 use crate::row;
 
@@ -117,7 +121,7 @@ fn samples_come_back_whole() {
 fn a_chunk_may_be_empty() {
     let bytes = encode(&[]);
     let chunk = Chunk::open(&bytes).unwrap();
-    assert!(chunk.is_empty() && chunk.time_range().is_none() && chunk.series().is_empty());
+    assert!(chunk.is_empty() && chunk.time_range().is_none());
     assert_eq!(chunk.samples(), Ok(Vec::new()));
 }
 
@@ -151,14 +155,21 @@ fn devices_that_were_there_shortly_share_their_pieces() {
     }
     let bytes = encode(&samples);
     let chunk = Chunk::open(&bytes).unwrap();
-    assert_eq!(chunk.directory.devices.len(), 144 * 8);
-    let pieces: Vec<_> = chunk
-        .directory
-        .groups
-        .iter()
-        .map(|group| group.columns.len())
-        .collect();
-    assert_eq!(pieces, [4]);
+    let shared = chunk.head.shared().unwrap();
+    assert_eq!(shared.devices.len(), 144 * 8);
+    assert_eq!((shared.groups.len(), shared.columns.len()), (1, 4));
+    let metric = catalogue::by_path("process.memory_bytes").unwrap();
+    let [column] = chunk.columns(metric).unwrap()[..] else {
+        panic!("all of them in one");
+    };
+    assert_eq!(column.labels().count(), 144 * 8);
+    let values = column.read(chunk.slice(column.span()).unwrap()).unwrap();
+    let last = values.series().last().unwrap();
+    assert_eq!(last.label(), "5151.1763703575");
+    assert_eq!(
+        last.points().map(|(point, _)| point).collect::<Vec<_>>(),
+        [715, 716, 717, 718, 719]
+    );
     let values = 720 * 8 * 4;
     assert!(bytes.len() < values, "{} bytes for {values} values", bytes.len());
     assert_eq!(chunk.samples().unwrap(), samples);
@@ -171,25 +182,11 @@ fn a_series_is_read_without_the_others() {
     let metric = catalogue::by_path("disk.used_bytes").unwrap();
     let expected = chunk.column(metric, "/").unwrap().unwrap();
     assert_eq!(expected[299], Some(4096.0 * (100_000.0 + 897.0)));
-    let group = chunk
-        .directory
-        .groups
-        .iter()
-        .find(|group| group.dimension == Dimension::Mount as u8);
-    let column = group
-        .unwrap()
-        .columns
-        .iter()
-        .find(|column| column.metric == metric.id.0);
-    let piece = column.unwrap().piece;
-    let pieces: u64 = (chunk.directory.groups.iter())
-        .flat_map(|group| &group.columns)
-        .map(|column| column.piece.length)
-        .chain(chunk.directory.times.map(|times| times.length))
-        .sum();
+    let span = chunk.span(metric, "/").unwrap().unwrap();
+    let pieces = chunk.payload_len();
 
     let start = bytes.len() - pieces as usize;
-    let own = start + piece.start as usize..start + (piece.start + piece.length) as usize;
+    let own = start + span.offset as usize..start + (span.offset + span.length) as usize;
     for at in (start..bytes.len()).filter(|at| !own.contains(at)) {
         bytes[at] = 0xff;
     }
@@ -203,7 +200,7 @@ fn columns_and_series_are_those_of_the_samples() {
     let samples = busy_host();
     let bytes = encode(&samples);
     let chunk = Chunk::open(&bytes).unwrap();
-    let series = chunk.series();
+    let series = chunk.series().unwrap();
     assert_eq!(series.len(), 11);
     for (metric, label) in series {
         let expected: Vec<_> = samples
@@ -257,25 +254,28 @@ fn wanted_series_answer_queries_as_all_of_them_do() {
 fn what_is_unknown_is_passed_over() {
     let samples = busy_host();
     let bytes = encode(&samples);
-    let mut chunk = Chunk::open(&bytes).unwrap();
-    let directory = &mut chunk.directory;
-    let group = directory
+    let mut directory = Directory::of(&bytes);
+    let own = &mut directory.own;
+    let group = own
         .groups
-        .iter_mut()
+        .iter()
         .find(|group| group.dimension == Dimension::Mount as u8);
-    group.unwrap().columns.last_mut().unwrap().metric = 60_000;
-    for device in &mut directory.devices {
-        if device.dimension == Dimension::Sensor as u8 {
-            device.dimension = 200;
+    let columns = group.unwrap().columns.clone();
+    own.columns[columns.end as usize - 1].metric = 60_000;
+    for section in [&mut directory.own, &mut directory.shared] {
+        for (device, group) in section.devices.iter_mut().zip(&mut section.groups) {
+            if device.dimension == Dimension::Sensor as u8 {
+                device.dimension = 200;
+                group.dimension = 200;
+            }
         }
     }
-    let list = directory
-        .lists
+    let lists = &mut directory.descriptions.lists;
+    let list = lists
         .iter_mut()
         .find(|list| list.first().is_some_and(|(a, _)| *a == 1));
     list.unwrap().push((250, 0));
-    let start = bytes.len() - pieces(&bytes).len();
-    let changed = Encoder::new().join(&directory.write(), &bytes[start..]).unwrap();
+    let changed = directory.with(&Chunk::open(&bytes).unwrap());
 
     let back = Chunk::open(&changed).unwrap().samples().unwrap();
     for ((_, mut expected), (_, found)) in samples.into_iter().zip(back) {
@@ -285,25 +285,52 @@ fn what_is_unknown_is_passed_over() {
     }
 }
 
-/// The directory of a chunk, as bytes.
-fn directory_of(chunk: &[u8]) -> Vec<u8> {
-    Chunk::open(chunk).unwrap().directory.write()
+/// A directory, all of it, to be changed.
+#[derive(Default)]
+struct Directory {
+    basics: Basics,
+    own: Section,
+    shared: Section,
+    descriptions: Descriptions,
 }
 
-fn pieces(chunk: &[u8]) -> &[u8] {
-    let mut reader = crate::varint::Reader::new(&chunk[2..]);
-    reader.unsigned().unwrap();
-    let zipped = reader.unsigned().unwrap();
-    reader.bytes(zipped).unwrap();
-    reader.rest()
+impl Directory {
+    fn of(chunk: &[u8]) -> Self {
+        let chunk = Chunk::open(chunk).unwrap();
+        Self {
+            basics: chunk.opened.basics.clone(),
+            own: chunk.opened.own.clone(),
+            shared: chunk.shared().unwrap().clone(),
+            descriptions: chunk.descriptions().unwrap().clone(),
+        }
+    }
+
+    fn write(&self) -> Vec<u8> {
+        let mut pieces = PieceWriter::new();
+        directory::write(
+            &self.basics,
+            &self.own,
+            &self.shared,
+            &self.descriptions,
+            &mut pieces,
+        )
+        .unwrap()
+    }
+
+    /// The chunk with this directory in place of its own.
+    fn with(&self, chunk: &Chunk<'_>) -> Vec<u8> {
+        let payload = chunk.payload.to_vec();
+        let directory = self.write();
+        Parts { directory, payload }.join()
+    }
 }
 
 #[test]
 fn other_bytes_are_told_apart() {
     let mut bytes = encode(&busy_host());
-    bytes[1] = 2;
-    assert_eq!(Chunk::open(&bytes).unwrap_err(), ChunkError::Version(2));
-    assert!(ChunkError::Version(2).to_string().contains("use a newer one"));
+    bytes[1] = 3;
+    assert_eq!(Chunk::open(&bytes).unwrap_err(), ChunkError::Version(3));
+    assert!(ChunkError::Version(3).to_string().contains("use a newer one"));
     let row = row::encode(&Sample::default());
     assert_eq!(Chunk::open(&row).unwrap_err(), ChunkError::NotAChunk);
     let row = row::Compressor::new().compress(&row).unwrap();
