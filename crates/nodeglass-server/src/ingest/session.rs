@@ -68,6 +68,17 @@ pub struct SessionHandle {
 }
 
 impl SessionHandle {
+    /// A session that nobody is at the other end of.
+    #[cfg(test)]
+    pub(crate) fn detached() -> Self {
+        Self {
+            number: 0,
+            replaced: CancellationToken::new(),
+            words: mpsc::unbounded_channel().0,
+            requests: mpsc::channel(1).0,
+        }
+    }
+
     /// Says which samples are stored. What waits here is bounded by the writer's queue, through which all of it came.
     pub(crate) fn acknowledge(&self, ids: Vec<SampleId>) {
         // A session that has ended needs no acknowledgement: its agent will send the samples again.
