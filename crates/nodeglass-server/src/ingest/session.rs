@@ -10,6 +10,7 @@ use nodeglass_model::system::SystemInfo;
 use nodeglass_model::{SampleId, contiguous};
 use nodeglass_proto::limits::MAX_MESSAGE_BYTES;
 use nodeglass_proto::packed::Unpacker;
+use nodeglass_proto::pushback::push_back;
 use nodeglass_proto::v1::agent_message::Message as Up;
 use nodeglass_proto::v1::server_message::Message as Down;
 use nodeglass_proto::{seq_range_to_wire, v1};
@@ -21,6 +22,7 @@ use tonic::{Status, Streaming};
 use tracing::{debug, info, warn};
 
 use super::Shared;
+use crate::listener::Connection;
 use crate::live::LiveAgent;
 
 /// How long an agent may take to greet.
@@ -106,6 +108,8 @@ pub(super) struct Session {
     agent: Arc<LiveAgent>,
     number: u64,
     outbound: Outbound,
+    /// What it comes in on, if that is known.
+    connection: Option<Connection>,
     questions: HashMap<String, oneshot::Sender<v1::TaskResponse>>,
     /// Samples handed to the writer and not acknowledged yet.
     unacknowledged: usize,
@@ -121,12 +125,19 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(shared: Arc<Shared>, agent: Arc<LiveAgent>, number: u64, outbound: Outbound) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        agent: Arc<LiveAgent>,
+        number: u64,
+        outbound: Outbound,
+        connection: Option<Connection>,
+    ) -> Self {
         Self {
             shared,
             agent,
             number,
             outbound,
+            connection,
             questions: HashMap::new(),
             unacknowledged: 0,
             turned_away: false,
@@ -245,6 +256,10 @@ impl Session {
                 }
                 () = tokio::time::sleep(LOOK_FOR_ROOM), if self.turned_away => self.ask_again().await,
                 () = tokio::time::sleep_until(heard + silence) => {
+                    // Nobody is there who would take an answer.
+                    if let Some(connection) = &self.connection {
+                        connection.cut_if_alone();
+                    }
                     Err(Status::deadline_exceeded(format!("no word from the agent for {} s", silence.as_secs())))
                 }
                 () = replaced.cancelled() => {
@@ -252,7 +267,8 @@ impl Session {
                 }
                 () = stop.cancelled() => {
                     self.drain(&mut said).await;
-                    Err(Status::unavailable("the server is stopping"))
+                    // All are sent away at once; they are not to be back at once.
+                    Err(push_back(Status::unavailable("the server is stopping"), self.shared.admission.later()))
                 }
             };
             if let Err(end) = went {

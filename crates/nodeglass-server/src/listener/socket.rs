@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -16,8 +16,8 @@ pub struct Connection(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Whether anything was asked yet.
-    spoken: AtomicBool,
+    /// Calls that came so far.
+    calls: AtomicU64,
     is_cut: AtomicBool,
     cut: Notify,
 }
@@ -27,6 +27,14 @@ impl Connection {
     pub fn cut(&self) {
         self.0.is_cut.store(true, Ordering::Relaxed);
         self.0.cut.notify_one();
+    }
+
+    /// Ends the connection at once if it never carried but one call. One on which many came may be a proxy's, with the
+    /// calls of others; keepalive finds it if it is dead.
+    pub fn cut_if_alone(&self) {
+        if self.0.calls.load(Ordering::Relaxed) <= 1 {
+            self.cut();
+        }
     }
 
     /// Whether it was cut.
@@ -41,12 +49,12 @@ impl Connection {
 
     /// Notes that something was asked.
     pub(super) fn speak(&self) {
-        self.0.spoken.store(true, Ordering::Relaxed);
+        self.0.calls.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether anything was asked.
     pub(super) fn has_spoken(&self) -> bool {
-        self.0.spoken.load(Ordering::Relaxed)
+        self.0.calls.load(Ordering::Relaxed) > 0
     }
 }
 
