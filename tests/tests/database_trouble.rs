@@ -20,9 +20,9 @@ use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 use tokio::time::Instant;
 use xtask::postgres::{Binaries, Cluster, Options};
 
-const CONFIG: &str = "agents: {heartbeat_interval: 1s}\nmetrics: {storage: {queue_max_bytes: 1 MiB}}";
+const CONFIG: &str = "agents: {heartbeat_interval: 5s}\nmetrics: {storage: {queue_max_bytes: 1 MiB}}";
 /// Samples that come while the database is in trouble: more than the queue has room for.
-const BACKLOG: u64 = 12_000;
+const BACKLOG: u64 = 6_000;
 /// What the server may need more for all that: the queue's bound, the samples in hand, and what an allocator keeps.
 const MORE_BYTES: u64 = 48 << 20;
 /// Live reads of which the slowest hundredth is looked at. They take longer than an answer about a token holds.
@@ -82,6 +82,7 @@ async fn survive(server: &Server, storing: Storing, begin: impl AsyncFnOnce(), e
     }
     let shown = first.0 + 200 + BACKLOG as i64;
     eventually("the live view to be up to date", async || {
+        load.heartbeat().await;
         (newest().await == shown).then_some(())
     })
     .await;
@@ -124,9 +125,10 @@ async fn survive(server: &Server, storing: Storing, begin: impl AsyncFnOnce(), e
             Err(_) => {}
         }
     }
+    // Its last word are the books as they are left.
     let over = now();
-    assert_all_stored(&server.ledger_when("one", settled_since(over)).await);
     assert_eq!(agent.terminate().await, Some(0));
+    assert_all_stored(&server.ledger_when("one", settled_since(over)).await);
 }
 
 async fn on_a_line(cluster: &Cluster, name: &str, line: Line, storing: Storing) {

@@ -115,6 +115,8 @@ pub(super) struct Session {
     unacknowledged: usize,
     /// Whether the writer turned some away, which the agent must send again.
     turned_away: bool,
+    /// When to look whether there is room for them.
+    look_for_room: Instant,
     unpacker: Unpacker,
     /// How often the agent was asked to send while somebody looks on.
     watched: Option<Duration>,
@@ -141,6 +143,7 @@ impl Session {
             questions: HashMap::new(),
             unacknowledged: 0,
             turned_away: false,
+            look_for_room: Instant::now(),
             unpacker: Unpacker::default(),
             watched: None,
             side_saved: None,
@@ -236,13 +239,15 @@ impl Session {
         onlookers.mark_changed();
         loop {
             let went = tokio::select! {
-                message = inbound.message() => {
-                    heard = Instant::now();
-                    match message {
-                        Ok(Some(message)) => self.take(message).await,
-                        Ok(None) => Err(Status::ok("the agent closed it")),
-                        Err(status) => Err(status),
-                    }
+                // Silence last: what has come while the session was busy is no silence.
+                biased;
+                () = replaced.cancelled() => {
+                    Err(Status::aborted("another session of this agent was opened; if this host is a copy, enrol it anew"))
+                }
+                () = stop.cancelled() => {
+                    self.drain(&mut said).await;
+                    // All are sent away at once; they are not to be back at once.
+                    Err(push_back(Status::unavailable("the server is stopping"), self.shared.admission.later()))
                 }
                 Some(word) = said.recv() => self.pass_on(word, &mut said).await,
                 Some(question) = questions.recv() => self.ask(question).await,
@@ -254,21 +259,21 @@ impl Session {
                         self.send(Down::Settings(self.settings())).await
                     }
                 }
-                () = tokio::time::sleep(LOOK_FOR_ROOM), if self.turned_away => self.ask_again().await,
+                () = tokio::time::sleep_until(self.look_for_room), if self.turned_away => self.ask_again().await,
+                message = inbound.message() => {
+                    heard = Instant::now();
+                    match message {
+                        Ok(Some(message)) => self.take(message).await,
+                        Ok(None) => Err(Status::ok("the agent closed it")),
+                        Err(status) => Err(status),
+                    }
+                }
                 () = tokio::time::sleep_until(heard + silence) => {
                     // Nobody is there who would take an answer.
                     if let Some(connection) = &self.connection {
                         connection.cut_if_alone();
                     }
                     Err(Status::deadline_exceeded(format!("no word from the agent for {} s", silence.as_secs())))
-                }
-                () = replaced.cancelled() => {
-                    Err(Status::aborted("another session of this agent was opened; if this host is a copy, enrol it anew"))
-                }
-                () = stop.cancelled() => {
-                    self.drain(&mut said).await;
-                    // All are sent away at once; they are not to be back at once.
-                    Err(push_back(Status::unavailable("the server is stopping"), self.shared.admission.later()))
                 }
             };
             if let Err(end) = went {
@@ -351,6 +356,7 @@ impl Session {
 
     /// Asks for what was turned away, once there is room again.
     async fn ask_again(&mut self) -> Result<(), End> {
+        self.look_for_room = Instant::now() + LOOK_FOR_ROOM;
         if !self.shared.queue.is_roomy() {
             return Ok(());
         }
