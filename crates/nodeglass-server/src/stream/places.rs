@@ -15,10 +15,10 @@ use tracing::debug;
 use crate::listener::Connection;
 
 /// How long a reader may take for what it was given. Until then it has whatever its connection buffers, and then the
-/// latest. With [`LOOK`], nobody holds a place for 30 s without reading.
-const TAKES: Duration = Duration::from_secs(20);
+/// latest. With [`LOOK`], and with what the buffers of its connection take, nobody holds a place for 30 s without reading.
+const TAKES: Duration = Duration::from_secs(15);
 /// How often the readers are looked over.
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(3);
 
 /// All places.
 #[derive(Debug, Clone)]
