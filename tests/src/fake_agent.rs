@@ -3,11 +3,13 @@
 use nodeglass_model::{Clock, Sample, SystemClock, UnixMillis};
 use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_proto::limits::MAX_ANSWER_BYTES;
+use nodeglass_proto::pushback::pushed_back;
 use nodeglass_proto::v1;
 use nodeglass_proto::v1::agent_message::Message as Up;
 use nodeglass_proto::v1::agent_service_client::AgentServiceClient;
 use nodeglass_proto::v1::server_message::Message as Down;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::Endpoint;
@@ -25,12 +27,19 @@ pub struct FakeAgent {
 }
 
 impl FakeAgent {
-    /// Opens a session as the enrolment says.
+    /// Opens a session as the enrolment says; comes back when the server says so.
     ///
     /// # Errors
     /// The server refuses.
     pub async fn open(enrolment: &Enrolment, epoch: u64) -> Result<Self, Status> {
-        Self::open_as(enrolment, enrolment.agent.as_str(), epoch).await
+        let began = Instant::now();
+        loop {
+            let opened = Self::open_as(enrolment, enrolment.agent.as_str(), epoch).await;
+            match opened.as_ref().err().and_then(pushed_back) {
+                Some(pause) if began.elapsed() < PATIENCE => tokio::time::sleep(pause).await,
+                Some(_) | None => return opened,
+            }
+        }
     }
 
     /// Opens a session and claims a name.

@@ -131,6 +131,12 @@ impl Drop for FakeServer {
 }
 
 impl FakeSession {
+    /// Ends the session with a word.
+    pub async fn end(self, status: Status) {
+        // An agent that has gone needs no word.
+        let _ = self.outbound.send(Err(status)).await;
+    }
+
     /// Sends the agent a message.
     pub async fn say(&self, message: Down) {
         // An agent that has gone shows in what is received.

@@ -11,6 +11,7 @@ pub mod fake_agent;
 pub mod fake_server;
 pub mod fuse;
 pub mod inner_agent;
+pub mod line;
 pub mod namespace;
 pub mod process;
 pub mod proxy;

@@ -65,3 +65,57 @@ pub async fn try_within(pid: u32, script: &str, stdin: Stdio) -> Output {
     command.args(["sh", "-c", script]).stdin(stdin).kill_on_drop(true);
     run(&mut command).await
 }
+
+/// Names the test that runs in mounts of its own.
+const INNER: &str = "NODEGLASS_INNER_TEST";
+
+/// Runs the test of this name again in mounts of its own, where it may mount what it likes for itself and all that it
+/// starts; `false` to that second run, which is to do the test's work.
+///
+/// # Panics
+/// The second run fails, or the system does not let us make namespaces.
+pub async fn ran_in_own_mounts(test: &str) -> bool {
+    if std::env::var(INNER).is_ok_and(|inner| inner == test) {
+        return false;
+    }
+    let mut prefix = in_own(Own::Mounts, "true").await;
+    let program = std::env::current_exe().expect("the test's own path");
+    let mut command = Command::new(prefix.remove(0));
+    command
+        .args(prefix)
+        .arg(program)
+        .args(["--exact", test, "--nocapture"]);
+    let status = command
+        .env(INNER, test)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .status();
+    let status = tokio::time::timeout(3 * crate::PATIENCE, status).await;
+    let status = status.expect("the test ends").expect("the test starts");
+    assert!(
+        status.success(),
+        "{test} failed in mounts of its own; what it said stands above"
+    );
+    true
+}
+
+/// Mounts a small file system in memory, to be called in mounts of one's own.
+///
+/// # Panics
+/// It can't be mounted.
+pub async fn mount_small(directory: &std::path::Path, mebibytes: u32) {
+    let mut mount = Command::new("mount");
+    mount.args([
+        "-t",
+        "tmpfs",
+        "-o",
+        &format!("size={mebibytes}m,mode=1777"),
+        "small",
+    ]);
+    let output = run(mount.arg(directory)).await;
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -143,6 +143,45 @@ impl Server {
         .await;
     }
 
+    /// Its pid.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("a running server").pid()
+    }
+
+    /// How many sockets it has open.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn connections(&self) -> usize {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("a running server");
+        let targets = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+        targets
+            .filter(|target| target.to_string_lossy().starts_with("socket:"))
+            .count()
+    }
+
+    /// What it has in memory, in bytes.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn resident_bytes(&self) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a running server");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .expect("its memory");
+        let kib = line
+            .trim()
+            .trim_end_matches(" kB")
+            .parse::<u64>()
+            .expect("a number");
+        kib * 1024
+    }
+
     /// Where it keeps its state.
     pub fn data_dir(&self) -> &Path {
         self.data_dir.path()

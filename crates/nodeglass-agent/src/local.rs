@@ -17,15 +17,18 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use nodeglass_runtime::accept;
+use nodeglass_runtime::accept::{self, Bounds};
 use nodeglass_runtime::tasks::TaskGroup;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 pub use answers::{Answers, Latest};
 
-/// Connections at once: a few scrapers and people. More wait until one ends.
-const MAX_CONNECTIONS: usize = 64;
+/// A few scrapers and people. More wait until one ends.
+const CONNECTIONS: Bounds = Bounds {
+    at_once: 64,
+    per_second: 100,
+};
 /// How long a connection may stay silent, and the head of a call take to come.
 const HEADERS: Duration = Duration::from_secs(30);
 /// Headers in one call.
@@ -62,7 +65,7 @@ pub async fn serve(listener: TcpListener, answers: Answers, tasks: TaskGroup, st
     let answers = Arc::new(answers);
     let ends = stop.clone();
     let serve = |stream| connection(stream, answers.clone(), ends.clone());
-    accept::connections(listener, MAX_CONNECTIONS, tasks, stop, serve).await;
+    accept::connections(listener, CONNECTIONS, tasks, stop, serve).await;
 }
 
 async fn connection(stream: TcpStream, answers: Arc<Answers>, stop: CancellationToken) -> Result<(), String> {

@@ -11,6 +11,7 @@ use nodeglass_proto::connection::endpoint;
 use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_proto::limits::{MAX_MESSAGE_BYTES, REQUEST_TIMEOUT};
 use nodeglass_proto::packed::{BackfillPacker, LivePacker, is_too_large};
+use nodeglass_proto::pushback::pushed_back;
 use nodeglass_proto::v1::agent_message::Message as Up;
 use nodeglass_proto::v1::agent_service_client::AgentServiceClient;
 use nodeglass_proto::v1::server_message::Message as Down;
@@ -83,6 +84,16 @@ enum SessionError {
     NoWelcome,
 }
 
+impl SessionError {
+    /// When the server said that we are to come back.
+    fn told_pause(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(status) | Self::Closed(status) => pushed_back(status),
+            _ => None,
+        }
+    }
+}
+
 impl Uplink {
     /// Connects and sends until `stop`, then waits a moment for the last samples to be stored.
     pub async fn run(self, stop: CancellationToken) {
@@ -100,7 +111,10 @@ impl Uplink {
             if began.elapsed() >= GOOD_SESSION {
                 backoff.reset();
             }
-            let pause = backoff.next_delay();
+            let own = backoff.next_delay();
+            // A server that has no room knows best when it will have some.
+            let told = ended.as_ref().err().and_then(SessionError::told_pause);
+            let pause = told.unwrap_or(own);
             if let Err(error) = ended {
                 let (server, error) = (&self.enrolment.server, chain(&error).to_string());
                 let pause_s = pause.as_secs_f32();

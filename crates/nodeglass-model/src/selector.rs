@@ -62,6 +62,16 @@ impl Selector {
             }
     }
 
+    /// Whether it asks for each device by itself, so that there is a value for each.
+    pub fn is_of_every_device(&self) -> bool {
+        self.device == DeviceChoice::Every
+    }
+
+    /// The one value that the sample has of this selection; `None` if it has none, or if each device is asked for.
+    pub fn value(&self, sample: &Sample) -> Option<f64> {
+        (!self.is_of_every_device()).then(|| self.one(sample))?
+    }
+
     /// Gives `found` the name and the value of each series that the sample has of this selection.
     pub fn each(&self, sample: &Sample, mut found: impl FnMut(String, f64)) {
         if self.device == DeviceChoice::Every {

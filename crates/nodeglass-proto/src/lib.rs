@@ -8,6 +8,7 @@ mod convert;
 pub mod enrolment;
 pub mod limits;
 pub mod packed;
+pub mod pushback;
 
 pub use convert::{InvalidSample, seq_range_from_wire, seq_range_to_wire};
 

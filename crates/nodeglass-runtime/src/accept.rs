@@ -1,4 +1,4 @@
-//! Taking connections, a bounded number at a time.
+//! Taking connections: a bounded number at a time, at a bounded rate.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -13,26 +14,44 @@ use crate::tasks::TaskGroup;
 
 /// The pause after a failed accept, which means that open files have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How much of a second's connections may be taken at once after a rest.
+const AT_ONCE: Duration = Duration::from_millis(200);
 
-/// Takes connections until `stop`, at most `most` at a time, each served by what `serve` makes of it. Those in hand are
-/// left to finish in `tasks`.
+/// How many connections are taken. More wait in the kernel's queue, where they cost next to nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Open at once.
+    pub at_once: usize,
+    /// Taken in a second, so that those who come back all together leave time for those who are here.
+    pub per_second: u32,
+}
+
+/// Takes connections until `stop`, within `bounds`, each served by what `serve` makes of it. Those in hand are left to
+/// finish in `tasks`.
 pub async fn connections<Serving>(
     listener: TcpListener,
-    most: usize,
+    bounds: Bounds,
     tasks: TaskGroup,
     stop: CancellationToken,
     serve: impl Fn(TcpStream) -> Serving,
 ) where
     Serving: Future<Output = Result<(), String>> + Send + 'static,
 {
-    let places = Arc::new(Semaphore::new(most));
+    let places = Arc::new(Semaphore::new(bounds.at_once));
+    let mut pace = Pace::new(bounds.per_second);
     loop {
         let place = tokio::select! {
             place = places.clone().acquire_owned() => place.expect("the semaphore is never closed"),
             () = stop.cancelled() => return,
         };
+        let accept = async {
+            if let Some(until) = pace.next(Instant::now()) {
+                tokio::time::sleep_until(until).await;
+            }
+            listener.accept().await
+        };
         let (stream, peer) = tokio::select! {
-            accepted = listener.accept() => match accepted {
+            accepted = accept => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     warn!(%error, "a connection could not be accepted");
@@ -49,5 +68,85 @@ pub async fn connections<Serving>(
             }
             drop(place);
         });
+    }
+}
+
+/// Evenly spaced turns, of which a few may be taken at once after a rest.
+#[derive(Debug)]
+struct Pace {
+    gap: Duration,
+    /// When the next turn would be, had all been taken in time.
+    due: Instant,
+}
+
+impl Pace {
+    fn new(per_second: u32) -> Self {
+        let gap = Duration::from_secs(1) / per_second.max(1);
+        let now = Instant::now();
+        Self {
+            gap,
+            due: now.checked_sub(AT_ONCE).unwrap_or(now),
+        }
+    }
+
+    /// Takes the next turn; gives when it is, unless it is now.
+    fn next(&mut self, now: Instant) -> Option<Instant> {
+        // Somebody who always comes late does not save up.
+        self.due = self.due.max(now.checked_sub(AT_ONCE).unwrap_or(now));
+        let turn = self.due;
+        self.due += self.gap;
+        (turn > now).then_some(turn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many connections of many that wait are taken within a while.
+    async fn taken_within(bounds: Bounds, waiting: usize, span: Duration) -> usize {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let (sender, mut taken) = tokio::sync::mpsc::unbounded_channel();
+        let serve = move |stream: TcpStream| {
+            let sender = sender.clone();
+            async move { sender.send(stream).map_err(|error| error.to_string()) }
+        };
+        let mut clients = Vec::new();
+        for _ in 0..waiting {
+            clients.push(TcpStream::connect(address).await.unwrap());
+        }
+        tokio::time::pause();
+        let accepting = connections(listener, bounds, TaskGroup::new(), stop, serve);
+        let _ = tokio::time::timeout(span, accepting).await;
+        let mut count = 0;
+        while taken.try_recv().is_ok() {
+            count += 1;
+        }
+        count
+    }
+
+    #[tokio::test]
+    async fn connections_are_taken_at_a_bounded_rate() {
+        let bounds = Bounds {
+            at_once: 1_000,
+            per_second: 20,
+        };
+        // A fifth of a second's at once, then one in each 50 ms.
+        let count = taken_within(bounds, 60, Duration::from_millis(1_020)).await;
+        assert!((20..=25).contains(&count), "{count}");
+    }
+
+    #[test]
+    fn a_rest_saves_up_no_more_than_a_little() {
+        let began = Instant::now();
+        let mut pace = Pace::new(100);
+        let at = |millis| began + Duration::from_millis(millis);
+        let later = at(10_000);
+        let at_once = std::iter::repeat_with(|| pace.next(later)).take_while(Option::is_none);
+        assert_eq!(at_once.count(), 21);
+        assert_eq!(pace.next(later), Some(at(10_020)));
+        assert_eq!(pace.next(at(10_500)), None);
     }
 }

@@ -27,7 +27,7 @@ impl Backoff {
         let step = self.step;
         self.step = step.saturating_mul(2).min(self.most);
         let half = step / 2;
-        half + share_of(step.saturating_sub(half))
+        half + jitter(step.saturating_sub(half))
     }
 
     /// Starts over, after a success.
@@ -36,8 +36,8 @@ impl Backoff {
     }
 }
 
-/// A random share of a span, from none to all of it.
-fn share_of(span: Duration) -> Duration {
+/// A random share of a span, from none to all of it, so that those who wait for the same don't all wait as long.
+pub fn jitter(span: Duration) -> Duration {
     // Without randomness all wait half of it: worse for the server, but nobody waits too long or not at all.
     let share = getrandom::u64().unwrap_or(u64::MAX / 2);
     let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);

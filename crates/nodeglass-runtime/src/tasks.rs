@@ -10,6 +10,7 @@ mod tests;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,6 +47,12 @@ struct Shared {
     /// The first only: others mostly follow from it.
     failure: Mutex<Option<TaskError>>,
     transient_panics: AtomicU64,
+}
+
+impl fmt::Debug for TaskGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TaskGroup").field(&lock(&self.0.living)).finish()
+    }
 }
 
 impl TaskGroup {

@@ -5,8 +5,10 @@
 mod agents;
 mod books;
 mod history;
+mod overview;
 mod parameters;
 mod streams;
+mod tag;
 mod workloads;
 
 use std::sync::Arc;
@@ -58,7 +60,7 @@ impl Api {
             .route("/agents/{id}/ledger", get(books::ledger))
             .route("/agents/{id}/tasks", get(workloads::tasks))
             .route("/agents/{id}/processes", get(workloads::processes))
-            .route("/metrics/agents", get(agents::all));
+            .route("/metrics/agents", get(overview::overview));
         let guarded = Router::new()
             .route("/ready", get(ready))
             .nest("/api/v1", api.clone())

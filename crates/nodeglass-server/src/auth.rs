@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderMap, header};
+use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_store::{AgentRecord, Role, Store, StoreError, TokenHash};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 
 use crate::error::ApiError;
@@ -17,12 +18,15 @@ use crate::tokens;
 const FRESH: Duration = Duration::from_secs(5);
 /// How long a good answer is taken for true while the database can't be asked.
 const STALE: Duration = Duration::from_hours(24);
-/// How long a call waits for the confirmation of an answer that was good before.
-const CONFIRM: Duration = Duration::from_millis(250);
+/// How long a call waits for the confirmation of an answer that was good before. A database that takes longer is not
+/// waited for, but what it says in the end holds.
+const CONFIRM: Duration = Duration::from_millis(50);
 /// Questions about unknown tokens at once.
 const QUESTIONS: usize = 8;
 /// How long the answer to one may take.
 const QUESTION: Duration = Duration::from_secs(2);
+/// How long the confirmation of an answer may take.
+const CONFIRMATION: Duration = Duration::from_secs(15);
 /// Answers remembered; far more than there are tokens, so that only an attack reaches it.
 const REMEMBERED: usize = 50_000;
 
@@ -30,17 +34,17 @@ const REMEMBERED: usize = 50_000;
 #[derive(Debug)]
 pub struct Auth {
     store: Arc<dyn Store>,
-    roles: Remembered<Role>,
-    agents: Remembered<AgentRecord>,
+    roles: Arc<Remembered<Role>>,
+    agents: Arc<Remembered<AgentRecord>>,
 }
 
 impl Auth {
-    /// Looks tokens up in `store`.
-    pub fn new(store: Arc<dyn Store>) -> Self {
+    /// Looks tokens up in `store`; what takes longer goes on in `tasks`.
+    pub fn new(store: Arc<dyn Store>, tasks: &TaskGroup) -> Self {
         Self {
             store,
-            roles: Remembered::default(),
-            agents: Remembered::default(),
+            roles: Arc::new(Remembered::new(tasks.clone())),
+            agents: Arc::new(Remembered::new(tasks.clone())),
         }
     }
 
@@ -64,8 +68,9 @@ impl Auth {
     /// No token, a wrong one, or a database that can't tell.
     pub async fn role(&self, headers: &HeaderMap) -> Result<(Role, TokenHash), ApiError> {
         let token = tokens::hash(bearer(headers)?);
-        let role = self.roles.find(token, self.store.role_of_token(token)).await?;
-        Ok((role, token))
+        let store = self.store.clone();
+        let ask = || async move { store.role_of_token(token).await };
+        Ok((self.roles.find(token, ask).await?, token))
     }
 
     /// The agent that the token in these headers was made for.
@@ -74,7 +79,9 @@ impl Auth {
     /// No token, a wrong one, or a database that can't tell.
     pub async fn agent(&self, headers: &HeaderMap) -> Result<AgentRecord, ApiError> {
         let token = tokens::hash(bearer(headers)?);
-        self.agents.find(token, self.store.agent_by_token(token)).await
+        let store = self.store.clone();
+        let ask = || async move { store.agent_by_token(token).await };
+        self.agents.find(token, ask).await
     }
 }
 
@@ -96,6 +103,7 @@ struct Remembered<T> {
     answers: Mutex<HashMap<TokenHash, Answer<T>>>,
     /// Room for questions about tokens that nobody knows: an attacker must not keep the database busy.
     questions: Semaphore,
+    tasks: TaskGroup,
 }
 
 #[derive(Debug, Clone)]
@@ -107,44 +115,67 @@ struct Answer<T> {
     asked: Instant,
 }
 
-impl<T> Default for Remembered<T> {
-    fn default() -> Self {
+impl<T: Clone + Send + Sync + 'static> Remembered<T> {
+    fn new(tasks: TaskGroup) -> Self {
         Self {
             answers: Mutex::default(),
             questions: Semaphore::new(QUESTIONS),
+            tasks,
         }
     }
-}
 
-impl<T: Clone> Remembered<T> {
-    async fn find(
-        &self,
+    async fn find<Asking>(
+        self: &Arc<Self>,
         token: TokenHash,
-        ask: impl Future<Output = Result<Option<T>, StoreError>>,
-    ) -> Result<T, ApiError> {
+        ask: impl FnOnce() -> Asking,
+    ) -> Result<T, ApiError>
+    where
+        Asking: Future<Output = Result<Option<T>, StoreError>> + Send + 'static,
+    {
         let known = self.lock().get(&token).cloned();
         let value = match known {
             Some(known) if known.asked.elapsed() < FRESH => known.value,
             // A good answer is only confirmed: a database that is away must not hold up live reads.
             Some(known) if known.value.is_some() && known.confirmed.elapsed() < STALE => {
-                self.lock()
-                    .entry(token)
-                    .and_modify(|answer| answer.asked = Instant::now());
-                match tokio::time::timeout(CONFIRM, ask).await {
-                    Ok(Ok(value)) => self.remember(token, value),
-                    Ok(Err(_)) | Err(_) => known.value,
-                }
+                self.confirm(token, known, ask()).await
             }
             _ => {
                 let _room = self.questions.try_acquire().map_err(|_| ApiError::Overloaded)?;
                 let unanswered = |_| StoreError::Timeout {
                     operation: "look up a token",
                 };
-                let value = tokio::time::timeout(QUESTION, ask).await.map_err(unanswered)??;
+                let value = tokio::time::timeout(QUESTION, ask())
+                    .await
+                    .map_err(unanswered)??;
                 self.remember(token, value)
             }
         };
         value.ok_or(ApiError::WrongToken)
+    }
+
+    /// Has an answer confirmed, and waits a moment for it. The answer counts whenever it comes: a token that is revoked
+    /// in a slow database is worth nothing soon, too.
+    async fn confirm(
+        self: &Arc<Self>,
+        token: TokenHash,
+        known: Answer<T>,
+        asking: impl Future<Output = Result<Option<T>, StoreError>> + Send + 'static,
+    ) -> Option<T> {
+        self.lock()
+            .entry(token)
+            .and_modify(|answer| answer.asked = Instant::now());
+        let (said, says) = oneshot::channel();
+        let remembered = self.clone();
+        self.tasks.spawn_transient("token", async move {
+            if let Ok(Ok(value)) = tokio::time::timeout(CONFIRMATION, asking).await {
+                // Whoever asked may have gone on meanwhile.
+                let _ = said.send(remembered.remember(token, value));
+            }
+        });
+        match tokio::time::timeout(CONFIRM, says).await {
+            Ok(Ok(value)) => value,
+            Ok(Err(_)) | Err(_) => known.value,
+        }
     }
 
     fn remember(&self, token: TokenHash, value: Option<T>) -> Option<T> {
@@ -177,48 +208,75 @@ mod tests {
 
     const TOKEN: TokenHash = TokenHash([1; 32]);
 
+    fn remembered() -> Arc<Remembered<u8>> {
+        Arc::new(Remembered::new(TaskGroup::new()))
+    }
+
     fn away() -> Result<Option<u8>, StoreError> {
         Err(StoreError::Timeout { operation: "answer" })
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_token_seen_before_is_good_while_the_database_is_away() {
-        let remembered = Remembered::<u8>::default();
+        let remembered = remembered();
         assert!(matches!(
-            remembered.find(TOKEN, async { away() }).await,
+            remembered.find(TOKEN, || async { away() }).await,
             Err(ApiError::Database(_))
         ));
-        assert_eq!(remembered.find(TOKEN, async { Ok(Some(7)) }).await.unwrap(), 7);
+        assert_eq!(remembered.find(TOKEN, || async { Ok(Some(7)) }).await.unwrap(), 7);
         tokio::time::advance(FRESH * 2).await;
-        assert_eq!(remembered.find(TOKEN, async { away() }).await.unwrap(), 7);
+        assert_eq!(remembered.find(TOKEN, || async { away() }).await.unwrap(), 7);
         tokio::time::advance(FRESH * 2).await;
         let began = Instant::now();
-        assert_eq!(remembered.find(TOKEN, std::future::pending()).await.unwrap(), 7);
+        assert_eq!(remembered.find(TOKEN, std::future::pending).await.unwrap(), 7);
         assert!(
             began.elapsed() <= CONFIRM,
             "a database that hangs holds nobody up"
         );
         assert_eq!(
             remembered
-                .find(TOKEN, async { panic!("not asked again so soon") })
+                .find(TOKEN, || async { panic!("not asked again so soon") })
                 .await
                 .unwrap(),
             7
         );
         tokio::time::advance(STALE).await;
         assert!(matches!(
-            remembered.find(TOKEN, async { away() }).await,
+            remembered.find(TOKEN, || async { away() }).await,
             Err(ApiError::Database(_))
         ));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_revoked_token_is_worth_nothing_within_seconds() {
-        let remembered = Remembered::<u8>::default();
-        remembered.find(TOKEN, async { Ok(Some(7)) }).await.unwrap();
+        let remembered = remembered();
+        remembered.find(TOKEN, || async { Ok(Some(7)) }).await.unwrap();
         tokio::time::advance(FRESH).await;
         assert!(matches!(
-            remembered.find(TOKEN, async { Ok(None) }).await,
+            remembered.find(TOKEN, || async { Ok(None) }).await,
+            Err(ApiError::WrongToken)
+        ));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_database_s_word_holds_in_the_end() {
+        let remembered = remembered();
+        remembered.find(TOKEN, || async { Ok(Some(7)) }).await.unwrap();
+        tokio::time::advance(FRESH).await;
+        let slow = || async {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            Ok(None)
+        };
+        assert_eq!(
+            remembered.find(TOKEN, slow).await.unwrap(),
+            7,
+            "nobody waits for it"
+        );
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert!(matches!(
+            remembered
+                .find(TOKEN, || async { panic!("not asked again so soon") })
+                .await,
             Err(ApiError::WrongToken)
         ));
     }

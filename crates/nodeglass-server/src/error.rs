@@ -3,10 +3,14 @@
 //! This is the one place where failures become HTTP statuses (`IntoResponse`) and the one where they become gRPC
 //! statuses (`From<ApiError> for Status`). Causes are logged here and never sent.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use nodeglass_model::history::QueryError;
+use nodeglass_proto::pushback::push_back;
+use nodeglass_runtime::backoff::jitter;
 use nodeglass_runtime::telemetry::chain;
 use nodeglass_store::StoreError;
 use serde::Serialize;
@@ -149,14 +153,16 @@ impl ApiError {
         }
     }
 
-    /// Seconds after which another try makes sense.
-    fn retry_after(&self) -> Option<u32> {
-        match self {
-            Self::RateLimited(_) => Some(60),
-            Self::Overloaded => Some(1),
-            Self::Database(_) | Self::TooManyStreams(_) | Self::AgentAway(_) => Some(5),
-            _ => None,
-        }
+    /// After what time another try makes sense. It is not the same for everybody, or they would all be back at once.
+    fn retry_after(&self) -> Option<Duration> {
+        let seconds = match self {
+            Self::RateLimited(_) => 60,
+            Self::Overloaded => 1,
+            Self::Database(_) | Self::TooManyStreams(_) | Self::AgentAway(_) => 5,
+            _ => return None,
+        };
+        let least = Duration::from_secs(seconds);
+        Some(least + jitter(least))
     }
 
     fn log(&self) {
@@ -197,7 +203,8 @@ impl IntoResponse for ApiError {
             message: self.to_string(),
         };
         let mut response = (status, Json(body)).into_response();
-        if let Some(seconds) = self.retry_after() {
+        if let Some(delay) = self.retry_after() {
+            let seconds = delay.as_secs_f64().ceil() as u64;
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -220,6 +227,39 @@ impl From<ApiError> for Status {
             "nodeglass-code",
             tonic::metadata::MetadataValue::from_static(code),
         );
-        status
+        match error.retry_after() {
+            Some(delay) => push_back(status, delay),
+            None => status,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use nodeglass_proto::pushback::pushed_back;
+
+    use super::*;
+
+    #[test]
+    fn who_is_turned_away_is_told_when_to_come_back_and_not_all_the_same() {
+        let streams = || ApiError::TooManyStreams(1);
+        let seconds = (0..200).map(|_| {
+            let response = streams().into_response();
+            let text = response.headers()[header::RETRY_AFTER]
+                .to_str()
+                .unwrap()
+                .to_owned();
+            text.parse::<u64>().unwrap()
+        });
+        let seconds: BTreeSet<_> = seconds.collect();
+        assert!(
+            seconds.iter().all(|seconds| (5..=10).contains(seconds)) && seconds.len() > 2,
+            "{seconds:?}"
+        );
+        let delays: BTreeSet<_> = (0..200).filter_map(|_| pushed_back(&streams().into())).collect();
+        assert!(delays.len() > 100, "{delays:?}");
+        assert_eq!(pushed_back(&ApiError::NoToken.into()), None);
     }
 }

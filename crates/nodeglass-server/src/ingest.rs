@@ -3,6 +3,7 @@
 //! [`Ingest`] is the gRPC service; [`session`] is one agent's stream. An acceptable sample goes to the live store and to
 //! the writer's queue; it is acknowledged only when the writer has committed it.
 
+mod admission;
 mod persist;
 mod session;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use nodeglass_model::{Clock, Sample, SampleId, UnixMillis};
+use nodeglass_proto::pushback::push_back;
 use nodeglass_proto::v1::agent_service_server::AgentService;
 use nodeglass_proto::{InvalidSample, v1};
 use nodeglass_runtime::tasks::TaskGroup;
@@ -23,9 +25,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::auth::Auth;
+use crate::listener::Connection;
 use crate::live::{Live, LiveAgent};
 use crate::writer::{Entry, WriterQueue};
 
+use admission::Admission;
 pub use persist::PersistWindows;
 pub use session::{Answer, SessionHandle};
 
@@ -73,6 +77,7 @@ struct Shared {
     settings: IngestSettings,
     books: IngestBooks,
     sessions: AtomicU64,
+    admission: Admission,
 }
 
 impl Ingest {
@@ -99,6 +104,7 @@ impl Ingest {
                 settings,
                 books,
                 sessions,
+                admission: Admission::new(),
             }),
         }
     }
@@ -205,12 +211,17 @@ impl AgentService for Ingest {
         &self,
         request: Request<Streaming<v1::AgentMessage>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
-        let (metadata, _, inbound) = request.into_parts();
+        if let Err(delay) = self.shared.admission.admit() {
+            let status = Status::unavailable("many agents connect at once: come back a little later");
+            return Err(push_back(status, delay));
+        }
+        let (metadata, extensions, inbound) = request.into_parts();
         let record = self.shared.auth.agent(&metadata.into_headers()).await?;
         let agent = self.shared.live.admit(&record);
         let (outbound, messages) = mpsc::channel(OUTBOUND_MESSAGES);
         let number = self.shared.sessions.fetch_add(1, Ordering::Relaxed);
-        let session = session::Session::new(self.shared.clone(), agent, number, outbound);
+        let connection = extensions.get::<Connection>().cloned();
+        let session = session::Session::new(self.shared.clone(), agent, number, outbound, connection);
         self.shared.tasks.spawn_transient("session", session.run(inbound));
         Ok(Response::new(Box::pin(ReceiverStream::new(messages))))
     }

@@ -1,9 +1,9 @@
 //! The one listener: gRPC over HTTP/2, REST and SSE over either, told apart by what the client speaks.
 
+mod socket;
+
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,15 +14,27 @@ use nodeglass_proto::limits::{
     CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_FRAME_BYTES, MAX_HEADER_BYTES,
     STREAM_WINDOW_BYTES,
 };
-use nodeglass_runtime::accept;
+use nodeglass_runtime::accept::{self, Bounds};
 use nodeglass_runtime::tasks::TaskGroup;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::warn;
 
-/// Connections at once: 10,000 agents and their readers, within the usual limit of open files.
-const MAX_CONNECTIONS: usize = 20_000;
+pub use socket::Connection;
+use socket::Socket;
+
+/// 10,000 agents and their readers, within the usual limit of open files. When they all come at once they are taken within
+/// ten seconds, and those who are here already are served meanwhile.
+const CONNECTIONS: Bounds = Bounds {
+    at_once: 20_000,
+    per_second: 1_000,
+};
+/// Connections that wait in the kernel until they are taken. More are told nothing, and try again after a second.
+const BACKLOG: u32 = 4_096;
+/// What the kernel holds at most of what it has not yet sent on a connection: what a reader who does not read costs.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES: u32 = 64 << 10;
 /// Streams on one HTTP/2 connection: an agent needs one, a program a few.
 const MAX_STREAMS: u32 = 100;
 /// How long a connection may take to its first call, and the headers of an HTTP/1 call to come.
@@ -45,36 +57,41 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 pub async fn serve(listener: TcpListener, router: Router, tasks: TaskGroup, stop: CancellationToken) {
     let ends = stop.clone();
     let serve = |stream| connection(stream, router.clone(), ends.clone());
-    accept::connections(listener, MAX_CONNECTIONS, tasks, stop, serve).await;
+    accept::connections(listener, CONNECTIONS, tasks, stop, serve).await;
 }
 
 async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) -> Result<(), String> {
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
     // The kernel ends a connection whose other end takes nothing: a stalled reader must not hold its stream for ever.
     #[cfg(target_os = "linux")]
-    socket2::SockRef::from(&stream)
-        .set_tcp_user_timeout(Some(STALLED))
-        .map_err(|error| error.to_string())?;
+    {
+        let socket = socket2::SockRef::from(&stream);
+        let set = socket.set_tcp_user_timeout(Some(STALLED));
+        set.and_then(|()| socket.set_tcp_notsent_lowat(UNSENT_BYTES))
+            .map_err(|error| error.to_string())?;
+    }
 
-    let spoken = Arc::new(AtomicBool::new(false));
-    let first = spoken.clone();
-    let service = router.map_request(move |request: http::Request<hyper::body::Incoming>| {
-        first.store(true, Ordering::Relaxed);
+    let handle = Connection::default();
+    let calls = handle.clone();
+    let service = router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
+        calls.speak();
+        request.extensions_mut().insert(calls.clone());
         request
     });
     let builder = builder();
-    let connection =
-        builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
+    let socket = TokioIo::new(Socket::new(stream, handle.clone()));
+    let connection = builder.serve_connection_with_upgrades(socket, TowerToHyperService::new(service));
     let mut connection = std::pin::pin!(connection);
     let silence = async {
         tokio::time::sleep(HEADERS).await;
-        if spoken.load(Ordering::Relaxed) {
+        if handle.has_spoken() {
             std::future::pending::<()>().await;
         }
     };
     tokio::select! {
         ended = connection.as_mut() => return ended.map_err(|error| error.to_string()),
         () = silence => return Err("nothing was asked".to_owned()),
+        () = handle.until_cut() => return Err("cut: the other end is gone, or does not read".to_owned()),
         () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     match tokio::time::timeout(LAST_ANSWERS, connection).await {
@@ -113,10 +130,19 @@ fn builder() -> Builder<TokioExecutor> {
 ///
 /// # Errors
 /// The address is in use, or not this host's; the message says which it was.
-pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| io::Error::new(error.kind(), format!("can't listen on {address}: {error}")))
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let listen = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // A server that starts again takes its address back from connections that are not quite gone.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|error| io::Error::new(error.kind(), format!("can't listen on {address}: {error}")))
 }
 
 /// Lets this process have as many open files, and so connections, as the system allows it.

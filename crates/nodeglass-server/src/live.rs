@@ -1,31 +1,53 @@
 //! The live store: every agent with its state and its latest sample, in memory.
 //!
 //! Readers take what is there or wait for the next sample; a slow reader misses samples, never the latest, and holds
-//! nobody up. A sample is turned into JSON once, for all readers.
+//! nobody up. A sample is turned into text once, for all readers ([`LiveSample`]); the last few are kept for those who
+//! come back ([`Ring`]), as long as there are such.
+
+mod agent;
+mod ring;
+mod sample;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
-use bytes::Bytes;
-use nodeglass_model::system::SystemInfo;
-use nodeglass_model::{AgentId, Sample, UnixMillis};
-use nodeglass_store::{AgentKey, AgentRecord};
-use tokio::sync::watch;
-use tracing::warn;
+use nodeglass_model::AgentId;
+use nodeglass_store::AgentRecord;
+use tokio_util::sync::CancellationToken;
 
-use crate::ingest::{PersistWindows, SessionHandle};
-use crate::ledger::AgentSide;
+pub use agent::{Latest, LiveAgent, Onlooker, Overview};
+use ring::Ring;
+pub use sample::LiveSample;
+
+/// How often samples are let go that were kept for readers who did not come back.
+const SWEEP: Duration = Duration::from_secs(10);
 
 /// All agents.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Live {
     agents: RwLock<BTreeMap<AgentId, Arc<LiveAgent>>>,
+    making: u64,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        // Without randomness a client may take an answer of the server before for one of this one.
+        let making = getrandom::u64().unwrap_or_default();
+        Self {
+            agents: RwLock::default(),
+            making,
+        }
+    }
 }
 
 impl Live {
+    /// A number that another server's live store doesn't have: the numbers of samples count from its start.
+    pub fn making(&self) -> u64 {
+        self.making
+    }
+
     /// The agent of that name.
     pub fn find(&self, id: &str) -> Option<Arc<LiveAgent>> {
         let id: AgentId = id.parse().ok()?;
@@ -44,6 +66,33 @@ impl Live {
             .values()
             .cloned()
             .collect()
+    }
+
+    /// The agents after one of that name, by name, as long as `wanted` wants more.
+    pub fn after(&self, id: Option<&AgentId>, mut wanted: impl FnMut(&Arc<LiveAgent>) -> bool) {
+        let agents = self.agents.read().unwrap_or_else(PoisonError::into_inner);
+        let start = id.map_or(Bound::Unbounded, Bound::Excluded);
+        for agent in agents
+            .range::<AgentId, _>((start, Bound::Unbounded))
+            .map(|(_, agent)| agent)
+        {
+            if !wanted(agent) {
+                return;
+            }
+        }
+    }
+
+    /// Lets go, until `stop`, of what was kept for readers who did not come back.
+    pub async fn sweep(self: Arc<Self>, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = tokio::time::sleep(SWEEP) => self.after(None, |agent| {
+                    agent.sweep();
+                    true
+                }),
+                () = stop.cancelled() => {}
+            }
+        }
     }
 
     /// The names most like `id`, for error messages.
@@ -68,273 +117,6 @@ impl Live {
         agents
             .entry(record.id.clone())
             .or_insert_with(|| Arc::new(LiveAgent::new(record)))
-            .clone()
-    }
-}
-
-/// One agent.
-#[derive(Debug)]
-pub struct LiveAgent {
-    /// Its key in the store.
-    pub key: AgentKey,
-    /// Its name.
-    pub id: AgentId,
-    latest: watch::Sender<Latest>,
-    system: ArcSwapOption<SystemInfo>,
-    session: Mutex<Option<SessionHandle>>,
-    /// How often it sends when nobody looks on; 0 before its first session.
-    collection_interval_ms: AtomicU64,
-    /// How often one of its samples is stored; 0 before its first session.
-    stored_interval_ms: AtomicU64,
-    /// What it last said of its side of the ledger.
-    side: Mutex<Option<AgentSide>>,
-    /// Samples of it that were refused since the server started, by code.
-    rejected: Mutex<BTreeMap<&'static str, u64>>,
-    /// How many look on, by the interval that they ask for.
-    watchers: watch::Sender<BTreeMap<Duration, usize>>,
-    /// Samples that wait for the rest of their persist interval.
-    pub(crate) windows: Mutex<PersistWindows>,
-}
-
-/// What is known of an agent's samples.
-#[derive(Debug, Clone, Default)]
-pub struct Latest {
-    /// When the latest was taken.
-    pub update: Option<UnixMillis>,
-    /// The latest itself; `None` if there never was one, or if it is older than what is kept.
-    pub sample: Option<Arc<LiveSample>>,
-}
-
-/// An agent as lists show it.
-#[derive(Debug, Clone)]
-pub struct Overview {
-    /// Whether a session is open.
-    pub connected: bool,
-    /// When its latest sample was taken.
-    pub update: Option<UnixMillis>,
-    /// The latest sample while it is connected: what an agent did that is away is not how it does now.
-    pub sample: Option<Arc<LiveSample>>,
-}
-
-impl LiveAgent {
-    fn new(record: &AgentRecord) -> Self {
-        let system = record.system_info.as_deref().and_then(|json| match serde_json::from_str(json) {
-            Ok(info) => Some(Arc::new(info)),
-            Err(error) => {
-                warn!(agent = %record.id, %error, "the stored system information can't be read; waiting for the agent's");
-                None
-            }
-        });
-        Self {
-            key: record.key,
-            id: record.id.clone(),
-            latest: watch::Sender::default(),
-            system: ArcSwapOption::new(system),
-            session: Mutex::default(),
-            collection_interval_ms: AtomicU64::new(0),
-            stored_interval_ms: AtomicU64::new(0),
-            side: Mutex::default(),
-            rejected: Mutex::default(),
-            watchers: watch::Sender::default(),
-            windows: Mutex::default(),
-        }
-    }
-
-    /// What is known of its samples.
-    pub fn latest(&self) -> Latest {
-        self.latest.borrow().clone()
-    }
-
-    /// How lists show it.
-    pub fn overview(&self) -> Overview {
-        let Latest { update, sample } = self.latest();
-        let connected = self.is_connected();
-        Overview {
-            connected,
-            update,
-            sample: sample.filter(|_| connected),
-        }
-    }
-
-    /// Follows its samples.
-    pub fn follow(&self) -> watch::Receiver<Latest> {
-        self.latest.subscribe()
-    }
-
-    /// Shows a sample as the latest.
-    pub fn show(&self, sample: Sample) {
-        let update = Some(sample.timestamp);
-        self.latest.send_replace(Latest {
-            update,
-            sample: Some(Arc::new(LiveSample::new(sample))),
-        });
-    }
-
-    /// Shows what the store knew when the server started, unless the agent has sent something since.
-    pub fn restore(&self, timestamp: UnixMillis, sample: Option<Sample>) {
-        self.latest.send_if_modified(|latest| {
-            let is_new = latest.update.is_none();
-            if is_new {
-                let sample = sample.map(|sample| Arc::new(LiveSample::new(sample)));
-                *latest = Latest {
-                    update: Some(timestamp),
-                    sample,
-                };
-            }
-            is_new
-        });
-    }
-
-    /// What it is.
-    pub fn system(&self) -> Option<Arc<SystemInfo>> {
-        self.system.load_full()
-    }
-
-    /// Keeps what it says it is.
-    pub fn describe(&self, info: SystemInfo) {
-        self.system.store(Some(Arc::new(info)));
-    }
-
-    /// How often it sends when nobody looks on.
-    pub fn collection_interval(&self) -> Option<Duration> {
-        interval(&self.collection_interval_ms)
-    }
-
-    /// How often one of its samples is stored.
-    pub fn stored_interval(&self) -> Option<Duration> {
-        interval(&self.stored_interval_ms)
-    }
-
-    pub(crate) fn set_intervals(&self, sent: Duration, stored: Duration) {
-        let millis = |interval: Duration| u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
-        self.collection_interval_ms.store(millis(sent), Ordering::Relaxed);
-        self.stored_interval_ms.store(millis(stored), Ordering::Relaxed);
-    }
-
-    /// Says that somebody looks on and wants samples this often, until the answer is dropped.
-    pub fn look_on(self: &Arc<Self>, interval: Duration) -> Onlooker {
-        self.watchers
-            .send_modify(|watchers| *watchers.entry(interval).or_default() += 1);
-        Onlooker {
-            agent: self.clone(),
-            interval,
-        }
-    }
-
-    /// Follows who looks on.
-    pub(crate) fn onlookers(&self) -> watch::Receiver<BTreeMap<Duration, usize>> {
-        self.watchers.subscribe()
-    }
-
-    /// What it last said of its side of the ledger.
-    pub fn side(&self) -> Option<AgentSide> {
-        self.side.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Changes what is known of its side.
-    pub(crate) fn change_side<T>(&self, change: impl FnOnce(&mut AgentSide) -> T) -> T {
-        let mut side = self.side.lock().unwrap_or_else(PoisonError::into_inner);
-        change(side.get_or_insert_default())
-    }
-
-    /// Counts a refused sample.
-    pub(crate) fn count_rejection(&self, code: &'static str) {
-        let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
-        *rejected.entry(code).or_default() += 1;
-    }
-
-    /// Samples that were refused since the server started, by code.
-    pub fn rejected(&self) -> BTreeMap<&'static str, u64> {
-        self.rejected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// Its open session.
-    pub fn session(&self) -> Option<SessionHandle> {
-        self.session
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// Whether a session is open.
-    pub fn is_connected(&self) -> bool {
-        self.session
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some()
-    }
-
-    /// Opens a session; the one before ends.
-    pub(crate) fn open_session(&self, session: SessionHandle) {
-        let before = self
-            .session
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .replace(session);
-        if let Some(before) = before {
-            before.replaced.cancel();
-        }
-    }
-
-    /// Closes a session, unless another has taken its place.
-    pub(crate) fn close_session(&self, number: u64) {
-        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        if session.as_ref().is_some_and(|open| open.number == number) {
-            *session = None;
-        }
-    }
-}
-
-fn interval(millis: &AtomicU64) -> Option<Duration> {
-    let millis = millis.load(Ordering::Relaxed);
-    (millis > 0).then(|| Duration::from_millis(millis))
-}
-
-/// Somebody who looks on; until it is dropped the agent sends as often as it asked.
-#[derive(Debug)]
-pub struct Onlooker {
-    agent: Arc<LiveAgent>,
-    interval: Duration,
-}
-
-impl Drop for Onlooker {
-    fn drop(&mut self) {
-        self.agent.watchers.send_modify(|watchers| {
-            if let Some(count) = watchers.get_mut(&self.interval) {
-                *count -= 1;
-                if *count == 0 {
-                    watchers.remove(&self.interval);
-                }
-            }
-        });
-    }
-}
-
-/// A sample with its JSON.
-#[derive(Debug)]
-pub struct LiveSample {
-    /// The sample.
-    pub sample: Sample,
-    json: OnceLock<Bytes>,
-}
-
-impl LiveSample {
-    fn new(sample: Sample) -> Self {
-        Self {
-            sample,
-            json: OnceLock::new(),
-        }
-    }
-
-    /// The sample as JSON, made once.
-    pub fn json(&self) -> Bytes {
-        self.json
-            .get_or_init(|| {
-                Bytes::from(serde_json::to_vec(&self.sample).expect("a sample has only text keys"))
-            })
             .clone()
     }
 }

@@ -1,5 +1,6 @@
 //! What callers may ask, apart from how they ask: REST and gRPC both answer from here.
 
+mod newcomers;
 mod past;
 
 use std::sync::Arc;
@@ -13,23 +14,20 @@ use nodeglass_proto::v1::metrics_request::RequestType;
 use nodeglass_proto::v1::metrics_response::ResponseType;
 use nodeglass_proto::v1::task_request::Task;
 use nodeglass_proto::v1::task_response::Response;
-use nodeglass_runtime::telemetry::chain;
-use nodeglass_store::Store;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::Instant;
-use tracing::debug;
+use nodeglass_store::{Store, StoreError};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::ApiError;
 use crate::ingest::Answer;
+use crate::listener::Connection;
 use crate::live::{Live, LiveAgent, LiveSample};
+use crate::stream::{Place, Places};
 
 /// How long an agent may take to answer.
 const AGENT_ANSWER: Duration = Duration::from_secs(15);
-/// How long a list of agents waits for those that were enrolled lately.
-const LIST_WAIT: Duration = Duration::from_millis(250);
-/// How often at most the store is asked whether an unknown agent was enrolled meanwhile.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+use newcomers::Newcomers;
 pub use past::{HistoryAnswer, Source};
 
 /// Answers questions from the live store, the database and the agents.
@@ -38,10 +36,10 @@ pub struct Queries {
     live: Arc<Live>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    streams: Arc<Semaphore>,
+    streams: Places,
     limits: QueryLimits,
     tasks: AtomicU64,
-    looked: Mutex<Option<Instant>>,
+    newcomers: Newcomers,
 }
 
 /// What the configuration allows callers.
@@ -58,8 +56,9 @@ pub struct QueryLimits {
 impl Queries {
     /// Sets them up.
     pub fn new(live: Arc<Live>, store: Arc<dyn Store>, clock: Arc<dyn Clock>, limits: QueryLimits) -> Self {
-        let streams = Arc::new(Semaphore::new(limits.max_streams));
+        let streams = Places::new(limits.max_streams);
         let tasks = AtomicU64::new(1);
+        let newcomers = Newcomers::new(live.clone(), store.clone());
         Self {
             live,
             store,
@@ -67,7 +66,7 @@ impl Queries {
             streams,
             limits,
             tasks,
-            looked: Mutex::default(),
+            newcomers,
         }
     }
 
@@ -81,45 +80,41 @@ impl Queries {
         self.limits.max_points
     }
 
-    /// All agents, by name. Those enrolled in the last moments may be missing while the database is away.
-    pub async fn agents(&self) -> Vec<Arc<LiveAgent>> {
-        match tokio::time::timeout(LIST_WAIT, self.look_for_new_agents()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => debug!(error = %chain(&error), "agents enrolled lately may be missing"),
-            Err(_) => debug!("agents enrolled lately may be missing: the database does not answer"),
-        }
-        self.live.all()
+    /// All agents. Those enrolled in the last moments may be missing while the database is slow or away.
+    pub async fn agents(&self) -> &Arc<Live> {
+        self.newcomers.look_soon().await;
+        &self.live
+    }
+
+    /// The live store.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Looks for agents that were enrolled by another program, whenever one is missed, until `stop`.
+    pub async fn look_for_newcomers(self: Arc<Self>, stop: CancellationToken) {
+        self.newcomers.run(stop).await;
     }
 
     /// The agent of that name.
     ///
     /// # Errors
-    /// [`ApiError::UnknownAgent`].
+    /// [`ApiError::UnknownAgent`], or a database that can't tell whether it was enrolled meanwhile.
     pub async fn agent(&self, id: &str) -> Result<Arc<LiveAgent>, ApiError> {
         if let Some(agent) = self.live.find(id) {
             return Ok(agent);
         }
-        self.look_for_new_agents().await?;
-        self.live.find(id).ok_or_else(|| ApiError::UnknownAgent {
-            agent: id.chars().take(80).collect(),
-            nearest: self.live.nearest(id),
-        })
-    }
-
-    /// Agents may be enrolled by another program, `agent add`, while the server runs.
-    async fn look_for_new_agents(&self) -> Result<(), ApiError> {
-        // Whoever finds somebody else looking has nothing to add.
-        let Ok(mut looked) = self.looked.try_lock() else {
-            return Ok(());
-        };
-        if looked.is_some_and(|at| at.elapsed() < LOOK_AGAIN) {
-            return Ok(());
+        let answered = self.newcomers.look_now().await;
+        match self.live.find(id) {
+            Some(agent) => Ok(agent),
+            None if !answered => Err(ApiError::Database(StoreError::Timeout {
+                operation: "list the agents",
+            })),
+            None => Err(ApiError::UnknownAgent {
+                agent: id.chars().take(80).collect(),
+                nearest: self.live.nearest(id),
+            }),
         }
-        *looked = Some(Instant::now());
-        for record in self.store.agents().await? {
-            self.live.admit(&record);
-        }
-        Ok(())
     }
 
     /// What a host is: what its agent last said or, if packages are asked for, what it says now.
@@ -160,18 +155,21 @@ impl Queries {
         Ok((agent, sample))
     }
 
-    /// Takes one of the streams; it is free again once the permit is dropped.
+    /// Takes one of the streams, for a reader on that connection; it is free again once the place is dropped.
     ///
     /// # Errors
     /// Streams are switched off, or all taken.
-    pub fn open_stream(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+    pub fn open_stream(&self, connection: Option<Connection>) -> Result<Place, ApiError> {
         if !self.limits.streams {
             return Err(ApiError::StreamsOff);
         }
-        self.streams
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| ApiError::TooManyStreams(self.limits.max_streams))
+        let place = self.streams.take(connection);
+        place.ok_or_else(|| ApiError::TooManyStreams(self.streams.most()))
+    }
+
+    /// The places of the streams, whose readers are to be watched.
+    pub fn streams(&self) -> &Places {
+        &self.streams
     }
 
     /// Asks an agent for something and takes its answer apart.

@@ -59,7 +59,7 @@ impl Server {
         listener::raise_open_files();
         private::make_dir(&config.data_dir)?;
         let lock = DataDirLock::take(&config.data_dir)?;
-        let listener = listener::bind(config.listen).await?;
+        let listener = listener::bind(config.listen)?;
         let store = open_store(config.database_url().expose()).await?;
         let address = listener.local_addr()?;
         let url = config
@@ -151,7 +151,7 @@ impl Server {
         let clock = Arc::new(SystemClock);
         let stop = tasks.shutdown_token();
         let live = Arc::new(restore(store.as_ref()).await.context("reading what was stored")?);
-        let auth = Arc::new(Auth::new(store.clone()));
+        let auth = Arc::new(Auth::new(store.clone(), tasks));
         auth.load().await.context("reading the tokens")?;
         let access = Arc::new(Access::new(auth.clone(), config.requests_per_minute));
         let queries = Arc::new(Queries::new(
@@ -160,6 +160,12 @@ impl Server {
             clock.clone(),
             config.limits,
         ));
+        tasks.spawn(
+            "newcomers",
+            queries.clone().look_for_newcomers(stop.clone()).map(Ok),
+        );
+        tasks.spawn("streams", queries.streams().clone().watch(stop.clone()).map(Ok));
+        tasks.spawn("live samples", live.clone().sweep(stop.clone()).map(Ok));
         let (queue, writer) = Writer::new(store.clone(), config.compression, config.queue_bytes);
         let ingest = Ingest::new(
             auth,

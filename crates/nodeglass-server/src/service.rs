@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::error::ApiError;
+use crate::listener::Connection;
 use crate::live::Overview;
 use crate::queries::{HistoryAnswer, Queries};
-use crate::stream::samples;
+use crate::stream::{Wish, samples};
 
 /// Answers gRPC calls of those whom the guard before it has let in.
 #[derive(Debug, Clone)]
@@ -50,12 +51,13 @@ impl MetricsService for ClientService {
         request: Request<v1::ListAgentsRequest>,
     ) -> Result<Response<v1::ListAgentsResponse>, Status> {
         admitted(request, Role::Viewer)?;
-        let agents = self.queries.agents().await;
+        let agents = self.queries.agents().await.all();
         let summaries = agents.iter().map(|agent| {
             let Overview {
                 connected,
                 update,
                 sample,
+                ..
             } = agent.overview();
             v1::AgentSummary {
                 agent_id: agent.id.to_string(),
@@ -92,14 +94,18 @@ impl MetricsService for ClientService {
         &self,
         request: Request<v1::StreamMetricsRequest>,
     ) -> Result<Response<Self::StreamMetricsStream>, Status> {
+        let connection = request.extensions().get::<Connection>().cloned();
         let request = admitted(request, Role::Viewer)?;
         let agent = self.queries.agent(&request.agent_id).await?;
-        let permit = self.queries.open_stream()?;
-        let interval = Duration::from_secs(request.interval_seconds.into());
-        let stream = samples(&agent, interval, self.stop.clone(), permit);
-        Ok(Response::new(Box::pin(
-            stream.map(|live| Ok((&live.sample).into())),
-        )))
+        let place = self.queries.open_stream(connection)?;
+        let wish = Wish {
+            interval: Duration::from_secs(request.interval_seconds.into()),
+            ..Default::default()
+        };
+        let stream = samples(&agent, wish, self.stop.clone(), place);
+        Ok(Response::new(Box::pin(stream.filter_map(|live| {
+            std::future::ready(live.map(|live| Ok((&live.sample).into())))
+        }))))
     }
 
     async fn query_history(

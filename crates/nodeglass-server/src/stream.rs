@@ -1,26 +1,45 @@
 //! A reader's stream of one agent's samples: what is there now, then each new one, at most one in each interval.
 
+mod places;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::Stream;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use nodeglass_model::SampleId;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::live::{Latest, LiveAgent, LiveSample, Onlooker};
 
+pub use places::{Place, Places};
+
+/// What a reader wants.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wish {
+    /// At most one sample in this time; zero for all of them.
+    pub interval: Duration,
+    /// The last sample that the reader has seen, if it comes back. What it missed since is given first, if it is known.
+    pub seen: Option<SampleId>,
+    /// How often a silent stream gives a sign of life; `None` for never.
+    pub sign_of_life: Option<Duration>,
+}
+
 struct State {
     latest: watch::Receiver<Latest>,
-    interval: Duration,
+    /// What the reader missed, to be given first.
+    missed: VecDeque<Arc<LiveSample>>,
+    wish: Wish,
     stop: CancellationToken,
     /// When the next sample may be given.
     due: Instant,
-    _permit: OwnedSemaphorePermit,
+    place: Place,
     _onlooker: Option<Onlooker>,
 }
 
-/// The stream. It ends at `stop`, and gives the permit back when it is dropped.
+/// The stream; `None` among its samples is a sign of life. It ends at `stop`, and gives its place back when it is dropped.
 ///
 /// While it is read its agent is asked for samples as often as the interval says.
 ///
@@ -28,48 +47,89 @@ struct State {
 /// it, so that a stream at the agent's own pace has every sample.
 pub fn samples(
     agent: &Arc<LiveAgent>,
-    interval: Duration,
+    wish: Wish,
     stop: CancellationToken,
-    permit: OwnedSemaphorePermit,
-) -> impl Stream<Item = Arc<LiveSample>> + Send + use<> {
-    let mut latest = agent.follow();
-    latest.mark_changed();
+    place: Place,
+) -> impl Stream<Item = Option<Arc<LiveSample>>> + Send + use<> {
+    let (mut latest, missed) = agent.follow(wish.seen);
+    if missed.is_none() {
+        latest.mark_changed();
+    }
     // Without an interval a reader takes what comes.
-    let onlooker = (!interval.is_zero()).then(|| agent.look_on(interval));
+    let onlooker = (!wish.interval.is_zero()).then(|| agent.look_on(wish.interval));
     let state = State {
         latest,
-        interval,
+        missed: spaced(missed.unwrap_or_default(), wish.interval),
+        wish,
         stop,
         due: Instant::now(),
-        _permit: permit,
+        place,
         _onlooker: onlooker,
     };
     futures_util::stream::unfold(state, next)
 }
 
-async fn next(mut state: State) -> Option<(Arc<LiveSample>, State)> {
-    let early = state.interval / 2;
-    loop {
-        let may_give = state.due.checked_sub(early).unwrap_or(state.due);
-        tokio::select! {
-            () = state.stop.cancelled() => return None,
-            () = tokio::time::sleep_until(may_give) => {}
+/// Of samples that were missed, as many as the interval allows. The newest is among them.
+fn spaced(missed: Vec<Arc<LiveSample>>, interval: Duration) -> VecDeque<Arc<LiveSample>> {
+    let mut kept: VecDeque<Arc<LiveSample>> = VecDeque::new();
+    for live in missed.into_iter().rev() {
+        let until = live.sample.timestamp.plus(interval / 2);
+        if kept.front().is_none_or(|later| until <= later.sample.timestamp) {
+            kept.push_front(live);
         }
+    }
+    kept
+}
+
+async fn next(mut state: State) -> Option<(Option<Arc<LiveSample>>, State)> {
+    state.place.taken();
+    if let Some(live) = state.missed.pop_front() {
+        state.due = Instant::now() + state.wish.interval;
+        return Some((Some(live), state.give()));
+    }
+    let early = state.wish.interval / 2;
+    let alive_until = state.wish.sign_of_life.map(|every| Instant::now() + every);
+    let silence = async {
+        match alive_until {
+            Some(until) => tokio::time::sleep_until(until).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(silence);
+    loop {
         tokio::select! {
             () = state.stop.cancelled() => return None,
             changed = state.latest.changed() => changed.ok()?,
+            () = &mut silence => return Some((None, state.give())),
+        }
+        // At the agent's own pace it is due when it comes, so that no timer is needed.
+        let may_give = state.due.checked_sub(early).unwrap_or(state.due);
+        if may_give > Instant::now() {
+            state.latest.mark_changed();
+            tokio::select! {
+                () = state.stop.cancelled() => return None,
+                () = tokio::time::sleep_until(may_give) => continue,
+                () = &mut silence => return Some((None, state.give())),
+            }
         }
         let sample = state.latest.borrow_and_update().sample.clone();
         if let Some(sample) = sample {
             // Due times keep to a grid; a stream that had to wait starts a new one.
             let now = Instant::now();
-            state.due = if now > state.due + state.interval {
+            state.due = if now > state.due + state.wish.interval {
                 now
             } else {
                 state.due
-            } + state.interval;
-            return Some((sample, state));
+            } + state.wish.interval;
+            return Some((Some(sample), state.give()));
         }
+    }
+}
+
+impl State {
+    fn give(self) -> Self {
+        self.place.given();
+        self
     }
 }
 
@@ -78,36 +138,64 @@ mod tests {
     use futures_util::StreamExt;
     use nodeglass_model::{Sample, UnixMillis};
     use nodeglass_store::{AgentKey, AgentRecord, TokenHash};
-    use tokio::sync::Semaphore;
 
     use super::*;
     use crate::live::Live;
 
-    /// The timestamps that a stream gives of samples that come every `every` for a minute.
-    async fn given(interval: Duration, every: Duration) -> Vec<i64> {
-        let id = "host".parse().unwrap();
-        let agent = Live::default().admit(&AgentRecord {
+    fn agent() -> Arc<LiveAgent> {
+        Live::default().admit(&AgentRecord {
             key: AgentKey(1),
-            id,
+            id: "host".parse().unwrap(),
             token: TokenHash([0; 32]),
             system_info: None,
-        });
+        })
+    }
+
+    fn place() -> Place {
+        Places::new(1).take(None).unwrap()
+    }
+
+    /// Shows a sample of so many seconds.
+    fn show(agent: &LiveAgent, second: u64) {
+        let sample = Sample {
+            timestamp: UnixMillis(second as i64 * 1000),
+            ..Default::default()
+        };
+        agent.show(
+            SampleId {
+                epoch: 1,
+                seq: second,
+            },
+            sample,
+        );
+    }
+
+    /// The timestamps that a stream gives of samples that come every `every` for a minute.
+    async fn given(interval: Duration, every: Duration) -> Vec<i64> {
+        let agent = agent();
         let stop = CancellationToken::new();
-        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let stream = samples(&agent, interval, stop.clone(), permit);
+        let wish = Wish {
+            interval,
+            ..Default::default()
+        };
+        let stream = samples(&agent, wish, stop.clone(), place());
         let sender = tokio::spawn(async move {
             let began = Instant::now();
             while began.elapsed() < Duration::from_mins(1) {
                 let timestamp = UnixMillis(i64::try_from(began.elapsed().as_millis()).unwrap());
-                agent.show(Sample {
+                let sample = Sample {
                     timestamp,
                     ..Default::default()
-                });
+                };
+                agent.show(SampleId { epoch: 1, seq: 1 }, sample);
                 tokio::time::sleep(every).await;
             }
             stop.cancel();
         });
-        let found = stream.map(|live| live.sample.timestamp.0).collect().await;
+        let found = stream
+            .map(|live| live.unwrap().sample.timestamp.0)
+            .collect()
+            .await;
         sender.await.unwrap();
         found
     }
@@ -133,5 +221,95 @@ mod tests {
     async fn a_slower_stream_has_one_in_each_interval() {
         let found = given(Duration::from_secs(10), Duration::from_secs(1)).await;
         assert!((6..=7).contains(&found.len()), "{found:?}");
+    }
+
+    /// The seconds of the samples that a reader is given within half a second.
+    async fn given_at_once(agent: &Arc<LiveAgent>, interval: u64, seen: u64) -> Vec<u64> {
+        let seen = SampleId { epoch: 1, seq: seen };
+        let wish = Wish {
+            interval: Duration::from_secs(interval),
+            seen: Some(seen),
+            ..Default::default()
+        };
+        let stream = samples(agent, wish, CancellationToken::new(), place());
+        let soon = stream.take_until(tokio::time::sleep(Duration::from_millis(499)));
+        soon.map(|live| live.unwrap().id.unwrap().seq).collect().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_who_comes_back_has_what_it_missed() {
+        let agent = agent();
+        show(&agent, 1);
+        // Nobody read so far, so nothing is known but the latest.
+        assert_eq!(given_at_once(&agent, 1, 0).await, [1]);
+        for second in 2..=9 {
+            show(&agent, second);
+        }
+        assert_eq!(given_at_once(&agent, 1, 4).await, [5, 6, 7, 8, 9]);
+        assert_eq!(given_at_once(&agent, 4, 1).await, [3, 5, 7, 9]);
+        assert_eq!(
+            given_at_once(&agent, 1, 9).await,
+            [0_u64; 0],
+            "it has all of them"
+        );
+        assert_eq!(
+            given_at_once(&agent, 1, 100).await,
+            [9],
+            "of that it knows nothing"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn samples_are_kept_for_readers_only() {
+        let agent = agent();
+        given_at_once(&agent, 1, 0).await;
+        show(&agent, 1);
+        assert_eq!(given_at_once(&agent, 1, 0).await, [1]);
+        tokio::time::advance(Duration::from_mins(2)).await;
+        show(&agent, 2);
+        show(&agent, 3);
+        assert_eq!(given_at_once(&agent, 1, 1).await, [3], "the second is forgotten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn several_readers_of_an_agent_share_one_text_for_each_sample() {
+        let agent = agent();
+        show(&agent, 1);
+        let places = Places::new(50);
+        let readers: Vec<_> = (0..50)
+            .map(|_| {
+                let place = places.take(None).unwrap();
+                let stream = samples(&agent, Wish::default(), CancellationToken::new(), place);
+                tokio::spawn(
+                    stream
+                        .take(4)
+                        .map(|live| live.unwrap().event())
+                        .collect::<Vec<_>>(),
+                )
+            })
+            .collect();
+        for second in 2..=4 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            show(&agent, second);
+        }
+        // Kept till the end, so that no two can lie at the same place one after the other.
+        let mut events = Vec::new();
+        for reader in readers {
+            events.extend(reader.await.unwrap());
+        }
+        let made: std::collections::HashSet<_> = events.iter().map(|event| event.as_ptr()).collect();
+        assert_eq!((events.len(), made.len()), (200, 4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_stream_shows_that_it_is_alive() {
+        let agent = agent();
+        let wish = Wish {
+            sign_of_life: Some(Duration::from_secs(15)),
+            ..Default::default()
+        };
+        let stream = samples(&agent, wish, CancellationToken::new(), place());
+        let minute = stream.take_until(tokio::time::sleep(Duration::from_secs(59)));
+        assert!(minute.map(|live| live.is_none()).collect::<Vec<_>>().await == [true; 3]);
     }
 }

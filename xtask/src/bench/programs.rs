@@ -67,7 +67,19 @@ impl Running {
 
 /// Starts a server, and gives it with its address.
 pub(super) fn server(data_dir: &Path, database: &str) -> anyhow::Result<(Running, String)> {
+    server_with(data_dir, database, None)
+}
+
+/// The same with a file of configuration.
+pub(super) fn server_with(
+    data_dir: &Path,
+    database: &str,
+    config: Option<&Path>,
+) -> anyhow::Result<(Running, String)> {
     let mut command = program("nodeglass-server");
+    if let Some(config) = config {
+        command.arg("--config").arg(config);
+    }
     command
         .args(["--listen", "127.0.0.1:0", "--database", database, "--data-dir"])
         .arg(data_dir);

@@ -12,6 +12,8 @@ pub(super) struct Row {
     pub(super) measured: f64,
     /// The most that it may be; `None` for what is shown only.
     pub(super) bar: Option<f64>,
+    /// Whether the bar is the least that it must be instead.
+    pub(super) is_floor: bool,
     /// The same figure of others.
     pub(super) peers: Vec<Peer>,
 }
@@ -31,6 +33,7 @@ impl Row {
             unit,
             measured,
             bar: None,
+            is_floor: false,
             peers: Vec::new(),
         }
     }
@@ -43,6 +46,15 @@ impl Row {
         }
     }
 
+    /// The same with the least that it must be.
+    pub(super) fn at_least(self, bar: f64) -> Self {
+        Self {
+            bar: Some(bar),
+            is_floor: true,
+            ..self
+        }
+    }
+
     /// The same with one of others, if it was measured.
     pub(super) fn beside(mut self, name: &'static str, measured: Option<f64>) -> Self {
         self.peers
@@ -51,11 +63,19 @@ impl Row {
     }
 
     fn is_met(&self) -> Option<bool> {
-        self.bar.map(|bar| self.measured <= bar)
+        let met = |bar| {
+            if self.is_floor {
+                self.measured >= bar
+            } else {
+                self.measured <= bar
+            }
+        };
+        self.bar.map(met)
     }
 
     fn cells(&self) -> [String; 5] {
         let met = self.is_met().map(|met| if met { "yes" } else { "NO" });
+        let sign = if self.is_floor { "≥" } else { "≤" };
         let peers = self.peers.iter().map(|peer| {
             let share = self.measured / peer.measured;
             format!(
@@ -68,7 +88,7 @@ impl Row {
             self.name.clone(),
             format!("{} {}", number(self.measured), self.unit),
             self.bar
-                .map_or_else(String::new, |bar| format!("≤ {bar} {}", self.unit)),
+                .map_or_else(String::new, |bar| format!("{sign} {bar} {}", self.unit)),
             met.unwrap_or_default().to_owned(),
             peers.collect::<Vec<_>>().join(", "),
         ]

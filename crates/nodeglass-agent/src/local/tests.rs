@@ -329,7 +329,7 @@ async fn connections_are_kept_bounded_and_ended() {
         let _ = stream.read_to_end(&mut answer);
         assert!(!answer.starts_with(b"HTTP/1.1 200"), "a head that is too long");
 
-        let mut silent: Vec<TcpStream> = (0..MAX_CONNECTIONS)
+        let mut silent: Vec<TcpStream> = (0..CONNECTIONS.at_once)
             .map(|_| TcpStream::connect(address).unwrap())
             .collect();
         let mut last = TcpStream::connect(address).unwrap();

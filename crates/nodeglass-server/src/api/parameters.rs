@@ -50,6 +50,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
 }
 
 impl Parameters {
+    /// Parameters of a test's own.
+    #[cfg(test)]
+    pub(super) fn of<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        Self(pairs.into_iter().map(owned).collect())
+    }
+
     /// Refuses parameters that are not among `known`.
     pub(super) fn only(self, known: &[&'static str]) -> Result<Self, ApiError> {
         match self.0.keys().find(|name| !known.contains(&name.as_str())) {

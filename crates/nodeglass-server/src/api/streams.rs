@@ -3,28 +3,41 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::Extension;
+use axum::body::Body;
 use axum::extract::State;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use futures_util::{Stream, StreamExt};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::{HeaderMap, header};
+use nodeglass_model::SampleId;
 
 use super::Api;
 use super::parameters::{AgentName, Parameters, wrong};
 use crate::error::ApiError;
-use crate::stream::samples;
+use crate::listener::Connection;
+use crate::stream::{Wish, samples};
 
 /// The interval of a stream that doesn't ask for one.
 const DEFAULT_SECONDS: u64 = 5;
 /// The longest interval of a stream.
 const MAX_SECONDS: u64 = 3_600;
 /// How often a silent stream shows that it is alive, so that proxies leave it open.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+/// A comment, which readers pass over.
+const ALIVE: Bytes = Bytes::from_static(b":\n\n");
+/// What a reader who comes back says that it has seen last.
+const LAST_EVENT_ID: &str = "last-event-id";
 
-/// An event `metrics` with the latest sample at once, and with each new one, at most one in each `interval` seconds.
+/// An event `metrics` with the latest sample at once, and with each new one, at most one in each `interval` seconds. A
+/// reader who comes back and says what it saw last has what it missed first, as far as it is still known.
 pub(super) async fn stream(
     State(api): State<Api>,
+    connection: Option<Extension<Connection>>,
     AgentName(id): AgentName,
+    headers: HeaderMap,
     parameters: Parameters,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
+) -> Result<Response, ApiError> {
     let parameters = parameters.only(&["interval"])?;
     let seconds = parameters
         .parsed::<u64>("interval", "a number of whole seconds")?
@@ -36,14 +49,49 @@ pub(super) async fn stream(
         ));
     }
     let agent = api.queries.agent(&id).await?;
-    let permit = api.queries.open_stream()?;
-    let samples = samples(&agent, Duration::from_secs(seconds), api.stop.clone(), permit);
-    let events = samples.map(|live| {
-        let json = live.json();
-        let event = Event::default()
-            .event("metrics")
-            .id(live.sample.timestamp.0.to_string());
-        Ok(event.data(String::from_utf8_lossy(&json)))
-    });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    let place = api
+        .queries
+        .open_stream(connection.map(|Extension(connection)| connection))?;
+    let wish = Wish {
+        interval: Duration::from_secs(seconds),
+        seen: headers.get(LAST_EVENT_ID).and_then(|id| seen(id.to_str().ok()?)),
+        sign_of_life: Some(SIGN_OF_LIFE),
+    };
+    let events = samples(&agent, wish, api.stop.clone(), place)
+        .map(|live| Ok::<_, Infallible>(live.map_or(ALIVE, |live| live.event())));
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    Ok((headers, Body::from_stream(events)).into_response())
+}
+
+/// The sample that an event's id names. One of another making, from before an upgrade, is one that is not known.
+fn seen(id: &str) -> Option<SampleId> {
+    let (epoch, seq) = id.split_once('-')?;
+    Some(SampleId {
+        epoch: epoch.parse().ok()?,
+        seq: seq.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_s_id_names_a_sample() {
+        assert_eq!(seen("3-17"), Some(SampleId { epoch: 3, seq: 17 }));
+        for other in [
+            "",
+            "1690538400000",
+            "3-",
+            "-17",
+            "3-17-1",
+            "a-b",
+            "3-99999999999999999999",
+        ] {
+            assert_eq!(seen(other), None, "{other}");
+        }
+    }
 }

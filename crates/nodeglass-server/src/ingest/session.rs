@@ -10,6 +10,7 @@ use nodeglass_model::system::SystemInfo;
 use nodeglass_model::{SampleId, contiguous};
 use nodeglass_proto::limits::MAX_MESSAGE_BYTES;
 use nodeglass_proto::packed::Unpacker;
+use nodeglass_proto::pushback::push_back;
 use nodeglass_proto::v1::agent_message::Message as Up;
 use nodeglass_proto::v1::server_message::Message as Down;
 use nodeglass_proto::{seq_range_to_wire, v1};
@@ -21,6 +22,7 @@ use tonic::{Status, Streaming};
 use tracing::{debug, info, warn};
 
 use super::Shared;
+use crate::listener::Connection;
 use crate::live::LiveAgent;
 
 /// How long an agent may take to greet.
@@ -68,6 +70,17 @@ pub struct SessionHandle {
 }
 
 impl SessionHandle {
+    /// A session that nobody is at the other end of.
+    #[cfg(test)]
+    pub(crate) fn detached() -> Self {
+        Self {
+            number: 0,
+            replaced: CancellationToken::new(),
+            words: mpsc::unbounded_channel().0,
+            requests: mpsc::channel(1).0,
+        }
+    }
+
     /// Says which samples are stored. What waits here is bounded by the writer's queue, through which all of it came.
     pub(crate) fn acknowledge(&self, ids: Vec<SampleId>) {
         // A session that has ended needs no acknowledgement: its agent will send the samples again.
@@ -95,11 +108,15 @@ pub(super) struct Session {
     agent: Arc<LiveAgent>,
     number: u64,
     outbound: Outbound,
+    /// What it comes in on, if that is known.
+    connection: Option<Connection>,
     questions: HashMap<String, oneshot::Sender<v1::TaskResponse>>,
     /// Samples handed to the writer and not acknowledged yet.
     unacknowledged: usize,
     /// Whether the writer turned some away, which the agent must send again.
     turned_away: bool,
+    /// When to look whether there is room for them.
+    look_for_room: Instant,
     unpacker: Unpacker,
     /// How often the agent was asked to send while somebody looks on.
     watched: Option<Duration>,
@@ -110,15 +127,23 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(shared: Arc<Shared>, agent: Arc<LiveAgent>, number: u64, outbound: Outbound) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        agent: Arc<LiveAgent>,
+        number: u64,
+        outbound: Outbound,
+        connection: Option<Connection>,
+    ) -> Self {
         Self {
             shared,
             agent,
             number,
             outbound,
+            connection,
             questions: HashMap::new(),
             unacknowledged: 0,
             turned_away: false,
+            look_for_room: Instant::now(),
             unpacker: Unpacker::default(),
             watched: None,
             side_saved: None,
@@ -214,13 +239,15 @@ impl Session {
         onlookers.mark_changed();
         loop {
             let went = tokio::select! {
-                message = inbound.message() => {
-                    heard = Instant::now();
-                    match message {
-                        Ok(Some(message)) => self.take(message).await,
-                        Ok(None) => Err(Status::ok("the agent closed it")),
-                        Err(status) => Err(status),
-                    }
+                // Silence last: what has come while the session was busy is no silence.
+                biased;
+                () = replaced.cancelled() => {
+                    Err(Status::aborted("another session of this agent was opened; if this host is a copy, enrol it anew"))
+                }
+                () = stop.cancelled() => {
+                    self.drain(&mut said).await;
+                    // All are sent away at once; they are not to be back at once.
+                    Err(push_back(Status::unavailable("the server is stopping"), self.shared.admission.later()))
                 }
                 Some(word) = said.recv() => self.pass_on(word, &mut said).await,
                 Some(question) = questions.recv() => self.ask(question).await,
@@ -232,16 +259,21 @@ impl Session {
                         self.send(Down::Settings(self.settings())).await
                     }
                 }
-                () = tokio::time::sleep(LOOK_FOR_ROOM), if self.turned_away => self.ask_again().await,
+                () = tokio::time::sleep_until(self.look_for_room), if self.turned_away => self.ask_again().await,
+                message = inbound.message() => {
+                    heard = Instant::now();
+                    match message {
+                        Ok(Some(message)) => self.take(message).await,
+                        Ok(None) => Err(Status::ok("the agent closed it")),
+                        Err(status) => Err(status),
+                    }
+                }
                 () = tokio::time::sleep_until(heard + silence) => {
+                    // Nobody is there who would take an answer.
+                    if let Some(connection) = &self.connection {
+                        connection.cut_if_alone();
+                    }
                     Err(Status::deadline_exceeded(format!("no word from the agent for {} s", silence.as_secs())))
-                }
-                () = replaced.cancelled() => {
-                    Err(Status::aborted("another session of this agent was opened; if this host is a copy, enrol it anew"))
-                }
-                () = stop.cancelled() => {
-                    self.drain(&mut said).await;
-                    Err(Status::unavailable("the server is stopping"))
                 }
             };
             if let Err(end) = went {
@@ -324,6 +356,7 @@ impl Session {
 
     /// Asks for what was turned away, once there is room again.
     async fn ask_again(&mut self) -> Result<(), End> {
+        self.look_for_room = Instant::now() + LOOK_FOR_ROOM;
         if !self.shared.queue.is_roomy() {
             return Ok(());
         }

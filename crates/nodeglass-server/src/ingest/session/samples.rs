@@ -17,7 +17,7 @@ use crate::ingest::Refusal;
 #[derive(Default)]
 struct Taken {
     /// What the live view shows from now on.
-    newest: Option<Sample>,
+    newest: Option<(SampleId, Sample)>,
     rejected: Vec<v1::Rejection>,
 }
 
@@ -36,8 +36,8 @@ impl Session {
             })
         });
         self.unpacker = unpacker;
-        if let Some(newest) = taken.newest {
-            self.agent.show(newest);
+        if let Some((id, newest)) = taken.newest {
+            self.agent.show(id, newest);
         }
         if let Err(unreadable) = &read
             && let Some(id) = unreadable.id.filter(|_| !unreadable.is_newer())
@@ -81,7 +81,7 @@ impl Session {
                 } else {
                     self.turned_away = true;
                 }
-                taken.newest = Some(sample).filter(|_| !backfill);
+                taken.newest = Some((id, sample)).filter(|_| !backfill);
             }
             Err(refusal) => {
                 let rejection = self.refuse(id.epoch, id.seq, refusal);

@@ -1,0 +1,221 @@
+//! `GET /metrics/agents`: every agent with some of its figures, from memory. A fleet is shown in pages.
+
+mod pattern;
+mod request;
+
+use std::cmp::Ordering;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use http::HeaderMap;
+use nodeglass_model::selector::Selector;
+use serde::Serialize;
+
+use super::parameters::Parameters;
+use super::tag::Tag;
+use super::{Api, json};
+use crate::error::ApiError;
+use crate::live::{Live, LiveAgent, Overview};
+use request::{Cursor, Order, Request};
+
+/// About what an agent takes in an answer.
+const AGENT_BYTES: usize = 160;
+
+/// One agent of the answer, as it stood when it was looked at.
+struct Row {
+    agent: Arc<LiveAgent>,
+    overview: Overview,
+    /// What it is sorted by, if that is a figure of it.
+    key: Option<f64>,
+}
+
+/// Every agent, by name, with the metrics named by `metrics`, nested as in a sample. `limit` and `cursor` give pages, of
+/// which all but the last name the `next_cursor`; `status` and `q` leave agents out; `sort` puts them in another order.
+pub(super) async fn overview(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
+    let request = Request::read(parameters)?;
+    let live = api.queries.agents().await;
+    let (rows, next) = page(live, &request);
+    let tag = Tag::new(live, |state| {
+        for Row { agent, overview, .. } in &rows {
+            agent.id.as_str().hash(state);
+            (overview.connected, overview.update, overview.number).hash(state);
+        }
+        next.hash(state);
+    });
+    Ok(tag.answer(&headers, || json(body(&rows, &request, next.as_deref()))))
+}
+
+/// The agents of a page, and the cursor of the next.
+fn page(live: &Live, request: &Request) -> (Vec<Row>, Option<String>) {
+    let mut rows = Vec::new();
+    let most = request.limit.unwrap_or(usize::MAX);
+    if request.is_by_name() {
+        // They lie in that order: no more is looked at than is shown.
+        let start = request.cursor.as_ref().map(|cursor| &cursor.id);
+        live.after(start, |agent| {
+            rows.extend(row(agent, request));
+            rows.len() <= most
+        });
+    } else {
+        live.after(None, |agent| {
+            rows.extend(row(agent, request));
+            true
+        });
+        if let Some(Cursor { key, id }) = &request.cursor {
+            let given = |row: &Row| order(request, (row.key, &row.agent.id), (*key, id)).is_le();
+            rows.retain(|row| !given(row));
+        }
+        rows.sort_by(|one, other| order(request, (one.key, &one.agent.id), (other.key, &other.agent.id)));
+    }
+    let is_last = rows.len() <= most;
+    rows.truncate(most);
+    let next = rows.last().filter(|_| !is_last);
+    let next = next.map(|row| request.cursor_after(row.key, &row.agent.id));
+    (rows, next)
+}
+
+/// An agent, unless it is not asked for.
+fn row(agent: &Arc<LiveAgent>, request: &Request) -> Option<Row> {
+    request
+        .pattern
+        .as_ref()
+        .is_none_or(|pattern| pattern.fits(agent.id.as_str()))
+        .then_some(())?;
+    let overview = agent.overview();
+    request
+        .connected
+        .is_none_or(|wanted| wanted == overview.connected)
+        .then_some(())?;
+    let key = match &request.order {
+        Order::Name => None,
+        Order::Update => overview.update.map(|at| at.0 as f64),
+        Order::Metric(selector) => overview
+            .sample
+            .as_ref()
+            .and_then(|live| selector.value(&live.sample)),
+    };
+    Some(Row {
+        agent: agent.clone(),
+        overview,
+        key,
+    })
+}
+
+/// How two agents are ordered: by what they are sorted by, those without it last, and by name among equals.
+fn order<Name: Ord>(request: &Request, one: (Option<f64>, Name), other: (Option<f64>, Name)) -> Ordering {
+    let turned = |ordering: Ordering| {
+        if request.descending {
+            ordering.reverse()
+        } else {
+            ordering
+        }
+    };
+    let names = || one.1.cmp(&other.1);
+    match (one.0, other.0) {
+        _ if matches!(request.order, Order::Name) => turned(names()),
+        (Some(one), Some(other)) => turned(one.total_cmp(&other)).then_with(names),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) => names(),
+    }
+}
+
+/// The answer as JSON, written straight down: a tree of it would cost more than all the rest.
+fn body(rows: &[Row], request: &Request, next: Option<&str>) -> Bytes {
+    let mut out = Vec::with_capacity(64 + rows.len() * AGENT_BYTES);
+    out.extend_from_slice(b"{\"agents\":[");
+    for (number, row) in rows.iter().enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        write(&mut out, row, request);
+    }
+    out.push(b']');
+    if let Some(next) = next {
+        out.extend_from_slice(b",\"next_cursor\":");
+        put(&mut out, next);
+    }
+    out.push(b'}');
+    Bytes::from(out)
+}
+
+fn write(out: &mut Vec<u8>, row: &Row, request: &Request) {
+    let Overview {
+        connected,
+        update,
+        sample,
+        ..
+    } = &row.overview;
+    out.extend_from_slice(b"{\"agent_id\":");
+    put(out, row.agent.id.as_str());
+    out.extend_from_slice(b",\"status\":");
+    put(out, if *connected { "connected" } else { "disconnected" });
+    out.extend_from_slice(b",\"last_metrics_update\":");
+    put(out, &update.map(|at| at.0));
+    out.extend_from_slice(b",\"metrics\":");
+    let Some(live) = sample else {
+        out.extend_from_slice(b"null}");
+        return;
+    };
+    out.push(b'{');
+    let mut first_section = true;
+    for (section, figures) in &request.shown {
+        let begin = out.len();
+        if !first_section {
+            out.push(b',');
+        }
+        put(out, section.as_str());
+        out.extend_from_slice(b":{");
+        let empty = out.len();
+        for (name, selector) in figures {
+            let mut figure = |name: &str, value: f64| {
+                if out.len() > empty {
+                    out.push(b',');
+                }
+                put(out, name);
+                out.push(b':');
+                put(out, &value);
+            };
+            each(selector, &live.sample, name, section.len() + 1, &mut figure);
+        }
+        if out.len() == empty {
+            // A section without figures is left out, as in a sample.
+            out.truncate(begin);
+        } else {
+            out.push(b'}');
+            first_section = false;
+        }
+    }
+    out.extend_from_slice(b"}}");
+}
+
+/// Gives `figure` each value of a selection, under its name within its section.
+fn each(
+    selector: &Selector,
+    sample: &nodeglass_model::Sample,
+    name: &str,
+    section: usize,
+    figure: &mut impl FnMut(&str, f64),
+) {
+    if selector.is_of_every_device() {
+        selector.each(sample, |path, value| {
+            figure(path.get(section..).unwrap_or(&path), value);
+        });
+    } else if let Some(value) = selector.value(sample) {
+        figure(name, value);
+    }
+}
+
+fn put(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    serde_json::to_writer(out, value).expect("texts and numbers can be written");
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! Entity tags: who asks again and again is told when nothing has changed, and saves itself the answer.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use crate::live::Live;
+
+/// What an answer is made from, as a short text that changes with it.
+#[derive(Debug)]
+pub(super) struct Tag(HeaderValue);
+
+impl Tag {
+    /// The tag of what `hash` takes in. Tags of another start of the server are others.
+    pub(super) fn new(live: &Live, hash: impl FnOnce(&mut DefaultHasher)) -> Self {
+        let mut state = DefaultHasher::new();
+        live.making().hash(&mut state);
+        hash(&mut state);
+        let text = format!("\"{:016x}\"", state.finish());
+        Self(HeaderValue::from_str(&text).expect("hexadecimal digits in quotes"))
+    }
+
+    /// The answer, or "not modified" to a caller who has it already.
+    pub(super) fn answer(self, headers: &HeaderMap, answer: impl FnOnce() -> Response) -> Response {
+        let mut response = if self.is_known(headers) {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            answer()
+        };
+        response.headers_mut().insert(header::ETAG, self.0);
+        response
+    }
+
+    fn is_known(&self, headers: &HeaderMap) -> bool {
+        let lists = headers.get_all(header::IF_NONE_MATCH).into_iter();
+        let mut known = lists
+            .filter_map(|list| list.to_str().ok())
+            .flat_map(|list| list.split(','));
+        known.any(|tag| {
+            let tag = tag.trim();
+            tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == self.0.as_bytes()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_the_answer_is_not_given_it_again() {
+        let live = Live::default();
+        let tag = |number: u64| Tag::new(&live, |state| number.hash(state));
+        let status = |number, has: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_NONE_MATCH, has.parse().unwrap());
+            let response = tag(number).answer(&headers, || StatusCode::OK.into_response());
+            assert_eq!(response.headers()[header::ETAG], tag(number).0);
+            response.status()
+        };
+        let known = tag(1).0;
+        let known = known.to_str().unwrap();
+        assert_eq!(status(1, known), StatusCode::NOT_MODIFIED);
+        assert_eq!(
+            status(1, &format!("\"other\", W/{known}")),
+            StatusCode::NOT_MODIFIED
+        );
+        assert_eq!(status(1, "*"), StatusCode::NOT_MODIFIED);
+        assert_eq!(status(2, known), StatusCode::OK);
+        assert_eq!(status(1, "\"other\""), StatusCode::OK);
+        let restarted = Tag::new(&Live::default(), |state| 1_u64.hash(state));
+        assert_ne!(restarted.0, known);
+    }
+}

@@ -1,0 +1,121 @@
+//! One connection as the rest of the server knows it: it can be cut from outside, whatever it waits for.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+/// A handle to a connection. It travels with each of its calls, in the request's extensions.
+#[derive(Debug, Clone, Default)]
+pub struct Connection(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Calls that came so far.
+    calls: AtomicU64,
+    is_cut: AtomicBool,
+    cut: Notify,
+}
+
+impl Connection {
+    /// Ends the connection at once, with all that is on its way: for one whose other end is dead or does not read.
+    pub fn cut(&self) {
+        self.0.is_cut.store(true, Ordering::Relaxed);
+        self.0.cut.notify_one();
+    }
+
+    /// Ends the connection at once if it never carried but one call. One on which many came may be a proxy's, with the
+    /// calls of others; keepalive finds it if it is dead.
+    pub fn cut_if_alone(&self) {
+        if self.0.calls.load(Ordering::Relaxed) <= 1 {
+            self.cut();
+        }
+    }
+
+    /// Whether it was cut.
+    pub fn is_cut(&self) -> bool {
+        self.0.is_cut.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it is cut. Only the connection itself does.
+    pub(super) async fn until_cut(&self) {
+        self.0.cut.notified().await;
+    }
+
+    /// Notes that something was asked.
+    pub(super) fn speak(&self) {
+        self.0.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether anything was asked.
+    pub(super) fn has_spoken(&self) -> bool {
+        self.0.calls.load(Ordering::Relaxed) > 0
+    }
+}
+
+/// The connection's socket. Cut, it leaves nothing in the kernel's buffers for an end that will never take it.
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: TcpStream,
+    connection: Connection,
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream, connection: Connection) -> Self {
+        Self { stream, connection }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.connection.is_cut() {
+            // If it can't be, the kernel gives up by itself after a while.
+            let _ = self.stream.set_zero_linger();
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, buffer)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,317 @@
+//! One agent as it is now: its session, its latest sample, who looks on.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use nodeglass_model::system::SystemInfo;
+use nodeglass_model::{AgentId, Sample, SampleId, UnixMillis};
+use nodeglass_store::{AgentKey, AgentRecord};
+use tokio::sync::watch;
+use tracing::warn;
+
+use super::{LiveSample, Ring};
+use crate::ingest::{PersistWindows, SessionHandle};
+use crate::ledger::AgentSide;
+
+/// One agent.
+#[derive(Debug)]
+pub struct LiveAgent {
+    /// Its key in the store.
+    pub key: AgentKey,
+    /// Its name.
+    pub id: AgentId,
+    latest: watch::Sender<Latest>,
+    /// The last few samples, while they are read.
+    ring: Mutex<Option<Ring>>,
+    system: ArcSwapOption<SystemInfo>,
+    session: Mutex<Option<SessionHandle>>,
+    /// How often it sends when nobody looks on; 0 before its first session.
+    collection_interval_ms: AtomicU64,
+    /// How often one of its samples is stored; 0 before its first session.
+    stored_interval_ms: AtomicU64,
+    /// What it last said of its side of the ledger.
+    side: Mutex<Option<AgentSide>>,
+    /// Samples of it that were refused since the server started, by code.
+    rejected: Mutex<BTreeMap<&'static str, u64>>,
+    /// How many look on, by the interval that they ask for.
+    watchers: watch::Sender<BTreeMap<Duration, usize>>,
+    /// Samples that wait for the rest of their persist interval.
+    pub(crate) windows: Mutex<PersistWindows>,
+}
+
+/// What is known of an agent's samples.
+#[derive(Debug, Clone, Default)]
+pub struct Latest {
+    /// When the latest was taken.
+    pub update: Option<UnixMillis>,
+    /// The latest itself; `None` if there never was one, or if it is older than what is kept.
+    pub sample: Option<Arc<LiveSample>>,
+}
+
+impl Latest {
+    /// The latest sample's number; 0 if there is none, or none came since the server started.
+    pub fn number(&self) -> u64 {
+        self.sample.as_ref().map_or(0, |live| live.number)
+    }
+}
+
+/// An agent as lists show it.
+#[derive(Debug, Clone)]
+pub struct Overview {
+    /// Whether a session is open.
+    pub connected: bool,
+    /// When its latest sample was taken.
+    pub update: Option<UnixMillis>,
+    /// The number of its latest sample, whether it is connected or not.
+    pub number: u64,
+    /// The latest sample while it is connected: what an agent did that is away is not how it does now.
+    pub sample: Option<Arc<LiveSample>>,
+}
+
+impl LiveAgent {
+    pub(super) fn new(record: &AgentRecord) -> Self {
+        let system = record.system_info.as_deref().and_then(|json| match serde_json::from_str(json) {
+            Ok(info) => Some(Arc::new(info)),
+            Err(error) => {
+                warn!(agent = %record.id, %error, "the stored system information can't be read; waiting for the agent's");
+                None
+            }
+        });
+        Self {
+            key: record.key,
+            id: record.id.clone(),
+            latest: watch::Sender::default(),
+            ring: Mutex::default(),
+            system: ArcSwapOption::new(system),
+            session: Mutex::default(),
+            collection_interval_ms: AtomicU64::new(0),
+            stored_interval_ms: AtomicU64::new(0),
+            side: Mutex::default(),
+            rejected: Mutex::default(),
+            watchers: watch::Sender::default(),
+            windows: Mutex::default(),
+        }
+    }
+
+    /// What is known of its samples.
+    pub fn latest(&self) -> Latest {
+        self.latest.borrow().clone()
+    }
+
+    /// How lists show it.
+    pub fn overview(&self) -> Overview {
+        let latest = self.latest();
+        let number = latest.number();
+        let Latest { update, sample } = latest;
+        let connected = self.is_connected();
+        Overview {
+            connected,
+            update,
+            number,
+            sample: sample.filter(|_| connected),
+        }
+    }
+
+    /// Follows its samples. What came lately after the sample `seen` is given, if it is still known: it may be nothing.
+    pub fn follow(&self, seen: Option<SampleId>) -> (watch::Receiver<Latest>, Option<Vec<Arc<LiveSample>>>) {
+        let mut ring = self.ring();
+        // Within the lock: a sample is either missed, or the receiver's news.
+        let mut latest = self.latest.subscribe();
+        let known = latest.borrow_and_update().sample.clone();
+        let ring = ring.get_or_insert_with(|| {
+            let mut ring = Ring::new();
+            if let Some(sample) = known {
+                ring.push(sample);
+            }
+            ring
+        });
+        ring.touch();
+        let missed = seen.and_then(|seen| ring.after(seen));
+        (latest, missed)
+    }
+
+    /// Shows a sample as the latest.
+    pub fn show(&self, id: SampleId, sample: Sample) {
+        let update = Some(sample.timestamp);
+        let mut ring = self.ring();
+        let number = self.latest.borrow().number() + 1;
+        let live = Arc::new(LiveSample::new(sample, Some(id), number));
+        if let Some(ring) = ring.as_mut() {
+            ring.push(live.clone());
+        }
+        self.latest.send_replace(Latest {
+            update,
+            sample: Some(live),
+        });
+        self.let_go(&mut ring);
+    }
+
+    /// Lets the last few samples go if nobody reads them any more.
+    pub(super) fn sweep(&self) {
+        self.let_go(&mut self.ring());
+    }
+
+    fn let_go(&self, kept: &mut Option<Ring>) {
+        let is_read = self.latest.receiver_count() > 0;
+        match kept {
+            Some(ring) if is_read => ring.touch(),
+            Some(ring) if ring.is_forgotten() => *kept = None,
+            Some(_) | None => {}
+        }
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Option<Ring>> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows what the store knew when the server started, unless the agent has sent something since.
+    pub fn restore(&self, timestamp: UnixMillis, sample: Option<Sample>) {
+        self.latest.send_if_modified(|latest| {
+            let is_new = latest.update.is_none();
+            if is_new {
+                let sample = sample.map(|sample| Arc::new(LiveSample::new(sample, None, 0)));
+                *latest = Latest {
+                    update: Some(timestamp),
+                    sample,
+                };
+            }
+            is_new
+        });
+    }
+
+    /// What it is.
+    pub fn system(&self) -> Option<Arc<SystemInfo>> {
+        self.system.load_full()
+    }
+
+    /// Keeps what it says it is.
+    pub fn describe(&self, info: SystemInfo) {
+        self.system.store(Some(Arc::new(info)));
+    }
+
+    /// How often it sends when nobody looks on.
+    pub fn collection_interval(&self) -> Option<Duration> {
+        interval(&self.collection_interval_ms)
+    }
+
+    /// How often one of its samples is stored.
+    pub fn stored_interval(&self) -> Option<Duration> {
+        interval(&self.stored_interval_ms)
+    }
+
+    pub(crate) fn set_intervals(&self, sent: Duration, stored: Duration) {
+        let millis = |interval: Duration| u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+        self.collection_interval_ms.store(millis(sent), Ordering::Relaxed);
+        self.stored_interval_ms.store(millis(stored), Ordering::Relaxed);
+    }
+
+    /// Says that somebody looks on and wants samples this often, until the answer is dropped.
+    pub fn look_on(self: &Arc<Self>, interval: Duration) -> Onlooker {
+        self.watchers
+            .send_modify(|watchers| *watchers.entry(interval).or_default() += 1);
+        Onlooker {
+            agent: self.clone(),
+            interval,
+        }
+    }
+
+    /// Follows who looks on.
+    pub(crate) fn onlookers(&self) -> watch::Receiver<BTreeMap<Duration, usize>> {
+        self.watchers.subscribe()
+    }
+
+    /// What it last said of its side of the ledger.
+    pub fn side(&self) -> Option<AgentSide> {
+        self.side.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes what is known of its side.
+    pub(crate) fn change_side<T>(&self, change: impl FnOnce(&mut AgentSide) -> T) -> T {
+        let mut side = self.side.lock().unwrap_or_else(PoisonError::into_inner);
+        change(side.get_or_insert_default())
+    }
+
+    /// Counts a refused sample.
+    pub(crate) fn count_rejection(&self, code: &'static str) {
+        let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        *rejected.entry(code).or_default() += 1;
+    }
+
+    /// Samples that were refused since the server started, by code.
+    pub fn rejected(&self) -> BTreeMap<&'static str, u64> {
+        self.rejected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Its open session.
+    pub fn session(&self) -> Option<SessionHandle> {
+        self.session
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Whether a session is open.
+    pub fn is_connected(&self) -> bool {
+        self.session
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
+    }
+
+    /// Opens a session; the one before ends.
+    pub(crate) fn open_session(&self, session: SessionHandle) {
+        let before = self
+            .session
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(session);
+        if let Some(before) = before {
+            before.replaced.cancel();
+        }
+    }
+
+    /// Opens a session that nobody is at the other end of.
+    #[cfg(test)]
+    pub(crate) fn pretend_session(&self) {
+        self.open_session(SessionHandle::detached());
+    }
+
+    /// Closes a session, unless another has taken its place.
+    pub(crate) fn close_session(&self, number: u64) {
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        if session.as_ref().is_some_and(|open| open.number == number) {
+            *session = None;
+        }
+    }
+}
+
+fn interval(millis: &AtomicU64) -> Option<Duration> {
+    let millis = millis.load(Ordering::Relaxed);
+    (millis > 0).then(|| Duration::from_millis(millis))
+}
+
+/// Somebody who looks on; until it is dropped the agent sends as often as it asked.
+#[derive(Debug)]
+pub struct Onlooker {
+    agent: Arc<LiveAgent>,
+    interval: Duration,
+}
+
+impl Drop for Onlooker {
+    fn drop(&mut self) {
+        self.agent.watchers.send_modify(|watchers| {
+            if let Some(count) = watchers.get_mut(&self.interval) {
+                *count -= 1;
+                if *count == 0 {
+                    watchers.remove(&self.interval);
+                }
+            }
+        });
+    }
+}

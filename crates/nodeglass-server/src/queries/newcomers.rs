@@ -1,0 +1,120 @@
+//! Agents that were enrolled by another program, `agent add`, while the server runs.
+//!
+//! One task asks the store for them when somebody misses one. Who only lists what there is waits a moment for it, and not
+//! at all while the store does not answer: live reads depend on no database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nodeglass_runtime::telemetry::chain;
+use nodeglass_store::Store;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::live::Live;
+
+/// How often at most the store is asked.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How long the answer may take.
+const LOOK: Duration = Duration::from_secs(10);
+/// How long a list waits for it.
+const LIST_WAIT: Duration = Duration::from_millis(50);
+
+/// Looks for new agents.
+#[derive(Debug)]
+pub(super) struct Newcomers {
+    live: Arc<Live>,
+    store: Arc<dyn Store>,
+    wanted: Notify,
+    looked: watch::Sender<Looked>,
+}
+
+/// How the last look went.
+#[derive(Debug, Clone, Copy)]
+struct Looked {
+    /// When it began.
+    began: Option<Instant>,
+    /// Whether the store answered.
+    answered: bool,
+}
+
+impl Newcomers {
+    pub(super) fn new(live: Arc<Live>, store: Arc<dyn Store>) -> Self {
+        let looked = Looked {
+            began: None,
+            answered: true,
+        };
+        Self {
+            live,
+            store,
+            wanted: Notify::new(),
+            looked: watch::Sender::new(looked),
+        }
+    }
+
+    /// Looks whenever that is wanted, until `stop`.
+    pub(super) async fn run(&self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = self.wanted.notified() => {}
+                () = stop.cancelled() => return,
+            }
+            let began = Some(Instant::now());
+            let answered = tokio::select! {
+                answered = tokio::time::timeout(LOOK, self.look()) => answered.unwrap_or(false),
+                () = stop.cancelled() => return,
+            };
+            self.looked.send_replace(Looked { began, answered });
+        }
+    }
+
+    async fn look(&self) -> bool {
+        match self.store.agents().await {
+            Ok(records) => {
+                for record in records {
+                    self.live.admit(&record);
+                }
+                true
+            }
+            Err(error) => {
+                debug!(error = %chain(&error), "agents enrolled lately may be missing");
+                false
+            }
+        }
+    }
+
+    /// Has the store asked, and waits a moment for its answer.
+    pub(super) async fn look_soon(&self) {
+        let Looked { answered, .. } = *self.looked.borrow();
+        let look = self.look_since(Instant::now());
+        if answered {
+            // If it takes longer, the next list has them.
+            let _ = tokio::time::timeout(LIST_WAIT, look).await;
+        }
+        // Without an answer the last time nobody waits; the look was asked for all the same.
+    }
+
+    /// Has the store asked, unless it was in the last second, and waits for its answer; `false` if it gives none.
+    pub(super) async fn look_now(&self) -> bool {
+        self.look_since(Instant::now()).await
+    }
+
+    fn look_since(&self, now: Instant) -> impl Future<Output = bool> {
+        let mut looked = self.looked.subscribe();
+        let is_recent = move |looked: &Looked| {
+            let since = now.checked_sub(LOOK_AGAIN);
+            looked
+                .began
+                .is_some_and(|began| since.is_some_and(|since| began > since))
+        };
+        if !is_recent(&looked.borrow()) {
+            self.wanted.notify_one();
+        }
+        async move {
+            let found = looked.wait_for(is_recent).await.map(|looked| looked.answered);
+            found.unwrap_or(false)
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Places for streams, and the watch over their readers.
+//!
+//! A stream whose reader does not read is not polled, so it can't end itself: each notes when it gave something, and when
+//! it was asked for more. One task looks over all of them and cuts the connections of those who take nothing.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::listener::Connection;
+
+/// How long a reader may take for what it was given. Until then it has whatever its connection buffers, and then the
+/// latest. With [`LOOK`], and with what the buffers of its connection take, nobody holds a place for 30 s without reading.
+const TAKES: Duration = Duration::from_secs(15);
+/// How often the readers are looked over.
+const LOOK: Duration = Duration::from_secs(3);
+
+/// All places.
+#[derive(Debug, Clone)]
+pub struct Places(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    most: usize,
+    /// What the readers' times count from.
+    began: Instant,
+    readers: Mutex<Readers>,
+}
+
+#[derive(Debug, Default)]
+struct Readers {
+    next: u64,
+    open: HashMap<u64, Arc<Reader>>,
+}
+
+#[derive(Debug)]
+struct Reader {
+    /// When it was given what it has not taken yet, in milliseconds and one; 0 while it waits for more.
+    given: AtomicU64,
+    connection: Option<Connection>,
+}
+
+/// A stream's place, free again when it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    places: Places,
+    number: u64,
+    reader: Arc<Reader>,
+}
+
+impl Places {
+    /// So many.
+    pub fn new(most: usize) -> Self {
+        Self(Arc::new(Shared {
+            most,
+            began: Instant::now(),
+            readers: Mutex::default(),
+        }))
+    }
+
+    /// How many there are.
+    pub fn most(&self) -> usize {
+        self.0.most
+    }
+
+    /// Takes one for a stream on that connection, if it is known; `None` if all are taken.
+    pub fn take(&self, connection: Option<Connection>) -> Option<Place> {
+        let mut readers = self.readers();
+        if readers.open.len() >= self.0.most {
+            return None;
+        }
+        let reader = Arc::new(Reader {
+            given: AtomicU64::new(0),
+            connection,
+        });
+        let number = readers.next;
+        readers.next += 1;
+        readers.open.insert(number, reader.clone());
+        Some(Place {
+            places: self.clone(),
+            number,
+            reader,
+        })
+    }
+
+    /// Cuts readers off who don't read, until `stop`.
+    pub async fn watch(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => self.cut_stalled(),
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    fn cut_stalled(&self) {
+        let stalled_before = self.millis().saturating_sub(TAKES.as_millis() as u64);
+        for reader in self.readers().open.values() {
+            let given = reader.given.load(Ordering::Relaxed);
+            if given > 0
+                && given <= stalled_before
+                && let Some(connection) = &reader.connection
+            {
+                debug!("a reader of a stream does not read; its connection is cut");
+                connection.cut();
+            }
+        }
+    }
+
+    fn millis(&self) -> u64 {
+        self.0.began.elapsed().as_millis() as u64 + 1
+    }
+
+    fn readers(&self) -> MutexGuard<'_, Readers> {
+        self.0.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// The stream gives its reader something.
+    pub(super) fn given(&self) {
+        self.reader.given.store(self.places.millis(), Ordering::Relaxed);
+    }
+
+    /// The reader has taken what it was given, and waits for more.
+    pub(super) fn taken(&self) {
+        self.reader.given.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.readers().open.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_is_cut_off_within_half_a_minute_and_nobody_else() {
+        let places = Places::new(3);
+        let stop = CancellationToken::new();
+        let watching = tokio::spawn(places.clone().watch(stop.clone()));
+        let connections = [(); 3].map(|()| Connection::default());
+        let [stalled, slow, waiting] = connections
+            .clone()
+            .map(|connection| places.take(Some(connection)).unwrap());
+        assert!(places.take(None).is_none());
+        stalled.given();
+        for _ in 0..3 {
+            slow.given();
+            tokio::time::sleep(Duration::from_millis(9_900)).await;
+            slow.taken();
+        }
+        let cut = connections.each_ref().map(Connection::is_cut);
+        assert_eq!(cut, [true, false, false]);
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        assert!(!connections[2].is_cut(), "nothing came that it could take");
+        drop((stalled, slow, waiting));
+        assert!(places.take(None).is_some());
+        stop.cancel();
+        watching.await.unwrap();
+    }
+}
