@@ -1,4 +1,4 @@
-//! The one listener: gRPC over HTTP/2, REST and SSE over either, told apart by what the client speaks.
+//! The one listener: gRPC over HTTP/2, REST and SSE over either, told apart by what the client speaks; with TLS or without.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,9 +17,12 @@ use nodeglass_proto::limits::{
 use nodeglass_runtime::accept;
 use nodeglass_runtime::tasks::TaskGroup;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::warn;
+
+use crate::tls::Tls;
 
 /// Connections at once: 10,000 agents and their readers, within the usual limit of open files.
 const MAX_CONNECTIONS: usize = 20_000;
@@ -42,19 +45,39 @@ const STALLED: Duration = Duration::from_secs(30);
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// Takes connections until `stop`, and then lets those in hand finish.
-pub async fn serve(listener: TcpListener, router: Router, tasks: TaskGroup, stop: CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<Arc<Tls>>,
+    tasks: TaskGroup,
+    stop: CancellationToken,
+) {
     let ends = stop.clone();
-    let serve = |stream| connection(stream, router.clone(), ends.clone());
+    let serve = |stream| connection(stream, router.clone(), tls.clone(), ends.clone());
     accept::connections(listener, MAX_CONNECTIONS, tasks, stop, serve).await;
 }
 
-async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) -> Result<(), String> {
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    tls: Option<Arc<Tls>>,
+    stop: CancellationToken,
+) -> Result<(), String> {
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
     // The kernel ends a connection whose other end takes nothing: a stalled reader must not hold its stream for ever.
     #[cfg(target_os = "linux")]
     socket2::SockRef::from(&stream)
         .set_tcp_user_timeout(Some(STALLED))
         .map_err(|error| error.to_string())?;
+
+    let stream = match &tls {
+        // In a box of its own: what a handshake needs is not kept for as long as the connection.
+        Some(tls) => tokio::select! {
+            stream = Box::pin(tls.accept(stream)) => Either::Right(stream?),
+            () = stop.cancelled() => return Ok(()),
+        },
+        None => Either::Left(stream),
+    };
 
     let spoken = Arc::new(AtomicBool::new(false));
     let first = spoken.clone();

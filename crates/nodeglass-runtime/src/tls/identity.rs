@@ -95,6 +95,11 @@ impl Identity {
         certificate.is_some_and(|parsed| parsed.is_ok_and(|parsed| verify_server_name(&parsed, name).is_ok()))
     }
 
+    /// Whether the other is the same certificate, shown with the same ones above it.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.key.cert == other.key.cert
+    }
+
     /// The last moment at which it holds.
     pub fn end(&self) -> SystemTime {
         self.validity.end

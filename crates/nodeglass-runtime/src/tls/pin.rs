@@ -1,10 +1,13 @@
 //! A CA by the hash of its key: short enough to be part of a string that people paste.
 
 use std::fmt;
+use std::path::Path;
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
+
+use super::{TlsError, read_certificates};
 
 /// SHA-256 of a CA's `SubjectPublicKeyInfo`, as HPKP and `curl --pinnedpubkey` have it. It names the key and not the
 /// certificate, so a CA's certificate can be written anew for the same key.
@@ -22,6 +25,18 @@ impl Pin {
         hash.update(sequence_header(key.len()));
         hash.update(key.as_ref());
         Some(Self(hash.finalize().into()))
+    }
+
+    /// The pin of the first certificate of a PEM file.
+    ///
+    /// # Errors
+    /// The file can't be read, or holds no certificate.
+    pub fn read(path: &Path) -> Result<Self, TlsError> {
+        let certificate = read_certificates(path)?.remove(0);
+        Self::of(&certificate).ok_or_else(|| TlsError::Unusable {
+            path: path.to_owned(),
+            source: rustls::CertificateError::BadEncoding.into(),
+        })
     }
 }
 
@@ -46,9 +61,7 @@ fn sequence_header(length: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::read_certificates;
     use super::*;
-    use std::path::Path;
 
     fn fixture(name: &str) -> CertificateDer<'static> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
