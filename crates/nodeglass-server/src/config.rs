@@ -24,7 +24,7 @@ const DAY: Duration = Duration::from_hours(24);
 pub const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7080);
 /// Where a server that is installed as a service keeps its data.
-const DEFAULT_DATA_DIR: &str = "/var/lib/nodeglass-server";
+pub const DEFAULT_DATA_DIR: &str = "/var/lib/nodeglass-server";
 
 /// A configuration that has been checked.
 #[derive(Debug, Clone)]
