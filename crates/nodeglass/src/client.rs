@@ -23,9 +23,13 @@ const DEFAULT_SERVER: &str = "http://127.0.0.1:7080";
 /// Which server to ask, and as whom.
 #[derive(Debug, Args)]
 pub(crate) struct Server {
-    /// The server's address [default: that of a server that runs on this host, else http://127.0.0.1:7080]
-    #[arg(long, env = "NODEGLASS_SERVER", value_name = "URL")]
-    server: Option<String>,
+    #[arg(
+        long = "server",
+        env = "NODEGLASS_SERVER",
+        value_name = "URL",
+        help = "The server's address [default: that of a server that runs on this host, else http://127.0.0.1:7080]"
+    )]
+    url: Option<String>,
     /// The CA that the server's certificate comes from, a PEM file [default: that of a server that runs on this host, else
     /// those that the system trusts]
     #[arg(long, env = "NODEGLASS_CA", value_name = "FILE")]
@@ -51,7 +55,7 @@ pub(crate) type Client = MetricsServiceClient<InterceptedService<Channel, Bearer
 impl Server {
     /// The server's address, with what stands before `://` if that was left out.
     fn address(&self) -> String {
-        let Some(server) = &self.server else {
+        let Some(server) = &self.url else {
             return local::server().unwrap_or_else(|| DEFAULT_SERVER.to_owned());
         };
         if server.contains("://") {
