@@ -1,5 +1,6 @@
 //! An agent that speaks the wire and does as the test tells it, right or wrong.
 
+use nodeglass_agent::dialer::Dialer;
 use nodeglass_model::{Clock, Sample, SystemClock, UnixMillis};
 use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_proto::limits::MAX_ANSWER_BYTES;
@@ -8,11 +9,11 @@ use nodeglass_proto::v1;
 use nodeglass_proto::v1::agent_message::Message as Up;
 use nodeglass_proto::v1::agent_service_client::AgentServiceClient;
 use nodeglass_proto::v1::server_message::Message as Down;
+use nodeglass_runtime::telemetry::chain;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::codec::CompressionEncoding;
-use tonic::transport::Endpoint;
 use tonic::{Request, Status, Streaming};
 
 use crate::PATIENCE;
@@ -27,7 +28,7 @@ pub struct FakeAgent {
 }
 
 impl FakeAgent {
-    /// Opens a session as the enrolment says; comes back when the server says so.
+    /// Opens a session as the enrolment says, with TLS if its server is `https://`; comes back when the server says so.
     ///
     /// # Errors
     /// The server refuses.
@@ -50,11 +51,10 @@ impl FakeAgent {
     /// # Panics
     /// It can't be reached.
     pub async fn open_as(enrolment: &Enrolment, name: &str, epoch: u64) -> Result<Self, Status> {
-        let channel = Endpoint::from_shared(enrolment.server.clone())
-            .expect("an address")
+        let channel = Dialer::new(enrolment, None)
             .connect()
             .await
-            .map_err(|error| Status::unavailable(error.to_string()))?;
+            .map_err(|error| Status::unavailable(chain(&error).to_string()))?;
         let (outbound, messages) = mpsc::channel(8);
         let mut request = Request::new(ReceiverStream::new(messages));
         let token = format!("Bearer {}", enrolment.token);

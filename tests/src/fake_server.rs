@@ -96,6 +96,7 @@ impl FakeServer {
         let agent = name.parse().expect("a name");
         Enrolment {
             server: self.url.clone(),
+            ca_pin: None,
             agent,
             token: "nga_any".to_owned(),
         }

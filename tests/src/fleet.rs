@@ -55,6 +55,7 @@ async fn main() -> anyhow::Result<()> {
             .to_owned();
         enrolments.push(Enrolment {
             server: fleet.server.clone(),
+            ca_pin: None,
             agent,
             token,
         });

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use nodeglass_agent::dialer::Dialer;
 use nodeglass_agent::outbox::Outbox;
 use nodeglass_agent::requests::Requests;
 use nodeglass_agent::sampling::{self, SamplingPlan};
@@ -76,8 +77,10 @@ impl InnerAgent {
             reading: Arc::new(Semaphore::new(1)),
         };
         let stop = CancellationToken::new();
+        let enrolment = server.enrolment(name).await;
         let uplink = Uplink {
-            enrolment: server.enrolment(name).await,
+            dialer: Dialer::new(&enrolment, None),
+            enrolment,
             outbox: outbox.clone(),
             requests: Arc::new(requests),
             clock: clock.clone(),

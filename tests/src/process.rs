@@ -48,6 +48,7 @@ pub fn command_after(prefix: &[String], name: &str) -> Command {
         "NODEGLASS_ADMIN_TOKEN",
         "NODEGLASS_TOKEN",
         "NODEGLASS_SERVER",
+        "NODEGLASS_CA",
         "NODEGLASS_LOG",
     ] {
         command.env_remove(variable);
@@ -161,6 +162,14 @@ impl Process {
     /// It has ended.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
+    }
+
+    /// Tells it to read its files anew.
+    ///
+    /// # Panics
+    /// It has ended.
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
     }
 
     /// Tells it to stop, and waits until it has.

@@ -91,14 +91,15 @@ struct Fate {
 }
 
 impl Proxy {
-    /// Starts one before a server (`http://host:port`).
+    /// Starts one before a server (`http://host:port` or `https://host:port`, whose TLS passes through).
     ///
     /// # Panics
     /// There is no free port.
     pub async fn start(server: &str, chance: Chance) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
-        let target = server.trim_start_matches("http://").to_owned();
+        let (_, target) = server.split_once("://").expect("an address");
+        let target = target.to_owned();
         let (weather, current) = watch::channel(Weather::Calm);
         let shared = Arc::new(Shared {
             chance: Mutex::new(chance),
@@ -121,7 +122,8 @@ impl Proxy {
     /// It is none.
     pub fn redirect(&self, enrolment: &str) -> Enrolment {
         let mut enrolment = Enrolment::decode(enrolment).expect("an enrolment");
-        enrolment.server.clone_from(&self.url);
+        let (scheme, _) = enrolment.server.split_once("://").expect("an address");
+        enrolment.server = format!("{scheme}://{}", self.url.trim_start_matches("http://"));
         enrolment
     }
 

@@ -1,12 +1,15 @@
 //! The real server as a process.
 
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use nodeglass_model::UnixMillis;
 use nodeglass_proto::enrolment::Enrolment;
+use nodeglass_runtime::tls::Pin;
+use nodeglass_runtime::tls::client::{self, Trust};
+use nodeglass_server::state::ServerState;
 use reqwest::StatusCode;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -39,12 +42,29 @@ pub fn assert_all_stored(ledger: &Value) {
     assert_eq!(balance["sampled"], balance["stored"], "{ledger:#}");
 }
 
+/// A client for servers that prove who they are as `trust` wants it.
+///
+/// # Panics
+/// There is nobody to trust.
+pub fn https(trust: &Trust) -> reqwest::Client {
+    let config = client::config(trust).expect("a CA to trust");
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(config)
+        .tls_info(true);
+    client.build().expect("a client")
+}
+
+/// A client for servers without TLS, which trusts nobody.
+pub fn plain_http() -> reqwest::Client {
+    https(&Trust::Pin(Pin([0; 32])))
+}
+
 /// A server on a port of its own.
 #[derive(Debug)]
 pub struct Server {
     process: Option<Process>,
     log: Option<Log>,
-    /// Where it is reached: `http://127.0.0.1:PORT`.
+    /// Where it is reached: `http://127.0.0.1:PORT`, or `https://`.
     pub url: String,
     data_dir: TempDir,
     database: String,
@@ -86,6 +106,64 @@ impl Server {
         server
     }
 
+    /// Starts a server that speaks TLS on loopback too, with a certificate of its own making; its log is kept.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn start_with_tls(database: &Database) -> Self {
+        Self::start_logged(database, "tls: {always: true}").await
+    }
+
+    /// Starts a server with a configuration, and keeps its log in a file, where [`Server::logged`] finds it.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn start_logged(database: &Database, config: &str) -> Self {
+        Self::start_at(database, "127.0.0.1:0", config).await
+    }
+
+    /// The same at an address of the test's choice.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn start_at(database: &Database, listen: &str, config: &str) -> Self {
+        let mut server = Self::prepared(database, Some(config));
+        server.log = Some(Log::new(&server.data_dir.path().join("server.log")));
+        server.spawn(listen);
+        server.ready().await;
+        server
+    }
+
+    /// How many lines of its log have a text in them, if it is kept.
+    pub fn logged(&self, text: &str) -> usize {
+        self.log.as_ref().map_or(0, |log| log.count(text))
+    }
+
+    /// The CA that its certificate comes from, if systems don't know it.
+    ///
+    /// # Panics
+    /// It never ran.
+    pub fn ca(&self) -> Option<PathBuf> {
+        let state = ServerState::load(self.data_dir()).expect("its state");
+        state.expect("a server that has run").ca
+    }
+
+    /// Tells it to read its certificate anew.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn hang_up(&self) {
+        self.process.as_ref().expect("a running server").hang_up();
+    }
+
+    /// Its pid.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("a running server").pid()
+    }
+
     fn prepared(database: &Database, config: Option<&str>) -> Self {
         Self {
             process: None,
@@ -94,7 +172,7 @@ impl Server {
             data_dir: tempfile::tempdir().expect("a temporary directory"),
             database: database.url().to_owned(),
             config: config.map(str::to_owned),
-            http: reqwest::Client::new(),
+            http: plain_http(),
         }
     }
 
@@ -132,6 +210,9 @@ impl Server {
             (state["pid"] == pid).then(|| state["url"].as_str().map(str::to_owned))?
         })
         .await;
+        if let Some(ca) = self.ca() {
+            self.http = https(&Trust::File(ca));
+        }
         eventually("the server to be healthy", async || {
             self.http
                 .get(format!("{}/health", self.url))
@@ -207,7 +288,8 @@ impl Server {
 
     /// The same without waiting until it serves.
     pub fn spawn_again(&mut self) {
-        let listen = self.url.trim_start_matches("http://").to_owned();
+        let (_, listen) = self.url.split_once("://").expect("an address");
+        let listen = listen.to_owned();
         self.spawn(&listen);
     }
 

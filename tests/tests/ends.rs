@@ -8,7 +8,7 @@ use std::time::Duration;
 use nodeglass_tests::agent::Agent;
 use nodeglass_tests::database::Database;
 use nodeglass_tests::process::{Process, command, run};
-use nodeglass_tests::server::{Server, TOKEN};
+use nodeglass_tests::server::{Server, TOKEN, plain_http};
 use nodeglass_tests::{eventually, on_every_database};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -133,7 +133,7 @@ async fn the_open_persist_interval_is_stored_at_the_end(database: Database) {
             .env("NODEGLASS_ADMIN_TOKEN", TOKEN);
         let up = Process::start(up.stdout(Stdio::null()));
         let state = directory.path().join("server.json");
-        let http = reqwest::Client::new();
+        let http = plain_http();
         eventually("a connected agent", async || {
             let state: Value = serde_json::from_slice(&std::fs::read(&state).ok()?).ok()?;
             let url = format!(

@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, watch};
 use tracing::{info, warn};
 
 use crate::config::AgentConfig;
+use crate::dialer::Dialer;
 use crate::local::{self, Answers};
 use crate::outbox::Outbox;
 use crate::requests::Requests;
@@ -38,6 +39,7 @@ pub fn start(config: AgentConfig, mut enrolment: Enrolment, tasks: &TaskGroup) -
     let journal = config.journal();
     #[cfg(unix)]
     let tasks_socket = config.track_tasks.then(|| config.tasks_socket());
+    let dialer = Dialer::new(&enrolment, config.trust);
     let AgentConfig {
         collect, plan, local, ..
     } = config;
@@ -71,6 +73,7 @@ pub fn start(config: AgentConfig, mut enrolment: Enrolment, tasks: &TaskGroup) -
     };
     let uplink = Uplink {
         enrolment,
+        dialer,
         outbox: outbox.clone(),
         requests: Arc::new(requests),
         clock: clock.clone(),

@@ -11,6 +11,7 @@ use nodeglass_journal::{JournalConfig, Sync};
 use nodeglass_model::filter::MetricFilter;
 use nodeglass_runtime::config::{ConfigError, ConfigReader, Env};
 use nodeglass_runtime::telemetry::LogFormat;
+use nodeglass_runtime::tls::client::Trust;
 
 use crate::local::LocalConfig;
 use crate::sampling::SamplingPlan;
@@ -37,6 +38,8 @@ pub struct AgentConfig {
     pub data_dir: PathBuf,
     /// The server's address, if it is no longer the one of the enrolment.
     pub server: Option<String>,
+    /// Whom to trust, if not the CA of the enrolment, or without one whom the system trusts.
+    pub trust: Option<Trust>,
     /// How to read this host.
     pub collect: CollectConfig,
     /// What to sample, and how often.
@@ -109,9 +112,17 @@ impl AgentConfig {
         let server = reader.text("server");
         if let Some(url) = &server
             && !url.starts_with("http://")
+            && !url.starts_with("https://")
         {
-            reader.problem("server", format!("{url:?} must be http://host:port"));
+            reader.problem(
+                "server",
+                format!("{url:?} must be https://host:port or http://host:port"),
+            );
         }
+        let trust = reader.text("ca").map(|ca| match ca.as_str() {
+            "system" => Trust::System,
+            file => Trust::File(file.into()),
+        });
         let backends = [
             ("auto", Backend::Auto),
             ("linux", Backend::Linux),
@@ -124,6 +135,7 @@ impl AgentConfig {
                 .text("data_dir")
                 .map_or_else(|| DEFAULT_DATA_DIR.into(), PathBuf::from),
             server,
+            trust,
             collect: CollectConfig {
                 host_root: reader.text("host_root").map_or_else(|| "/".into(), PathBuf::from),
                 backend: reader.choice("backend", Backend::Auto, &backends),
@@ -250,6 +262,14 @@ mod tests {
         let shown = read(include_str!("../../../config/agent.yaml"), &[]).unwrap();
         let defaults = read("", &[]).unwrap();
         assert_eq!(format!("{shown:?}"), format!("{defaults:?}"));
+    }
+
+    #[test]
+    fn a_server_is_trusted_as_the_file_says() {
+        let trust = |yaml| read(yaml, &[]).unwrap().trust;
+        assert_eq!(trust("server: https://h:1"), None);
+        assert_eq!(trust("ca: system"), Some(Trust::System));
+        assert_eq!(trust("ca: /etc/ca.pem"), Some(Trust::File("/etc/ca.pem".into())));
     }
 
     #[test]

@@ -69,7 +69,8 @@ mod tests {
         assert!(error.contains("nodeglass-agent enroll"), "{error}");
 
         let enrolment = Enrolment {
-            server: "http://h:1".into(),
+            server: "https://h:1".into(),
+            ca_pin: Some([7; 32]),
             agent: "a".parse().unwrap(),
             token: "t".into(),
         };

@@ -1,12 +1,13 @@
 //! The agent: samples this host and streams the samples to a server.
 //!
 //! [`sampling`] takes samples, [`outbox`] puts them into the journal, [`uplink`] sends what the server is owed and takes its
-//! words and requests, [`requests`] answers the latter. [`local`] serves this host's figures to whoever is on it, and
+//! words and requests over the connection that [`dialer`] makes, [`requests`] answers the latter. [`local`] serves this host's figures to whoever is on it, and
 //! [`tasks`] hears there of programs to follow. [`agent`] puts it together.
 
 pub mod agent;
 pub mod cli;
 pub mod config;
+pub mod dialer;
 pub mod identity;
 pub mod local;
 pub mod outbox;

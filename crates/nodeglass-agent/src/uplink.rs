@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use nodeglass_journal::{Gap, Standing};
 use nodeglass_model::{Clock, SampleId, UnixMillis};
-use nodeglass_proto::connection::endpoint;
 use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_proto::limits::{MAX_MESSAGE_BYTES, REQUEST_TIMEOUT};
 use nodeglass_proto::packed::{BackfillPacker, LivePacker, is_too_large};
@@ -28,6 +27,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Code, Request, Status, Streaming};
 use tracing::{debug, info, warn};
 
+use crate::dialer::{DialError, Dialer};
 use crate::outbox::Outbox;
 use crate::requests::Requests;
 
@@ -55,6 +55,8 @@ const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(10);
 pub struct Uplink {
     /// Where to, and as whom.
     pub enrolment: Enrolment,
+    /// Connects to it.
+    pub dialer: Dialer,
     /// What to send.
     pub outbox: Arc<Outbox>,
     /// Answers what the server asks.
@@ -68,12 +70,10 @@ pub struct Uplink {
 /// Why a session could not be opened, or ended.
 #[derive(Debug, thiserror::Error)]
 enum SessionError {
-    #[error("the enrolment names the server {0:?}, which is not an address: enrol this host again")]
-    Address(String),
     #[error("the token can't be sent: enrol this host again")]
     Token,
-    #[error("can't reach the server")]
-    Connect(#[from] tonic::transport::Error),
+    #[error(transparent)]
+    Connect(#[from] DialError),
     #[error("the server refused: {}", .0.message())]
     Refused(Status),
     #[error("the server does not answer")]
@@ -181,11 +181,7 @@ impl Uplink {
         messages: mpsc::Receiver<v1::AgentMessage>,
         outbound: &mpsc::Sender<v1::AgentMessage>,
     ) -> Result<Streaming<v1::ServerMessage>, SessionError> {
-        let server = &self.enrolment.server;
-        let channel = endpoint(server, concat!("nodeglass-agent/", env!("CARGO_PKG_VERSION")))
-            .map_err(|_| SessionError::Address(server.clone()))?
-            .connect()
-            .await?;
+        let channel = self.dialer.connect().await?;
         let token: MetadataValue<Ascii> = format!("Bearer {}", self.enrolment.token)
             .parse()
             .map_err(|_| SessionError::Token)?;

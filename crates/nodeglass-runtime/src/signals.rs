@@ -1,4 +1,4 @@
-//! Being asked to end: SIGTERM and SIGINT, or Ctrl-C where there are no signals.
+//! Being asked to end: SIGTERM and SIGINT, or Ctrl-C where there are no signals. Being asked to read files anew: SIGHUP.
 
 use std::io;
 
@@ -34,6 +34,38 @@ pub fn install() -> io::Result<Termination> {
 #[cfg(not(unix))]
 pub fn install() -> io::Result<Termination> {
     Ok(Termination {})
+}
+
+/// The requests to read files anew (SIGHUP), from the moment it is installed. There are none where there are no signals.
+#[derive(Debug)]
+pub struct Hangup {
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Hangup {
+    /// Puts the handler in place. From here on, the signal no longer ends the process.
+    ///
+    /// # Errors
+    /// The system refused the handler.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn install() -> io::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            hangup: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the next request.
+    pub async fn received(&mut self) {
+        #[cfg(unix)]
+        if self.hangup.recv().await.is_some() {
+            return;
+        }
+        std::future::pending::<()>().await;
+    }
 }
 
 impl Termination {
@@ -84,5 +116,9 @@ mod tests {
         tokio::task::yield_now().await;
         raise("-INT");
         assert_eq!(waiting.await.unwrap(), "SIGINT");
+
+        let mut hangup = Hangup::install().unwrap();
+        raise("-HUP");
+        hangup.received().await;
     }
 }

@@ -8,15 +8,19 @@ use clap::{Args, Parser, Subcommand};
 use nodeglass_model::AgentId;
 use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_runtime::config::{ConfigError, Env, Secret};
+use nodeglass_runtime::signals::Hangup;
 use nodeglass_runtime::tasks::TaskGroup;
+use nodeglass_runtime::tls::Pin;
+use nodeglass_runtime::tls::authority::Authority;
 use nodeglass_runtime::{private, signals, telemetry};
 use nodeglass_store::Role;
 use tracing::info;
 
-use crate::config::{Overrides, ServerConfig, embedded};
+use crate::config::{Overrides, ServerConfig, Transport, embedded};
 use crate::enrol;
 use crate::server::Server;
 use crate::state::ServerState;
+use crate::tls::authority_directory;
 use crate::tokens;
 
 /// How long a stopping server may take to finish what it has in hand.
@@ -116,6 +120,7 @@ impl Cli {
                 let token = enrol::agent(store.as_ref(), &name, replace).await?;
                 let enrolment = Enrolment {
                     server: target.url,
+                    ca_pin: target.ca.as_deref().map(Pin::read).transpose()?.map(|pin| pin.0),
                     agent: name,
                     token: token.expose().to_owned(),
                 }
@@ -142,6 +147,8 @@ impl Cli {
 /// Where a command beside a server finds it.
 struct Target {
     url: String,
+    /// The CA that its certificate comes from, if systems don't know it.
+    ca: Option<PathBuf>,
     database: Secret,
 }
 
@@ -152,13 +159,25 @@ impl Target {
         private::make_dir(&config.data_dir)?;
         let configured = config.public_url.clone();
         let url = configured.or_else(|| state.as_ref().map(|state| state.url.clone()));
+        let ca = match (&state, &config.transport) {
+            (Some(state), _) => state.ca.clone(),
+            (None, Transport::Plain) => None,
+            (None, Transport::Own(own)) => own.ca.clone(),
+            (None, Transport::Made) => {
+                // The server that starts later finds the CA that the agent is told of now.
+                let directory = authority_directory(&config.data_dir);
+                Authority::open(&directory)?;
+                Some(Authority::certificate_path(&directory))
+            }
+        };
         let database = match (&config.database, state) {
             (Some(database), _) => database.clone(),
             (None, Some(state)) => Secret::from(state.database),
             (None, None) => embedded(&config.data_dir),
         };
         Ok(Self {
-            url: url.unwrap_or_else(|| format!("http://{}", config.listen)),
+            url: url.unwrap_or_else(|| format!("{}://{}", config.transport.scheme(), config.listen)),
+            ca,
             database,
         })
     }
@@ -178,13 +197,14 @@ impl Options {
 async fn serve(config: ServerConfig) -> anyhow::Result<()> {
     telemetry::init(config.log_format, "info");
     let mut termination = signals::install()?;
+    let hangup = Hangup::install()?;
     let tasks = TaskGroup::new();
     let start = async {
         let server = Server::bind(config).await?;
         if let Some(token) = server.admin_token().await? {
             println!("admin token, shown this once: {}", token.expose());
         }
-        server.start(&tasks).await
+        server.start(&tasks, Some(hangup)).await
     };
     // Waiting for a database can take a while; who wants to stop it need not wait too.
     tokio::select! {

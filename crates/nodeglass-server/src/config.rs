@@ -1,5 +1,7 @@
 //! The server's configuration: YAML, then environment, then command line, all checked before anything starts.
 
+mod transport;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,6 +9,8 @@ use std::time::Duration;
 use nodeglass_model::history::MAX_POINTS;
 use nodeglass_runtime::config::{ConfigError, ConfigReader, Env, Secret};
 use nodeglass_runtime::telemetry::LogFormat;
+
+pub use transport::{OwnCertificate, Transport, host_of};
 
 use crate::ingest::IngestSettings;
 use crate::queries::QueryLimits;
@@ -20,13 +24,15 @@ const DAY: Duration = Duration::from_hours(24);
 pub const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7080);
 /// Where a server that is installed as a service keeps its data.
-const DEFAULT_DATA_DIR: &str = "/var/lib/nodeglass-server";
+pub const DEFAULT_DATA_DIR: &str = "/var/lib/nodeglass-server";
 
 /// A configuration that has been checked.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// How it is spoken to there.
+    pub transport: Transport,
     /// The address that agents are told, if it is not the one listened on.
     pub public_url: Option<String>,
     /// Where the embedded database and the server's state lie.
@@ -93,6 +99,8 @@ impl ServerConfig {
         let retention_period =
             reader.duration("metrics.storage.retention_period", DAY * 7, retention.clone());
         let listen = reader.parsed("listen");
+        let listen = overrides.listen.or(listen).unwrap_or(DEFAULT_LISTEN);
+        let transport = Transport::read(&mut reader, listen);
         let data_dir = reader.text("data_dir").map(PathBuf::from);
         let configured = database(&mut reader);
         let database = overrides.database.map(Secret::from).or(configured);
@@ -102,8 +110,9 @@ impl ServerConfig {
             reader.problem("database", error.to_string());
         }
         let config = Self {
-            listen: overrides.listen.or(listen).unwrap_or(DEFAULT_LISTEN),
-            public_url: reader.text("public_url"),
+            listen,
+            public_url: transport.read_public_url(&mut reader),
+            transport,
             data_dir: overrides
                 .data_dir
                 .or(data_dir)
@@ -143,11 +152,6 @@ impl ServerConfig {
                 &[("text", LogFormat::Text), ("json", LogFormat::Json)],
             ),
         };
-        if let Some(url) = &config.public_url
-            && !url.starts_with("http://")
-        {
-            reader.problem("public_url", format!("{url:?} must be http://host:port"));
-        }
         if let Some(token) = &config.admin_token
             && token.expose().contains(|c: char| !c.is_ascii_graphic())
         {

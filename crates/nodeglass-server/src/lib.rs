@@ -20,5 +20,6 @@ pub mod server;
 pub mod service;
 pub mod state;
 pub mod stream;
+pub mod tls;
 pub mod tokens;
 pub mod writer;

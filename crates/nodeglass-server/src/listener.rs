@@ -1,9 +1,10 @@
-//! The one listener: gRPC over HTTP/2, REST and SSE over either, told apart by what the client speaks.
+//! The one listener: gRPC over HTTP/2, REST and SSE over either, told apart by what the client speaks; with TLS or without.
 
 mod socket;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -17,12 +18,15 @@ use nodeglass_proto::limits::{
 use nodeglass_runtime::accept::{self, Bounds};
 use nodeglass_runtime::tasks::TaskGroup;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::warn;
 
 pub use socket::Connection;
 use socket::Socket;
+
+use crate::tls::Tls;
 
 /// 10,000 agents and their readers, within the usual limit of open files. When they all come at once they are taken within
 /// ten seconds, and those who are here already are served meanwhile.
@@ -54,13 +58,24 @@ const STALLED: Duration = Duration::from_secs(30);
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// Takes connections until `stop`, and then lets those in hand finish.
-pub async fn serve(listener: TcpListener, router: Router, tasks: TaskGroup, stop: CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<Arc<Tls>>,
+    tasks: TaskGroup,
+    stop: CancellationToken,
+) {
     let ends = stop.clone();
-    let serve = |stream| connection(stream, router.clone(), ends.clone());
+    let serve = |stream| connection(stream, router.clone(), tls.clone(), ends.clone());
     accept::connections(listener, CONNECTIONS, tasks, stop, serve).await;
 }
 
-async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) -> Result<(), String> {
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    tls: Option<Arc<Tls>>,
+    stop: CancellationToken,
+) -> Result<(), String> {
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
     // The kernel ends a connection whose other end takes nothing: a stalled reader must not hold its stream for ever.
     #[cfg(target_os = "linux")]
@@ -70,6 +85,15 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
         set.and_then(|()| socket.set_tcp_notsent_lowat(UNSENT_BYTES))
             .map_err(|error| error.to_string())?;
     }
+
+    let stream = match &tls {
+        // In a box of its own: what a handshake needs is not kept for as long as the connection.
+        Some(tls) => tokio::select! {
+            stream = Box::pin(tls.accept(stream)) => Either::Right(stream?),
+            () = stop.cancelled() => return Ok(()),
+        },
+        None => Either::Left(stream),
+    };
 
     let handle = Connection::default();
     let calls = handle.clone();

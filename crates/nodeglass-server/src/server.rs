@@ -1,6 +1,7 @@
 //! Puts the server together: opens the store, restores what was known, listens, and starts the tasks.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,10 @@ use nodeglass_proto::v1::metrics_service_server::MetricsServiceServer;
 use nodeglass_runtime::backoff::Backoff;
 use nodeglass_runtime::config::Secret;
 use nodeglass_runtime::private;
+use nodeglass_runtime::signals::Hangup;
 use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_runtime::telemetry::chain;
+use nodeglass_runtime::tls::Pin;
 use nodeglass_store::{Role, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -27,12 +30,13 @@ use tracing::{info, warn};
 use crate::access::Access;
 use crate::api::Api;
 use crate::auth::Auth;
-use crate::config::ServerConfig;
+use crate::config::{ServerConfig, host_of};
 use crate::ingest::Ingest;
 use crate::live::Live;
 use crate::queries::Queries;
 use crate::service::ClientService;
 use crate::state::{DataDirLock, ServerState};
+use crate::tls::Tls;
 use crate::writer::Writer;
 use crate::{enrol, listener, retention, tokens};
 
@@ -47,6 +51,7 @@ pub struct Server {
     store: Arc<dyn Store>,
     listener: TcpListener,
     url: String,
+    tls: Option<Arc<Tls>>,
     lock: DataDirLock,
 }
 
@@ -54,24 +59,28 @@ impl Server {
     /// Takes hold of the data directory and the address, and opens the database.
     ///
     /// # Errors
-    /// The data directory, the address or the database can't be used; the message says which and why.
+    /// The data directory, the certificate, the address or the database can't be used; the message says which and why.
     pub async fn bind(config: ServerConfig) -> anyhow::Result<Self> {
         listener::raise_open_files();
         private::make_dir(&config.data_dir)?;
         let lock = DataDirLock::take(&config.data_dir)?;
         let listener = listener::bind(config.listen)?;
-        let store = open_store(config.database_url().expose()).await?;
         let address = listener.local_addr()?;
+        let tls = Tls::open(&config, address)?.map(Arc::new);
+        let store = open_store(config.database_url().expose()).await?;
         let url = config
             .public_url
             .clone()
-            .unwrap_or_else(|| format!("http://{}", reachable(address)));
-        if !address.ip().is_loopback() {
-            warn!(%address, "this server listens beyond this host without TLS: keep it within a network that you trust");
-        }
+            .unwrap_or_else(|| format!("{}://{}", config.transport.scheme(), reachable(address)));
+        warn_of_misfits(&config, address, &url, tls.as_deref());
         let database = config.database_url().expose().to_owned();
         ServerState {
             url: url.clone(),
+            ca: tls
+                .as_ref()
+                .and_then(|tls| tls.ca())
+                .map(std::path::absolute)
+                .transpose()?,
             database,
             pid: std::process::id(),
         }
@@ -81,6 +90,7 @@ impl Server {
             store,
             listener,
             url,
+            tls,
             lock,
         })
     }
@@ -88,6 +98,16 @@ impl Server {
     /// Where agents and callers reach it.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The pin of the CA that its certificate comes from; `None` without TLS, and if systems know the CA.
+    pub fn ca_pin(&self) -> Option<Pin> {
+        self.tls.as_ref().and_then(|tls| tls.pin())
+    }
+
+    /// The file of that CA.
+    pub fn ca(&self) -> Option<PathBuf> {
+        self.tls.as_ref().and_then(|tls| tls.ca())
     }
 
     /// Sees to it that there is an admin token: the one of the configuration, or one that is made now and given back.
@@ -136,16 +156,17 @@ impl Server {
         Ok(known.is_some_and(|record| record.id == enrolment.agent))
     }
 
-    /// Starts everything in `tasks`; it goes on until they are told to stop.
+    /// Starts everything in `tasks`; it goes on until they are told to stop. The certificate is read anew at each `hangup`.
     ///
     /// # Errors
     /// What was stored can't be read.
-    pub async fn start(self, tasks: &TaskGroup) -> anyhow::Result<()> {
+    pub async fn start(self, tasks: &TaskGroup, hangup: Option<Hangup>) -> anyhow::Result<()> {
         let Self {
             config,
             store,
             listener,
             url,
+            tls,
             lock,
         } = self;
         let clock = Arc::new(SystemClock);
@@ -201,8 +222,11 @@ impl Server {
         );
         tasks.spawn(
             "listener",
-            listener::serve(listener, router, connections, stop).map(Ok),
+            listener::serve(listener, router, tls.clone(), connections, stop.clone()).map(Ok),
         );
+        if let Some(tls) = tls {
+            tasks.spawn("certificate", tls.keep_current(hangup, stop).map(Ok));
+        }
         info!(%url, "serving");
         Ok(())
     }
@@ -261,6 +285,34 @@ async fn restore(store: &dyn Store) -> Result<Live, StoreError> {
         agent.restore(latest.timestamp, sample);
     }
     Ok(live)
+}
+
+/// Says what works, and probably not as somebody wants it.
+fn warn_of_misfits(config: &ServerConfig, address: SocketAddr, url: &str, tls: Option<&Tls>) {
+    let Some(tls) = tls else {
+        if !address.ip().to_canonical().is_loopback() {
+            warn!(
+                %address,
+                "this server listens beyond this host without TLS, as `insecure: true` says: whoever is on the way reads \
+                 tokens and samples"
+            );
+        }
+        return;
+    };
+    if address.ip().is_unspecified() && config.public_url.is_none() {
+        warn!(
+            url,
+            "agents that are enrolled now are told an address of this host alone: set public_url to the one that others \
+             reach it by"
+        );
+    }
+    let host = host_of(url).unwrap_or_default();
+    if !tls.covers(host) {
+        warn!(
+            host,
+            "the certificate is not for the host that agents are told: set public_url to a name of the certificate"
+        );
+    }
 }
 
 /// An address that a program on this host can connect to.

@@ -11,8 +11,11 @@ use serde::{Deserialize, Serialize};
 /// The file's content. It may hold a database password, so only its owner can read it.
 #[derive(Serialize, Deserialize)]
 pub struct ServerState {
-    /// Where agents and callers reach the server: `http://127.0.0.1:7080`.
+    /// Where agents and callers reach the server: `https://monitor.example.org:7080`.
     pub url: String,
+    /// The CA that its certificate comes from, if systems don't know it: a PEM file.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
     /// The database's URL.
     pub database: String,
     /// The server's process.
@@ -31,6 +34,18 @@ impl ServerState {
     pub fn save(&self, data_dir: &Path) -> io::Result<()> {
         let text = serde_json::to_string_pretty(self).map_err(io::Error::other)?;
         private::write(&path(data_dir), text.as_bytes())
+    }
+
+    /// Reads the file of a server that runs now; `None` if none does, or if it may not be read.
+    pub fn load_running(data_dir: &Path) -> Option<Self> {
+        let state = Self::load(data_dir).ok().flatten()?;
+        let pid = rustix::process::Pid::from_raw(i32::try_from(state.pid).ok()?)?;
+        let runs = match rustix::process::test_kill_process(pid) {
+            // Somebody else's runs as well.
+            Ok(()) | Err(rustix::io::Errno::PERM) => true,
+            Err(_) => false,
+        };
+        runs.then_some(state)
     }
 
     /// Reads the file; `None` if no server ever ran here.

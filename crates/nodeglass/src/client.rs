@@ -1,10 +1,13 @@
 //! The connection to a server, for the commands that ask it something.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, bail};
 use clap::Args;
 use nodeglass_proto::connection::endpoint;
 use nodeglass_proto::limits::{MAX_ANSWER_BYTES, MAX_MESSAGE_BYTES, REQUEST_TIMEOUT};
 use nodeglass_proto::v1::metrics_service_client::MetricsServiceClient;
+use nodeglass_runtime::tls::client::{Connector, Trust};
 use tonic::codec::CompressionEncoding;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -12,17 +15,25 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
+use crate::local;
+
+/// Where a server listens that was told nothing.
+const DEFAULT_SERVER: &str = "http://127.0.0.1:7080";
+
 /// Which server to ask, and as whom.
 #[derive(Debug, Args)]
 pub(crate) struct Server {
-    /// The server's address
     #[arg(
-        long,
+        long = "server",
         env = "NODEGLASS_SERVER",
-        default_value = "http://127.0.0.1:7080",
-        value_name = "URL"
+        value_name = "URL",
+        help = "The server's address [default: that of a server that runs on this host, else http://127.0.0.1:7080]"
     )]
-    server: String,
+    url: Option<String>,
+    /// The CA that the server's certificate comes from, a PEM file [default: that of a server that runs on this host, else
+    /// those that the system trusts]
+    #[arg(long, env = "NODEGLASS_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// The token that the server made for you
     #[arg(long, env = "NODEGLASS_TOKEN", hide_env_values = true)]
     token: Option<String>,
@@ -42,6 +53,23 @@ impl Interceptor for Bearer {
 pub(crate) type Client = MetricsServiceClient<InterceptedService<Channel, Bearer>>;
 
 impl Server {
+    /// The server's address, with what stands before `://` if that was left out.
+    fn address(&self) -> String {
+        let Some(server) = &self.url else {
+            return local::server().unwrap_or_else(|| DEFAULT_SERVER.to_owned());
+        };
+        if server.contains("://") {
+            return server.clone();
+        }
+        let (plain, tls) = (format!("http://{server}"), format!("https://{server}"));
+        // Servers speak TLS beyond their own host; on it, those that do say so.
+        if local::is_loopback(&plain) && local::ca_of(&tls).is_none() {
+            plain
+        } else {
+            tls
+        }
+    }
+
     /// Connects.
     pub(crate) async fn connect(&self) -> anyhow::Result<Client> {
         let Some(token) = &self.token else {
@@ -53,15 +81,20 @@ impl Server {
             .parse()
             .ok()
             .context("the token has characters that no token has")?;
-        let server = if self.server.contains("://") {
-            self.server.clone()
+        let server = self.address();
+        let endpoint = endpoint(&server, concat!("nodeglass/", env!("CARGO_PKG_VERSION")))
+            .with_context(|| {
+                format!("{server:?} is not an address such as https://monitor.example.org:7080")
+            })?
+            .timeout(REQUEST_TIMEOUT);
+        let connector = if server.starts_with("https://") {
+            let ca = self.ca.clone().or_else(|| local::ca_of(&server));
+            Connector::new(ca.map_or(Trust::System, Trust::File)).context("the server can't be verified")?
         } else {
-            format!("http://{}", self.server)
+            Connector::plain()
         };
-        let channel = endpoint(&server, concat!("nodeglass/", env!("CARGO_PKG_VERSION")))
-            .with_context(|| format!("{server:?} is not an address such as http://127.0.0.1:7080"))?
-            .timeout(REQUEST_TIMEOUT)
-            .connect()
+        let channel = endpoint
+            .connect_with_connector(connector)
             .await
             .with_context(|| format!("can't reach a server at {server}; is it running there?"))?;
         Ok(MetricsServiceClient::with_interceptor(channel, Bearer(bearer))

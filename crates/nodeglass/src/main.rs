@@ -2,6 +2,7 @@
 
 mod agents;
 mod client;
+mod local;
 mod print;
 mod query;
 mod up;

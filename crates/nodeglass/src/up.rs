@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 use nodeglass_agent::config::AgentConfig;
 use nodeglass_agent::{agent, identity};
@@ -17,6 +17,8 @@ use nodeglass_runtime::{signals, telemetry};
 use nodeglass_server::config::{Overrides, ServerConfig};
 use nodeglass_server::server::Server;
 use nodeglass_store::StoreError;
+
+use crate::local::default_data_dir;
 
 /// Run server and agent in one process, with this host enrolled and nothing to set up.
 #[derive(Debug, Args)]
@@ -54,13 +56,7 @@ impl Up {
             let server = Server::bind(server_config).await?;
             let enrolment = enrol(&server, &agent_config).await?;
             let new_token = server.admin_token().await?;
-            greet(
-                server.url(),
-                new_token.as_ref(),
-                token_given,
-                &enrolment,
-                &data_dir,
-            )?;
+            greet(&server, new_token.as_ref(), token_given, &enrolment, &data_dir)?;
             anyhow::Ok((server, enrolment))
         };
         let (server, enrolment) = tokio::select! {
@@ -71,7 +67,7 @@ impl Up {
         // Two groups, so that the server still takes the agent's last samples when both are told to stop.
         let (serving, sampling) = (TaskGroup::new(), TaskGroup::new());
         let server_stopped = serving.shutdown_token();
-        server.start(&serving).await?;
+        server.start(&serving, None).await?;
         agent::start(agent_config, enrolment, &sampling)?;
         let (asked, told) = tokio::sync::oneshot::channel();
         let agent = async {
@@ -96,25 +92,13 @@ impl Up {
 /// Hosts of one name that may share a database.
 const NAMESAKES: u32 = 20;
 
-/// Where a user's programs keep their data.
-fn default_data_dir() -> anyhow::Result<PathBuf> {
-    let set = |variable| {
-        std::env::var_os(variable)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    set("XDG_DATA_HOME")
-        .or_else(|| set("HOME").map(|home| home.join(".local/share")))
-        .map(|base| base.join("nodeglass"))
-        .context("neither XDG_DATA_HOME nor HOME is set: say where to keep the data with --data-dir DIR")
-}
-
 /// Enrols this host with the server beside it, once; an enrolment that is there keeps its token.
 async fn enrol(server: &Server, config: &AgentConfig) -> anyhow::Result<Enrolment> {
     if let Ok(mut known) = identity::load(&config.data_dir)
         && server.knows(&known).await?
     {
         server.url().clone_into(&mut known.server);
+        known.ca_pin = server.ca_pin().map(|pin| pin.0);
         return Ok(known);
     }
     let host = read_host_name(&config.collect.host_root).filter(|name| name.parse::<AgentId>().is_ok());
@@ -129,6 +113,7 @@ async fn enrol(server: &Server, config: &AgentConfig) -> anyhow::Result<Enrolmen
                 let token = done?.expose().to_owned();
                 let enrolment = Enrolment {
                     server: server.url().to_owned(),
+                    ca_pin: server.ca_pin().map(|pin| pin.0),
                     agent,
                     token,
                 };
@@ -142,7 +127,7 @@ async fn enrol(server: &Server, config: &AgentConfig) -> anyhow::Result<Enrolmen
 
 /// Says where everything is. The token is shown at the start that makes it, and never again.
 fn greet(
-    url: &str,
+    server: &Server,
     new_token: Option<&Secret>,
     token_given: bool,
     enrolment: &Enrolment,
@@ -153,17 +138,24 @@ fn greet(
         None if token_given => "the one in NODEGLASS_ADMIN_TOKEN",
         None => "the one printed at the first start (for another: nodeglass-server token add)",
     };
+    let url = server.url();
+    let ca = server.ca().map(|path| path.display().to_string());
+    let option = |name: &str| ca.as_ref().map(|ca| format!(" {name} {ca}")).unwrap_or_default();
     let mut out = io::stdout().lock();
     writeln!(out, "Nodeglass is up.\n")?;
     writeln!(out, "  address  {url}")?;
+    if let Some(ca) = &ca {
+        writeln!(out, "  CA       {ca}")?;
+    }
     writeln!(out, "  token    {token}")?;
     writeln!(out, "  agent    {} (this host)", enrolment.agent)?;
     writeln!(out, "  data     {}\n", data_dir.display())?;
     writeln!(out, "Put the token into NODEGLASS_TOKEN, then ask:")?;
-    writeln!(out, "  nodeglass agents --server {url}")?;
+    writeln!(out, "  nodeglass agents --server {url}{}", option("--ca"))?;
     writeln!(
         out,
-        "  curl -H \"Authorization: Bearer $NODEGLASS_TOKEN\" {url}/api/v1/agents/{}/metrics\n",
+        "  curl{} -H \"Authorization: Bearer $NODEGLASS_TOKEN\" {url}/api/v1/agents/{}/metrics\n",
+        option("--cacert"),
         enrolment.agent
     )?;
     writeln!(out, "Ctrl-C stops it; what is stored stays.")?;

@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 
 /// A handle to a connection. It travels with each of its calls, in the request's extensions.
 #[derive(Debug, Clone, Default)]
@@ -58,15 +60,18 @@ impl Connection {
     }
 }
 
+/// Bytes as they are, or within TLS.
+pub(super) type Stream = Either<TcpStream, TlsStream<TcpStream>>;
+
 /// The connection's socket. Cut, it leaves nothing in the kernel's buffers for an end that will never take it.
 #[derive(Debug)]
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     connection: Connection,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, connection: Connection) -> Self {
+    pub(super) fn new(stream: Stream, connection: Connection) -> Self {
         Self { stream, connection }
     }
 }
@@ -75,7 +80,11 @@ impl Drop for Socket {
     fn drop(&mut self) {
         if self.connection.is_cut() {
             // If it can't be, the kernel gives up by itself after a while.
-            let _ = self.stream.set_zero_linger();
+            let socket = match &self.stream {
+                Either::Left(plain) => plain,
+                Either::Right(tls) => tls.get_ref().0,
+            };
+            let _ = socket.set_zero_linger();
         }
     }
 }

@@ -1,0 +1,72 @@
+//! Connections to the server: who it has to prove to be, and what is remembered from one connection to the next.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nodeglass_proto::connection::endpoint;
+use nodeglass_proto::enrolment::Enrolment;
+use nodeglass_runtime::tls::client::{Connector, Trust};
+use nodeglass_runtime::tls::{Pin, TlsError};
+use tonic::transport::Channel;
+
+/// Connects to one server. Clones share what they remember, so that the next connection is cheaper than the first.
+#[derive(Clone)]
+pub struct Dialer {
+    server: String,
+    trust: Trust,
+    connector: Arc<Mutex<Option<Connector>>>,
+}
+
+/// Why there is no connection. Trying again is worth it: files, clocks and servers are put right.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The server's address is none.
+    #[error("the enrolment names the server {0:?}, which is not an address: enrol this host again")]
+    Address(String),
+    /// There is nobody to trust.
+    #[error("the server can't be verified")]
+    Trust(#[from] TlsError),
+    /// The server can't be reached, or does not prove to be the one.
+    #[error("can't reach the server")]
+    Connect(#[from] tonic::transport::Error),
+}
+
+impl Dialer {
+    /// For the server of an enrolment. `trust` goes before the CA that the enrolment names; without either the system's
+    /// CAs are trusted.
+    pub fn new(enrolment: &Enrolment, trust: Option<Trust>) -> Self {
+        let named = || enrolment.ca_pin.map_or(Trust::System, |pin| Trust::Pin(Pin(pin)));
+        Self {
+            server: enrolment.server.clone(),
+            trust: trust.unwrap_or_else(named),
+            connector: Arc::default(),
+        }
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// See [`DialError`].
+    pub async fn connect(&self) -> Result<Channel, DialError> {
+        let address = || DialError::Address(self.server.clone());
+        let endpoint = endpoint(
+            &self.server,
+            concat!("nodeglass-agent/", env!("CARGO_PKG_VERSION")),
+        )
+        .map_err(|_| address())?;
+        let connector = match endpoint.uri().scheme_str() {
+            Some("https") => self.connector()?,
+            Some("http") => Connector::plain(),
+            _ => return Err(address()),
+        };
+        Ok(endpoint.connect_with_connector(connector).await?)
+    }
+
+    /// Made once it is needed, and again as long as it can't be made.
+    fn connector(&self) -> Result<Connector, TlsError> {
+        let mut made = self.connector.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*made {
+            Some(connector) => Ok(connector.clone()),
+            None => Ok(made.insert(Connector::new(self.trust.clone())?).clone()),
+        }
+    }
+}
