@@ -25,6 +25,8 @@ pub struct FakeAgent {
     inbound: Streaming<v1::ServerMessage>,
     /// The epoch of its samples.
     pub epoch: u64,
+    /// What the server's welcome asked of it.
+    pub settings: v1::Settings,
 }
 
 impl FakeAgent {
@@ -51,6 +53,21 @@ impl FakeAgent {
     /// # Panics
     /// It can't be reached.
     pub async fn open_as(enrolment: &Enrolment, name: &str, epoch: u64) -> Result<Self, Status> {
+        Self::begin(enrolment, name, epoch, true).await
+    }
+
+    /// Opens a session as agents of ours do, who leave their messages as they are: what is worth it in them is packed.
+    ///
+    /// # Errors
+    /// The server refuses.
+    ///
+    /// # Panics
+    /// It can't be reached.
+    pub async fn open_uncompressed(enrolment: &Enrolment, epoch: u64) -> Result<Self, Status> {
+        Self::begin(enrolment, enrolment.agent.as_str(), epoch, false).await
+    }
+
+    async fn begin(enrolment: &Enrolment, name: &str, epoch: u64, compressed: bool) -> Result<Self, Status> {
         let channel = Dialer::new(enrolment, None)
             .connect()
             .await
@@ -61,9 +78,10 @@ impl FakeAgent {
         request
             .metadata_mut()
             .insert("authorization", token.parse().expect("a token"));
-        let mut client = AgentServiceClient::new(channel)
-            .send_compressed(CompressionEncoding::Zstd)
-            .max_encoding_message_size(MAX_ANSWER_BYTES);
+        let mut client = AgentServiceClient::new(channel).max_encoding_message_size(MAX_ANSWER_BYTES);
+        if compressed {
+            client = client.send_compressed(CompressionEncoding::Zstd);
+        }
         let hello = v1::Hello {
             agent_id: name.to_owned(),
             epoch,
@@ -79,9 +97,13 @@ impl FakeAgent {
             outbound,
             inbound,
             epoch,
+            settings: v1::Settings::default(),
         };
         match agent.next().await? {
-            Down::Welcome(_) => Ok(agent),
+            Down::Welcome(welcome) => {
+                agent.settings = welcome.settings.unwrap_or_default();
+                Ok(agent)
+            }
             other => Err(Status::internal(format!("no welcome but {other:?}"))),
         }
     }
@@ -142,13 +164,16 @@ impl FakeAgent {
 
     /// A sign of life.
     pub async fn heartbeat(&self) {
-        let heartbeat = v1::Heartbeat::default();
-        let _ = self
-            .outbound
-            .send(v1::AgentMessage {
-                message: Some(Up::Heartbeat(heartbeat)),
-            })
-            .await;
+        self.send_message(Up::Heartbeat(v1::Heartbeat::default())).await;
+    }
+
+    /// Sends any message.
+    pub async fn send_message(&self, message: Up) {
+        let message = v1::AgentMessage {
+            message: Some(message),
+        };
+        // A session that has ended shows in what is received.
+        let _ = self.outbound.send(message).await;
     }
 
     /// Waits until so many samples have got their word; gives the numbers stored and the rejections.

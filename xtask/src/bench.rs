@@ -4,7 +4,7 @@
 
 mod agent;
 mod cost;
-mod ingest;
+mod fleet;
 mod instructions;
 mod live;
 mod peers;
@@ -26,9 +26,8 @@ pub struct Bench {
     /// How long each measurement takes, in seconds
     #[arg(long, default_value_t = 30)]
     seconds: u64,
-    /// How many agents the server is given
-    #[arg(long, default_value_t = 200)]
-    agents: u32,
+    #[command(flatten)]
+    fleet: fleet::Options,
     /// Print the figures as one JSON object on the last line
     #[arg(long)]
     json: bool,
@@ -38,27 +37,10 @@ pub struct Bench {
 enum Part {
     /// The agent's processor time per sample
     Agent,
-    /// The server's processor time per stored sample
-    Ingest,
+    /// The server's and its database's costs with many agents
+    Fleet,
     /// How fast the server serves live data, with 2,000 streams and with 64 connections that ask without a pause
     Live,
-}
-
-/// One line of the table.
-struct Figure {
-    name: String,
-    value: f64,
-    unit: &'static str,
-}
-
-impl Figure {
-    fn new(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
-        Self {
-            name: name.into(),
-            value,
-            unit,
-        }
-    }
 }
 
 impl Bench {
@@ -97,14 +79,26 @@ impl Bench {
             let figures: Map<String, Value> = rows.iter().map(table::Row::json).collect();
             object.insert("agent".to_owned(), Value::Object(figures));
         }
-        if wanted(Part::Ingest) {
-            interrupt.run(cargo().args(["build", "--release", "--workspace", "--bins", "--locked"]))?;
-            let figures = ingest::measure(self.agents, self.seconds)?;
-            print_figures(&figures);
-            let figures = figures
-                .into_iter()
-                .map(|figure| (format!("{} [{}]", figure.name, figure.unit), figure.value.into()));
-            object.insert("ingest".to_owned(), Value::Object(figures.collect()));
+        if wanted(Part::Fleet) {
+            interrupt.run(cargo().args([
+                "build",
+                "--release",
+                "--locked",
+                "-p",
+                "nodeglass-server",
+                "-p",
+                "nodeglass-tests",
+                "--bins",
+            ]))?;
+            let rows = fleet::measure(&self.fleet, self.seconds)?;
+            println!("{}:\n", self.fleet.title(self.seconds));
+            table::print(&rows);
+            let figures = rows.iter().map(|row| (row.key.to_owned(), row.measured.into()));
+            if self.part.is_some() {
+                object.extend(figures);
+            } else {
+                object.insert("fleet".to_owned(), Value::Object(figures.collect()));
+            }
         }
         if wanted(Part::Live) {
             interrupt.run(cargo().args(["build", "--release", "--workspace", "--bins", "--locked"]))?;
@@ -121,13 +115,5 @@ impl Bench {
             println!("{}", Value::Object(object));
         }
         Ok(())
-    }
-}
-
-fn print_figures(figures: &[Figure]) {
-    let widths = figures.iter().map(|figure| figure.name.chars().count());
-    let width = widths.max().unwrap_or(0);
-    for Figure { name, value, unit } in figures {
-        println!("{name:<width$}  {value:>12.3} {unit}");
     }
 }

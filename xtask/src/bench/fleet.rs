@@ -1,0 +1,291 @@
+//! The server with many agents that send what a recorded host did: processor time of the server and of all of PostgreSQL's
+//! processes, memory, acknowledgements, bytes on disk, and whether every sample is there once.
+//!
+//! The agents are played by `nodeglass-fleet`, which says when it connects, sends and ends; everything is read from outside.
+
+use std::io::{BufRead, BufReader, Lines};
+use std::path::PathBuf;
+use std::process::{ChildStdout, Stdio};
+
+use anyhow::{Context, bail, ensure};
+use clap::Args;
+use serde_json::Value;
+
+use super::cost::{Memory, cpu_seconds, cpu_seconds_of_family, parent};
+use super::programs::{Running, program, server};
+use super::table::Row;
+use crate::postgres::{Binaries, Cluster, Options as ClusterOptions};
+
+/// Where the trace lies, from the repository.
+const TRACE: &str = "../shared/data/host-trace-1s.csv.gz";
+
+/// Bars for a sample of 200 values: at its agents' pace, and replayed from a backlog.
+const PACED_MICROS: f64 = 120.0;
+const BACK_TO_BACK_MICROS: f64 = 50.0;
+const VALUES_OF_BARS: f64 = 200.0;
+/// The longest that 99 of 100 acknowledgements may take.
+const ACK_P99_MS: f64 = 2_000.0;
+/// What a connected agent may take of the server's memory.
+const AGENT_KB: f64 = 100.0;
+
+/// What `bench fleet` plays.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// How many agents the server is given
+    #[arg(long, default_value_t = 200)]
+    agents: u32,
+    /// Values in a sample
+    #[arg(long, default_value_t = 200)]
+    series: u32,
+    /// Seconds between two samples of an agent
+    #[arg(long, default_value_t = 5)]
+    interval: u64,
+    /// A PostgreSQL on this host, to be filled; without it one is started and thrown away
+    #[arg(long, conflicts_with = "sqlite")]
+    database: Option<String>,
+    /// SQLite instead of PostgreSQL
+    #[arg(long)]
+    sqlite: bool,
+    /// A trace for the agents' values, `.gz` or not: CSV with a column for the time and one for each series, a row a second
+    #[arg(long)]
+    trace: Option<PathBuf>,
+    /// Replay a backlog as fast as it is acknowledged, rather than a sample each interval
+    #[arg(long)]
+    back_to_back: bool,
+}
+
+impl Options {
+    /// What is measured, in words.
+    pub(super) fn title(&self, seconds: u64) -> String {
+        let (agents, series, interval) = (self.agents, self.series, self.interval);
+        let database = if self.sqlite { "SQLite" } else { "PostgreSQL" };
+        let pace = if self.back_to_back {
+            "from a backlog, as fast as it is acknowledged"
+        } else {
+            "at its pace"
+        };
+        format!(
+            "The server, {agents} agents × {series} series at {interval} s, {pace}, {database}, {seconds} s"
+        )
+    }
+}
+
+/// What has been used up to a moment.
+struct Standing {
+    server: f64,
+    database: f64,
+    generator: f64,
+    /// What the fleet said then.
+    said: Value,
+}
+
+impl Standing {
+    fn number(&self, key: &str) -> anyhow::Result<f64> {
+        number(&self.said, key)
+    }
+}
+
+fn number(said: &Value, key: &str) -> anyhow::Result<f64> {
+    said[key]
+        .as_f64()
+        .with_context(|| format!("{key} in what the fleet says"))
+}
+
+/// Plays the fleet and measures.
+///
+/// # Errors
+/// A program does not start, or the fleet fails.
+pub(super) fn measure(options: &Options, seconds: u64) -> anyhow::Result<Vec<Row>> {
+    let directory = tempfile::tempdir()?;
+    let mut cluster = None;
+    let database = match &options.database {
+        Some(url) => url.clone(),
+        None if options.sqlite => format!("sqlite://{}", directory.path().join("bench.db").display()),
+        None => {
+            let started = Cluster::start(&Binaries::find()?, ClusterOptions { fsync: true })?;
+            started.create_database("bench")?;
+            cluster.insert(started).url("bench")
+        }
+    };
+    let (server, url) = server(&directory.path().join("server"), &database)?;
+    let empty = Memory::of(server.pid())?.resident_mb;
+
+    let mut fleet = program("nodeglass-fleet");
+    fleet.args(["--server", &url, "--database", &database, "--trace"]);
+    fleet.arg(
+        options
+            .trace
+            .clone()
+            .unwrap_or_else(|| crate::workspace().join(TRACE)),
+    );
+    fleet.args(["--agents", &options.agents.to_string()]);
+    fleet.args(["--series", &options.series.to_string()]);
+    fleet.args(["--interval", &options.interval.to_string()]);
+    fleet.args(["--seconds", &seconds.to_string()]);
+    if options.back_to_back {
+        fleet.arg("--back-to-back");
+    }
+    let fleet = fleet.stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let mut fleet = Running(fleet.spawn().context("can't start the fleet")?);
+    let output = fleet.0.stdout.take().context("the fleet's output")?;
+    let mut said = Said(BufReader::new(output).lines());
+
+    let enrolled = said.next("enrolled")?;
+    let postmaster = enrolled["database_process"]
+        .as_u64()
+        .and_then(|pid| parent(pid as u32));
+    if postmaster.is_none() && !options.sqlite {
+        bail!("PostgreSQL does not run on this host, so its processor time can't be measured");
+    }
+    said.next("connected")?;
+    let connected = Memory::of(server.pid())?.resident_mb;
+    let standing = |said: Value| {
+        anyhow::Ok(Standing {
+            server: cpu_seconds(server.pid())?,
+            database: postmaster.map_or(Ok(0.0), cpu_seconds_of_family)?,
+            generator: cpu_seconds(fleet.pid())?,
+            said,
+        })
+    };
+    let begin = standing(said.next("measuring")?)?;
+    let end = standing(said.next("measured")?)?;
+    let loaded = Memory::of(server.pid())?.resident_mb;
+    let done = said.next("done")?;
+    let status = fleet.0.wait()?;
+    ensure!(status.success(), "the fleet failed: {status}");
+    drop(server);
+    drop(cluster);
+
+    let memory = [empty, connected, loaded];
+    rows(options, &begin, &end, &done, number(&enrolled, "series")?, memory)
+}
+
+/// Lines of the fleet.
+struct Said(Lines<BufReader<ChildStdout>>);
+
+impl Said {
+    fn next(&mut self, event: &str) -> anyhow::Result<Value> {
+        let line = self
+            .0
+            .next()
+            .with_context(|| format!("the fleet ended before it was {event}"))??;
+        let said: Value = serde_json::from_str(&line)?;
+        ensure!(
+            said["event"] == event,
+            "the fleet is {}, not {event}",
+            said["event"]
+        );
+        Ok(said)
+    }
+}
+
+fn rows(
+    options: &Options,
+    begin: &Standing,
+    end: &Standing,
+    done: &Value,
+    series: f64,
+    [empty, connected, loaded]: [f64; 3],
+) -> anyhow::Result<Vec<Row>> {
+    let samples = end.number("acknowledged")? - begin.number("acknowledged")?;
+    ensure!(samples > 0.0, "nothing was acknowledged while it was measured");
+    let values = samples * series;
+    let micros = |seconds: f64| seconds * 1e6 / samples;
+    let server = micros(end.server - begin.server);
+    let database = micros(end.database - begin.database);
+    let both = server + database;
+    let bar = if options.back_to_back {
+        BACK_TO_BACK_MICROS
+    } else {
+        PACED_MICROS
+    };
+    let agents = f64::from(options.agents);
+    let kilobytes = |megabytes: f64| (megabytes - empty) * 1000.0 / agents;
+    let stored = number(done, "stored")? * series;
+    let bytes = |tier: &str, part: &str| done["tiers"][tier][part].as_f64().unwrap_or(0.0);
+    let whole = |tier| bytes(tier, "table") + bytes(tier, "index");
+    let tiers = ["staging", "chunk", "rollup"].map(whole);
+
+    let mut rows = vec![
+        Row::new("samples", "samples acknowledged while measured", samples, ""),
+        Row::new("series", "values in a sample", series, ""),
+        Row::new("server_cpu_us_per_sample", "CPU per sample: server", server, "µs"),
+        Row::new(
+            "database_cpu_us_per_sample",
+            "CPU per sample: PostgreSQL",
+            database,
+            "µs",
+        ),
+        Row::new("cpu_us_per_sample", "CPU per sample: both", both, "µs")
+            .at_most(bar * series / VALUES_OF_BARS),
+        Row::new("cpu_us_per_value", "CPU per value: both", both / series, "µs")
+            .at_most(bar / VALUES_OF_BARS),
+        Row::new(
+            "generator_cpu_us_per_sample",
+            "CPU per sample: the fleet itself, in neither",
+            micros(end.generator - begin.generator),
+            "µs",
+        ),
+        Row::new(
+            "connected_kb_per_agent",
+            "server's memory per agent, connected",
+            kilobytes(connected),
+            "KB",
+        )
+        .at_most(AGENT_KB),
+        Row::new(
+            "loaded_kb_per_agent",
+            "server's memory per agent, after the run",
+            kilobytes(loaded),
+            "KB",
+        ),
+        Row::new("resident_mb", "server's memory after the run", loaded, "MB"),
+    ];
+    let mut said = |key, name: &str, bar: Option<f64>| {
+        if let Some(measured) = done[key].as_f64() {
+            let row = Row::new(key, name, measured, "ms");
+            rows.push(Row { bar, ..row });
+        }
+    };
+    said("ack_p50_ms", "acknowledged after, median", None);
+    let p99 = (!options.back_to_back).then_some(ACK_P99_MS);
+    said("ack_p99_ms", "acknowledged after, p99", p99);
+    said("commit_p50_ms", "a commit of nothing meanwhile, median", None);
+    said("commit_p99_ms", "a commit of nothing meanwhile, p99", None);
+    if let (Ok(before), Ok(after)) = (begin.number("wal_bytes"), end.number("wal_bytes")) {
+        rows.push(Row::new(
+            "wal_bytes_per_value",
+            "written ahead per value",
+            (after - before) / values,
+            "B",
+        ));
+    }
+    let per_value = |key, name, bytes: f64| Row::new(key, name, bytes / stored, "B");
+    rows.extend([
+        per_value(
+            "stored_bytes_per_value",
+            "stored per value, all tiers with indexes",
+            tiers.iter().sum(),
+        ),
+        per_value("staging_bytes_per_value", "stored per value: staging", tiers[0]),
+        per_value(
+            "staging_index_bytes_per_value",
+            "of it indexes",
+            bytes("staging", "index"),
+        ),
+        per_value("chunk_bytes_per_value", "stored per value: chunks", tiers[1]),
+        per_value("rollup_bytes_per_value", "stored per value: rollups", tiers[2]),
+        Row::new("sent", "samples sent, all told", number(done, "sent")?, ""),
+        Row::new("lost", "of them lost", number(done, "lost")?, "").at_most(0.0),
+        Row::new(
+            "duplicate",
+            "of them stored twice",
+            number(done, "duplicate")?,
+            "",
+        )
+        .at_most(0.0),
+        Row::new("repeated", "of them sent again", number(done, "repeated")?, ""),
+        Row::new("rejected", "of them refused", number(done, "rejected")?, ""),
+    ]);
+    Ok(rows)
+}
