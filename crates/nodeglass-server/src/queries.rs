@@ -1,5 +1,7 @@
 //! What callers may ask, apart from how they ask: REST and gRPC both answer from here.
 
+mod glob;
+mod many;
 mod past;
 
 use std::sync::Arc;
@@ -30,7 +32,8 @@ const LIST_WAIT: Duration = Duration::from_millis(250);
 /// How often at most the store is asked whether an unknown agent was enrolled meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-pub use past::{HistoryAnswer, Source};
+pub use many::{MAX_AGENTS, Order, Reading, first};
+pub use past::{HistoryAnswer, Resolution, Source, StoredHistory};
 
 /// Answers questions from the live store, the database and the agents.
 #[derive(Debug)]

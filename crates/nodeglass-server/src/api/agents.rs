@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::parameters::{AgentName, Parameters};
-use super::{Api, json};
+use super::{Api, guide, json};
 use crate::error::ApiError;
 use crate::live::Overview;
 
@@ -47,13 +47,16 @@ pub(super) async fn system(
     Ok(Json(SystemBody { agent_id: id, info }))
 }
 
-/// `GET /agents/{id}/metrics`
+/// `GET /agents/{id}/metrics`: the latest sample; with `hours`, the history of a few figures.
 pub(super) async fn metrics(
     State(api): State<Api>,
     AgentName(id): AgentName,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
-    parameters.only(&[])?;
+    let parameters = parameters.only(&["hours"])?;
+    if parameters.text("hours").is_some() {
+        return guide::metrics(&api, &id, &parameters).await;
+    }
     let (agent, live) = api.queries.metrics(&id).await?;
     // The sample's JSON is made once for all readers; the agent's name needs no escaping.
     let sample = live.json();

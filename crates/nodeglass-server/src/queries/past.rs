@@ -23,12 +23,46 @@ const LOOK_BACK: Duration = Duration::from_mins(2);
 /// History, and what is missing in it.
 #[derive(Debug)]
 pub struct HistoryAnswer {
+    /// The query that it answers: its buckets may be wider than what was asked needs.
+    pub query: HistoryQuery,
     /// The buckets.
     pub history: History,
     /// Spans of the range without samples, and why.
     pub gaps: Vec<Gap>,
     /// Where the buckets are from.
     pub source: Source,
+    /// What they are made of.
+    pub resolution: Resolution,
+}
+
+/// What the store has of one agent.
+#[derive(Debug)]
+pub struct StoredHistory {
+    /// The buckets.
+    pub history: History,
+    /// The query that they answer.
+    pub query: HistoryQuery,
+    /// What they are made of.
+    pub resolution: Resolution,
+}
+
+/// What buckets are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolution {
+    /// Samples.
+    Raw,
+    /// The figures of whole hours, and the samples that are not among them yet.
+    Hour,
+}
+
+impl Resolution {
+    /// The word for it in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Hour => "hour",
+        }
+    }
 }
 
 /// Where history is from.
@@ -57,11 +91,15 @@ impl Queries {
     /// History from the store, with what only the agent knows: finer detail than it sends, and what it could not send yet.
     ///
     /// # Errors
-    /// An unknown agent, or a database that does not answer.
-    pub async fn history(&self, id: &str, query: &HistoryQuery) -> Result<HistoryAnswer, ApiError> {
+    /// An unknown agent, a query that needs what is not kept any more, or a database that does not answer.
+    pub async fn history(&self, id: &str, query: HistoryQuery) -> Result<HistoryAnswer, ApiError> {
         let agent = self.agent(id).await?;
         let side = self.side(&agent).await?;
-        let mut history = self.stored_history(&agent, query).await?;
+        let StoredHistory {
+            mut history,
+            query,
+            resolution,
+        } = self.stored_history(&agent, query).await?;
         let is_finer = query.is_exact
             && agent
                 .stored_interval()
@@ -69,17 +107,16 @@ impl Queries {
         let mut source = Source::Store;
         if agent.is_connected() && (is_finer || side.as_ref().is_some_and(|side| side.waits_in(query.range)))
         {
-            match self.local_history(&agent, query).await {
-                Ok(local) if local.points.is_empty() => {}
+            match self.local_history(&agent, &query).await {
+                Ok(local) if local.is_empty() => {}
                 Ok(local) => {
-                    let both = !history.points.is_empty();
-                    source = if both {
-                        Source::StoreAndAgent
-                    } else {
+                    source = if history.is_empty() {
                         Source::Agent
+                    } else {
+                        Source::StoreAndAgent
                     };
                     let prefer = if is_finer { Prefer::Other } else { Prefer::Own };
-                    history.overlay(local, prefer, query.max_points);
+                    history.overlay(&local, prefer, query.max_points);
                 }
                 // What the store has is an answer, too.
                 Err(error) => debug!(agent = %agent.id, %error, "the agent's own history is left out"),
@@ -90,13 +127,32 @@ impl Queries {
             .unwrap_or_default()
             .gaps_in(query.range, away_since, self.now());
         Ok(HistoryAnswer {
+            query,
             history,
             gaps,
             source,
+            resolution,
         })
     }
 
-    async fn stored_history(&self, agent: &LiveAgent, query: &HistoryQuery) -> Result<History, ApiError> {
+    /// History from the store alone.
+    ///
+    /// # Errors
+    /// A query that needs what is not kept any more, or a database that does not answer.
+    pub async fn stored_history(
+        &self,
+        agent: &LiveAgent,
+        query: HistoryQuery,
+    ) -> Result<StoredHistory, ApiError> {
+        let history = self.raw_history(agent, &query).await?;
+        Ok(StoredHistory {
+            history,
+            query,
+            resolution: Resolution::Raw,
+        })
+    }
+
+    async fn raw_history(&self, agent: &LiveAgent, query: &HistoryQuery) -> Result<History, ApiError> {
         let mut builder = HistoryBuilder::new(query);
         let mut after = None;
         loop {
