@@ -3,6 +3,10 @@
 mod glob;
 mod many;
 mod past;
+mod pieces;
+mod plan;
+mod staged;
+mod tiers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,7 +36,12 @@ const LIST_WAIT: Duration = Duration::from_millis(250);
 /// How often at most the store is asked whether an unknown agent was enrolled meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// Histories that are read at once; others wait. Each may take some hundred megabytes, and mostly takes a hundredth.
+const READERS: usize = 8;
+
 pub use many::{MAX_AGENTS, Order, Reading, first};
+use pieces::Pieces;
+
 pub use past::{HistoryAnswer, Resolution, Source, StoredHistory};
 
 /// Answers questions from the live store, the database and the agents.
@@ -45,6 +54,10 @@ pub struct Queries {
     limits: QueryLimits,
     tasks: AtomicU64,
     looked: Mutex<Option<Instant>>,
+    /// Parts of chunks, for those who ask again.
+    pieces: Pieces,
+    /// Room for those who read history.
+    reading: Semaphore,
 }
 
 /// What the configuration allows callers.
@@ -52,6 +65,8 @@ pub struct Queries {
 pub struct QueryLimits {
     /// Points in one answer.
     pub max_points: u32,
+    /// How long samples are kept.
+    pub samples_kept: Duration,
     /// Streams open at once, SSE and gRPC together.
     pub max_streams: usize,
     /// Whether there are streams at all.
@@ -71,6 +86,8 @@ impl Queries {
             limits,
             tasks,
             looked: Mutex::default(),
+            pieces: Pieces::new(),
+            reading: Semaphore::new(READERS),
         }
     }
 

@@ -1,6 +1,6 @@
 //! A directory that was read: what is in a chunk, and which bytes of its payload have the values of which series.
 
-use nodeglass_model::catalogue::{self, Dimension, Metric, MetricId};
+use nodeglass_model::catalogue::{self, Attribute, Dimension, Metric, MetricId};
 use nodeglass_model::{SampleId, TimeRange, UnixMillis};
 
 use super::directory::{self, Directory, Group};
@@ -164,6 +164,21 @@ impl Head {
             Some(column) => Ok(column.read(slice)?.of(label)),
             None => Ok(None),
         }
+    }
+
+    /// The texts that last described a device; none if the chunk doesn't have it.
+    pub fn attributes(&self, dimension: Dimension, label: &str) -> Vec<(Attribute, &str)> {
+        let directory = &self.directory;
+        let is_it = |device: &&directory::Device| {
+            device.dimension == dimension as u8 && directory.text(device.label) == label
+        };
+        let device = directory.devices.iter().find(is_it);
+        let list = device.and_then(|device| directory.lists.get(device.attributes.last()? as usize));
+        let known = |(number, text): &(u32, u32)| {
+            let attribute = Attribute::from_number(u8::try_from(*number).ok()?)?;
+            Some((attribute, directory.text(*text)))
+        };
+        list.into_iter().flatten().filter_map(known).collect()
     }
 
     fn all_columns(&self) -> impl Iterator<Item = (&'static Metric, Column<'_>)> {

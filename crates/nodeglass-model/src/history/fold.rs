@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::HistoryQuery;
 use super::answer::History;
 use super::buckets::{Buckets, finish};
-use crate::catalogue::{self, Metric, OverDevices};
+use crate::catalogue::{self, Dimension, Metric, OverDevices};
 use crate::sample::Sample;
 use crate::selector::DeviceChoice;
 use crate::time::{TimeRange, UnixMillis};
@@ -129,6 +129,23 @@ impl<'q> Fold<'q> {
         metrics.sort_by_key(|metric| metric.id);
         metrics.dedup_by_key(|metric| metric.id);
         metrics
+    }
+
+    /// Whether this series has a part in the answer; of a total, every device has.
+    pub fn wants(&self, metric: &Metric, label: &str) -> bool {
+        self.selections.iter().any(|selection| {
+            selection.metric.id == metric.id
+                && match &selection.device {
+                    DeviceChoice::One(one) => one == label,
+                    DeviceChoice::Total | DeviceChoice::Every => true,
+                }
+        })
+    }
+
+    /// Whether any series of such devices has.
+    pub fn wants_any(&self, dimension: Dimension) -> bool {
+        let mut selections = self.selections.iter();
+        selections.any(|selection| selection.metric.dimension() == dimension)
     }
 
     /// Adds a sample; one outside the range is passed over. `false` if it has nothing of what is asked for.

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use nodeglass_chunk::row;
-use nodeglass_model::history::{History, HistoryBuilder, HistoryQuery, Prefer};
+use nodeglass_model::history::{History, HistoryQuery, Prefer};
 use nodeglass_model::{Sample, TimeRange, UnixMillis};
 use nodeglass_proto::v1::metrics_request::RequestType;
 use nodeglass_proto::v1::metrics_response::ResponseType;
 use nodeglass_store::TaskRecord;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::Queries;
+use super::plan::{Plan, plan};
 use crate::error::ApiError;
 use crate::ledger::{AgentSide, Gap, Statement};
 use crate::live::LiveAgent;
@@ -144,39 +145,18 @@ impl Queries {
         agent: &LiveAgent,
         query: HistoryQuery,
     ) -> Result<StoredHistory, ApiError> {
-        let history = self.raw_history(agent, &query).await?;
+        let since = self.now().minus(self.limits.samples_kept);
+        let Plan { query, resolution } = plan(query, since)?;
+        let _turn = self.reading.acquire().await.map_err(|_| ApiError::Overloaded)?;
+        let history = match resolution {
+            Resolution::Raw => self.raw_history(agent, &query).await?,
+            Resolution::Hour => self.hourly_history(agent, &query).await?,
+        };
         Ok(StoredHistory {
             history,
             query,
-            resolution: Resolution::Raw,
+            resolution,
         })
-    }
-
-    async fn raw_history(&self, agent: &LiveAgent, query: &HistoryQuery) -> Result<History, ApiError> {
-        let mut builder = HistoryBuilder::new(query);
-        let mut after = None;
-        loop {
-            let page = self.store.samples(agent.key, query.range, after, PAGE).await?;
-            for stored in &page {
-                match row::read(&stored.payload, stored.timestamp) {
-                    Ok(sample) => {
-                        if builder.add(&sample).is_break() {
-                            return Ok(builder.finish());
-                        }
-                    }
-                    Err(error) => {
-                        warn!(agent = %agent.id, at = %stored.timestamp, %error, "a stored sample can't be read");
-                    }
-                }
-            }
-            let Some(last) = page.last().filter(|_| page.len() == PAGE as usize) else {
-                break;
-            };
-            after = Some(last.position());
-            // Others get their turn between pages.
-            tokio::task::yield_now().await;
-        }
-        Ok(builder.finish())
     }
 
     /// History from the agent's journal.
