@@ -124,9 +124,13 @@ impl Queries {
             }
         }
         let away_since = agent.latest().update.filter(|_| !agent.is_connected());
-        let gaps = side
+        let mut gaps = side
             .unwrap_or_default()
             .gaps_in(query.range, away_since, self.now());
+        let since = self.samples_since();
+        if resolution == Resolution::Raw && query.range.start < since {
+            gaps.insert(0, Gap::expired(query.range, since));
+        }
         Ok(HistoryAnswer {
             query,
             history,
@@ -134,6 +138,11 @@ impl Queries {
             source,
             resolution,
         })
+    }
+
+    /// Since when samples are kept.
+    fn samples_since(&self) -> UnixMillis {
+        self.now().minus(self.limits.samples_kept)
     }
 
     /// History from the store alone.
@@ -145,8 +154,7 @@ impl Queries {
         agent: &LiveAgent,
         query: HistoryQuery,
     ) -> Result<StoredHistory, ApiError> {
-        let since = self.now().minus(self.limits.samples_kept);
-        let Plan { query, resolution } = plan(query, since)?;
+        let Plan { query, resolution } = plan(query, self.samples_since())?;
         let _turn = self.reading.acquire().await.map_err(|_| ApiError::Overloaded)?;
         let history = match resolution {
             Resolution::Raw => self.raw_history(agent, &query).await?,
