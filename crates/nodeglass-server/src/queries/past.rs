@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use nodeglass_chunk::row;
 use nodeglass_model::history::{History, HistoryQuery, Prefer};
 use nodeglass_model::{Sample, TimeRange, UnixMillis};
 use nodeglass_proto::v1::metrics_request::RequestType;
@@ -224,12 +223,7 @@ impl Queries {
             end: at.plus(Duration::from_millis(1)),
         };
         let stored = self.store.samples(agent.key, range, None, PAGE).await?;
-        let samples = stored
-            .iter()
-            .rev()
-            .filter_map(|one| row::read(&one.payload, one.timestamp).ok());
-        Ok(samples
-            .into_iter()
-            .find(|sample| !sample.processes.top.is_empty()))
+        let mut samples = stored.into_iter().rev().map(|stored| stored.sample);
+        Ok(samples.find(|sample| !sample.processes.top.is_empty()))
     }
 }

@@ -8,7 +8,8 @@ use nodeglass_chunk::chunk::{ChunkError, Column, Head};
 use nodeglass_model::UnixMillis;
 use nodeglass_model::catalogue::{self, Metric, MetricId, OverDevices};
 use nodeglass_model::history::DeviceColumn;
-use nodeglass_store::{AgentKey, ChunkId};
+use nodeglass_store::AgentKey;
+use nodeglass_store::tiers::ChunkId;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 

@@ -8,7 +8,8 @@ use nodeglass_model::catalogue::{self, Dimension, Kind, Metric, OverDevices};
 use nodeglass_model::history::{Fold, History, HistoryQuery, Partial};
 use nodeglass_model::selector::DeviceChoice;
 use nodeglass_model::{Sample, TimeRange};
-use nodeglass_store::{Levels, Outline, RollupPoint, SeriesName, Slice, StagedSample, Summary};
+use nodeglass_store::StagedSample;
+use nodeglass_store::tiers::{Levels, Outline, RollupPoint, SeriesName, Slice, Summary};
 use tracing::warn;
 
 use super::Queries;
