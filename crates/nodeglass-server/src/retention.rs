@@ -27,9 +27,9 @@ pub async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, keep: Duration, s
             let (mut removed, mut is_more) = (0, true);
             while is_more {
                 match store.retain(&retention, clock.now()).await {
-                    Ok(step) => {
-                        removed += step.chunks + step.rollups + step.partitions;
-                        is_more = step.more;
+                    Ok(done) => {
+                        removed += done.chunks + done.rollups + done.partitions;
+                        is_more = done.more;
                     }
                     Err(error) => {
                         warn!(error = %chain(&error), "old samples could not be removed; trying again in a minute");

@@ -1,5 +1,8 @@
 //! History of one agent from the store: the pieces of chunks that a query needs, staged samples, and hourly figures.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -379,37 +382,4 @@ fn total(metric: &Metric, devices: &[(String, Summary)], is_part: impl Fn(&str) 
         min: mean,
         max: highest(|one| one.max),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn totals_of_hours_are_made_as_totals_of_samples_are() {
-        let summary = |count, mean, max| Summary {
-            count,
-            mean,
-            min: 0.0,
-            max,
-        };
-        let devices = [
-            ("sda".to_owned(), summary(720, 10.0, 50.0)),
-            ("sda1".to_owned(), summary(720, 9.0, 49.0)),
-            ("sdb".to_owned(), summary(360, 4.0, 60.0)),
-        ];
-        let made = |path: &str| {
-            let metric = catalogue::by_path(path).unwrap();
-            let total = total(metric, &devices, |label| label == "sda1").unwrap();
-            (total.count, total.mean, total.max)
-        };
-        // sdb was there half the time: (720 * 10 + 360 * 4) / 720.
-        assert_eq!(made("disk.read_bytes_per_sec"), (720, 12.0, 60.0));
-        assert_eq!(made("disk.io_util_percent"), (720, 10.0, 60.0));
-        // (7200 + 6480 + 1440) / 1800
-        assert_eq!(made("cpu.core_usage"), (720, 8.4, 60.0));
-        assert_eq!(made("network.errors_in"), (720, 14.0, 60.0), "the last of each");
-        let metric = catalogue::by_path("network.errors_in").unwrap();
-        assert_eq!(total(metric, &[], |_| false), None);
-    }
 }
