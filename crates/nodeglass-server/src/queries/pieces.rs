@@ -121,29 +121,34 @@ impl Pieces {
         bytes: &[u8],
     ) -> Result<Arc<Values>, ChunkError> {
         let read = column.read(bytes)?;
-        let devices = read.iter().map(|(label, mut values)| {
-            for value in values.iter_mut().flatten() {
-                *value = metric.unit.to_steps(*value) as f64;
+        let mut devices = Vec::new();
+        for series in read.series() {
+            let mut values = vec![None; chunk.times.len()];
+            for (point, value) in series.points() {
+                if let Some(place) = values.get_mut(point) {
+                    *place = Some(metric.unit.to_steps(value) as f64);
+                }
             }
-            DeviceValues {
-                is_part: is_part(metric, chunk, label),
-                label: label.into(),
+            devices.push(DeviceValues {
+                label: series.label().into(),
+                is_part: is_part(metric, chunk, series.label())?,
                 values,
-            }
-        });
-        let values = Arc::new(Values {
-            devices: devices.collect(),
-        });
+            });
+        }
+        let values = Arc::new(Values { devices });
         self.columns.insert(key, values.clone());
         Ok(values)
     }
 }
 
 /// Whether a sum over devices leaves a device out, by what the chunk says of it.
-fn is_part(metric: &Metric, chunk: &OpenChunk, label: &str) -> bool {
+fn is_part(metric: &Metric, chunk: &OpenChunk, label: &str) -> Result<bool, ChunkError> {
     let dimension = metric.dimension();
-    metric.over_devices == OverDevices::Sum
-        && catalogue::is_part(dimension, label, chunk.head.attributes(dimension, label))
+    if metric.over_devices != OverDevices::Sum || !dimension.has_parts() {
+        return Ok(false);
+    }
+    let attributes = chunk.head.attributes(dimension, label)?;
+    Ok(catalogue::is_part(dimension, label, attributes))
 }
 
 #[cfg(test)]

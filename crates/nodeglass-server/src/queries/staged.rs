@@ -80,6 +80,7 @@ impl std::fmt::Debug for Staged {
 fn is_part(figure: &Figure<'_>) -> bool {
     let metric = figure.metric;
     metric.over_devices == OverDevices::Sum
+        && metric.dimension().has_parts()
         && catalogue::is_part(
             metric.dimension(),
             figure.label,
