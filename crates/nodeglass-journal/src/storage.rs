@@ -41,6 +41,8 @@ pub(crate) struct Storage {
     epoch: u64,
     next_seq: u64,
     writer: Option<Writer>,
+    /// What was owed when the newest segment began, as its beginning says.
+    owed_at_begin: IdSet,
     /// Words of the server that are not written down yet.
     pub(crate) words: Words,
     /// Why the disk takes nothing, and when to try again.
@@ -85,6 +87,7 @@ impl Storage {
             epoch,
             next_seq: 1,
             writer: None,
+            owed_at_begin: IdSet::default(),
             words: Words::default(),
             refused: None,
             synced: None,
@@ -157,6 +160,12 @@ impl Storage {
         self.segments.back().is_some_and(later)
     }
 
+    /// What was owed when the newest segment began. Whatever of an older one is not in it was settled by then, and the disk
+    /// knows.
+    pub(crate) fn owed_at_begin(&self) -> &IdSet {
+        &self.owed_at_begin
+    }
+
     pub(crate) fn disk_bytes(&self) -> u64 {
         let on_disk = self.segments.iter().filter(|segment| !segment.is_in_memory());
         on_disk.map(Segment::cost).sum()
@@ -209,6 +218,7 @@ impl Storage {
             owed: owed.runs().map(|run| (run.epoch, run.first, run.last)).collect(),
             books: books.clone(),
         };
+        self.owed_at_begin = owed.clone();
         let mut bytes = Vec::new();
         frame::put(&mut bytes, |out| record::put_start(out, &start));
         let number = self.next_number;

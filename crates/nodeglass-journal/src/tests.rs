@@ -1,6 +1,7 @@
 //! The journal against a model, and against everything that can happen to its files.
 
 mod bounds;
+mod packing;
 mod recovery;
 
 use std::collections::BTreeSet;
@@ -178,42 +179,6 @@ fn live_goes_first_and_the_backlog_in_order() {
     assert_eq!(journal.standing().books.sent, 1 + 3 + 2 + 10);
     journal.acknowledge(&[run(&ids)]);
     assert!(journal.is_settled());
-}
-
-#[test]
-fn packed_segments_hold_the_same_samples_in_less_room() {
-    let directory = tempfile::tempdir().unwrap();
-    let (journal, _) = open(config(directory.path()));
-    let start = Instant::now();
-    append(&journal, Role::Both, 0..2_000, start);
-    let size = |path: &PathBuf| fs::metadata(path).unwrap().len();
-    let files = segments(directory.path());
-    assert_eq!(files.len(), 3);
-    // The thread ends when the journal does, after its last job.
-    drop(journal);
-    let open_size = size(&files[2]) / (2_000 - 2 * 864);
-    assert!(
-        size(&files[0]) / 864 < open_size / 2,
-        "{} of {open_size}",
-        size(&files[0]) / 864
-    );
-
-    let (journal, recovery) = open(config(directory.path()));
-    assert_eq!(
-        (recovery.owed, recovery.segments, recovery.damaged),
-        (2_000, 3, 0)
-    );
-    let taken = take_all(&journal);
-    assert_eq!(numbers(&taken), (0..2_000).collect::<Vec<_>>());
-    assert!(
-        taken
-            .iter()
-            .zip(0..)
-            .all(|((_, found), number)| *found == *sample(number))
-    );
-    let found = journal.history(&query(500, 1_900, "cpu.usage_percent"));
-    assert_eq!(found.times.len(), 1_400);
-    assert_eq!(found.values("cpu.usage_percent").unwrap()[7], Some(7.0));
 }
 
 #[test]

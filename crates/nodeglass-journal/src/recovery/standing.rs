@@ -24,20 +24,16 @@ pub(super) fn standing(found: &BTreeMap<u64, Found>, recovery: &mut Recovery) ->
         })
         .collect();
     let mut books = newest.start.books.clone();
-    // Where the newest is packed, its chunks tell of what it promised; what the server said of that is forgotten, and asked for
-    // again by sending it.
-    for run in newest
-        .segment
-        .index
-        .owed
-        .iter()
-        .filter(|_| newest.segment.index.packed)
-    {
-        let first = run.first.max(newest.start.next_seq);
-        if run.epoch == newest.start.epoch && first <= run.last {
-            owed.insert_run(SeqRange { first, ..*run });
-            books.sampled += run.last - first + 1;
-            books.journalled += run.last - first + 1;
+    // Where the newest is packed, its chunks tell of what it promised, and a record of what the server had by then; what it
+    // said later is forgotten, and asked for again by sending those samples.
+    if newest.segment.index.packed {
+        for run in newest.segment.index.owed.iter().chain(left_out(newest)) {
+            let first = run.first.max(newest.start.next_seq);
+            if run.epoch == newest.start.epoch && first <= run.last {
+                owed.insert_run(SeqRange { first, ..*run });
+                books.sampled += run.last - first + 1;
+                books.journalled += run.last - first + 1;
+            }
         }
     }
     for event in &newest.events {
@@ -79,9 +75,23 @@ pub(super) fn standing(found: &BTreeMap<u64, Found>, recovery: &mut Recovery) ->
     for run in missing.runs() {
         owed.remove_run(run);
     }
+    // Unless a segment was packed without them because the server had them.
+    for run in found.values().flat_map(left_out) {
+        books.acknowledged += ids::count(&missing.remove_run(*run));
+    }
     recovery.lost += missing.count();
     books.lose(Reason::Damaged, missing.count(), hole(found, &missing));
     (owed, books, epoch)
+}
+
+/// The samples that a segment was packed without.
+fn left_out(found: &Found) -> impl Iterator<Item = &SeqRange> {
+    let words = found.events.iter().filter_map(|event| match event {
+        Event::Words(words) if found.segment.index.packed => Some(words),
+        _ => None,
+    });
+    let runs = words.flat_map(|words| &words.stored);
+    runs.filter(|run| run.first <= run.last)
 }
 
 /// The time between the segments that lie around missing samples.
