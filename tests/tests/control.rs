@@ -124,6 +124,7 @@ async fn programs_ask_and_follow(database: Database) {
         end_timestamp: first.timestamp / 1000 + 3600,
         max_points: 0,
         interval_seconds: Some(3600),
+        aggregation: String::new(),
     };
     let history = eventually("history", async || {
         let request = v1::QueryHistoryRequest {
@@ -274,6 +275,7 @@ async fn an_agent_answers_requests(database: Database) {
         end_timestamp: now + 60,
         max_points: 0,
         interval_seconds: Some(1),
+        aggregation: String::new(),
     };
     let found = eventually("local history", async || {
         let answer = execute(&mut client, RequestType::QueryRequest(query.clone())).await;

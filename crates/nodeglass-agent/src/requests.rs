@@ -94,7 +94,7 @@ impl Requests {
                 let outbox = self.outbox.clone();
                 let _turn = self.reading.acquire().await.map_err(|error| error.to_string())?;
                 let answer = tokio::task::spawn_blocking(move || {
-                    v1::MetricsQueryResponse::new(&query, outbox.journal.history(&query))
+                    v1::MetricsQueryResponse::new(&query, &outbox.journal.history(&query))
                 })
                 .await
                 .map_err(|error| error.to_string())?;

@@ -12,9 +12,13 @@
 //! reader doesn't know are passed over, so older programs read newer rows. The time is not part of the row: it is the
 //! key wherever rows are kept. A sample that was quantised comes back bit for bit.
 
+mod scan;
+
 use nodeglass_model::catalogue::{self, Attribute, Dimension, MetricId};
 use nodeglass_model::sample::CollectFailure;
 use nodeglass_model::{Sample, UnixMillis};
+
+pub use scan::{Figure, Scanner};
 
 use crate::varint::{Broken, Reader, put, put_signed, put_text};
 
@@ -125,10 +129,7 @@ fn decode_device(reader: &mut Reader<'_>, sample: &mut Sample) -> Result<(), Row
     }
     let mut id = 0_u16;
     for _ in 0..reader.unsigned()? {
-        id = u16::try_from(reader.unsigned()?)
-            .ok()
-            .and_then(|step| id.checked_add(step))
-            .ok_or(RowError::Malformed("a metric number of more than 16 bits"))?;
+        id = next_number(id, reader)?;
         let steps = reader.signed()?;
         let known = catalogue::by_id(MetricId(id)).filter(|metric| Some(metric.dimension()) == dimension);
         if let (Some(metric), Some(index)) = (known, index) {
@@ -176,12 +177,24 @@ pub fn read(bytes: &[u8], timestamp: UnixMillis) -> Result<Sample, RowError> {
     if bytes.first() == Some(&VERSION) {
         return decode(bytes, timestamp);
     }
-    let size = match zstd::zstd_safe::get_frame_content_size(bytes) {
-        Ok(Some(size)) if size <= MAX_ROW_BYTES as u64 => size as usize,
-        _ => return Err(RowError::Compression),
-    };
-    let row = zstd::bulk::decompress(bytes, size).map_err(|_| RowError::Compression)?;
+    let row = zstd::bulk::decompress(bytes, unpacked_size(bytes)?).map_err(|_| RowError::Compression)?;
     decode(&row, timestamp)
+}
+
+/// The size of a compressed row, if it may be one.
+fn unpacked_size(bytes: &[u8]) -> Result<usize, RowError> {
+    match zstd::zstd_safe::get_frame_content_size(bytes) {
+        Ok(Some(size)) if size <= MAX_ROW_BYTES as u64 => Ok(size as usize),
+        _ => Err(RowError::Compression),
+    }
+}
+
+/// The number of the next metric.
+fn next_number(before: u16, reader: &mut Reader<'_>) -> Result<u16, RowError> {
+    u16::try_from(reader.unsigned()?)
+        .ok()
+        .and_then(|step| before.checked_add(step))
+        .ok_or(RowError::Malformed("a metric number of more than 16 bits"))
 }
 
 #[cfg(test)]

@@ -96,6 +96,36 @@ impl Device<'_> {
 
 /// The value of one series of a sample: of one device, or the total over devices if `device` is `None`.
 pub fn value(sample: &Sample, metric: &Metric, device: Option<&str>) -> Option<f64> {
+    fold(sample, metric, device, |index| metric.field.read(sample, index))
+}
+
+/// As [`value`], in steps of the metric's unit; of a mean over devices they are not whole.
+pub fn steps(sample: &Sample, metric: &Metric, device: Option<&str>) -> Option<f64> {
+    fold(sample, metric, device, |index| {
+        metric.steps(sample, index).map(|steps| steps as f64)
+    })
+}
+
+/// Whether a sum over devices leaves out the device with this label and these attributes, because another one counts it.
+pub fn is_part<'a>(
+    dimension: Dimension,
+    label: &str,
+    attributes: impl IntoIterator<Item = (Attribute, &'a str)>,
+) -> bool {
+    let mut sample = Sample::default();
+    let index = dimension.add(&mut sample, label);
+    for (attribute, text) in attributes {
+        dimension.describe(&mut sample, index, attribute, text);
+    }
+    !dimension.is_root(&sample, index)
+}
+
+fn fold(
+    sample: &Sample,
+    metric: &Metric,
+    device: Option<&str>,
+    read: impl Fn(usize) -> Option<f64>,
+) -> Option<f64> {
     let dimension = metric.dimension();
     let entries = 0..dimension.len(sample);
     match device {
@@ -103,12 +133,12 @@ pub fn value(sample: &Sample, metric: &Metric, device: Option<&str>) -> Option<f
             let index = entries
                 .into_iter()
                 .find(|index| dimension.label(sample, *index) == label)?;
-            metric.field.read(sample, index)
+            read(index)
         }
         None => metric.over_devices.fold(
             entries
                 .filter(|index| metric.over_devices != OverDevices::Sum || dimension.is_root(sample, *index))
-                .filter_map(|index| metric.field.read(sample, index)),
+                .filter_map(read),
         ),
     }
 }

@@ -1,14 +1,24 @@
 //! Samples into history: aligned buckets with one value for each series.
 //!
-//! The server uses it over its store and the agent over its buffer, so both answer a query alike.
+//! The server uses it over its store and the agent over its journal, so both answer a query alike. What is asked stands
+//! here; [`Fold`] gathers values from columns and from hourly figures, [`HistoryBuilder`] from whole samples, and all of
+//! them come to the same [`History`].
 
-use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+mod aggregate;
+mod answer;
+mod buckets;
+mod builder;
+mod fold;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
-use crate::catalogue::{Kind, Metric};
-use crate::rates::to_step;
-use crate::sample::Sample;
+pub use aggregate::{Aggregation, UnknownAggregation};
+pub use answer::{History, Prefer, Series};
+pub use builder::HistoryBuilder;
+pub use fold::{DeviceColumn, Fold, Partial};
+
 use crate::selector::Selector;
 use crate::time::{TimeRange, UnixMillis};
 
@@ -20,6 +30,9 @@ pub const MAX_SELECTORS: usize = 200;
 pub const MAX_SPAN: Duration = Duration::from_hours(10 * 366 * 24);
 /// The widest bucket that a query may ask for.
 pub const MAX_INTERVAL: Duration = Duration::from_hours(366 * 24);
+
+/// A bucket that holds all of time after 1970.
+const WHOLE: Duration = Duration::from_millis(i64::MAX as u64);
 
 /// Bucket widths that people find natural, in seconds; the narrowest that fits is taken.
 const NATURAL_SECONDS: [u64; 20] = [
@@ -40,6 +53,8 @@ pub struct HistoryQuery {
     pub is_exact: bool,
     /// The most points in the answer.
     pub max_points: u32,
+    /// What a bucket shows of the values in it.
+    pub aggregation: Aggregation,
 }
 
 /// Why a query makes no sense.
@@ -68,6 +83,9 @@ pub enum QueryError {
     /// A bucket width that is nothing or absurd.
     #[error("interval must be 1 to {} whole seconds", MAX_INTERVAL.as_secs())]
     Interval,
+    /// A way to make one value of several that there is not.
+    #[error(transparent)]
+    Aggregation(#[from] UnknownAggregation),
     /// A number of points that is nothing or too many.
     #[error("max_points must be 1 to {MAX_POINTS}")]
     MaxPoints,
@@ -103,7 +121,7 @@ impl HistoryQuery {
             return Err(QueryError::MaxPoints);
         }
         let interval = match interval_seconds {
-            None => natural_interval(range, max_points),
+            None => natural_interval(range, max_points, Duration::ZERO),
             Some(seconds) => Duration::from_secs(seconds),
         };
         if interval.is_zero() || interval > MAX_INTERVAL {
@@ -119,17 +137,44 @@ impl HistoryQuery {
             interval,
             is_exact: interval_seconds.is_some(),
             max_points,
+            aggregation: Aggregation::default(),
         })
+    }
+
+    /// The same query for another view of each bucket.
+    pub fn with_aggregation(mut self, aggregation: Aggregation) -> Self {
+        self.aggregation = aggregation;
+        self
+    }
+
+    /// The same query for buckets of `least` at least; a width that was asked for stays.
+    pub fn no_finer_than(mut self, least: Duration) -> Self {
+        if !self.is_exact && self.interval < least {
+            self.interval = natural_interval(self.range, self.max_points, least);
+        }
+        self
+    }
+
+    /// The same query for one bucket that holds the whole range.
+    pub fn as_one_bucket(mut self) -> Self {
+        self.interval = WHOLE;
+        self.is_exact = true;
+        self
+    }
+
+    /// Whether the answer is one bucket that holds the whole range.
+    pub fn is_one_bucket(&self) -> bool {
+        self.interval == WHOLE
     }
 }
 
-/// The narrowest natural bucket width with which `range` touches at most `max_points` buckets.
-fn natural_interval(range: TimeRange, max_points: u32) -> Duration {
+/// The narrowest natural bucket width of `least` or more with which `range` touches at most `max_points` buckets.
+fn natural_interval(range: TimeRange, max_points: u32, least: Duration) -> Duration {
     let touched = |step: Duration| {
         let first = range.start.floor(step);
         range.end.since(first).as_millis().div_ceil(step.as_millis())
     };
-    let fits = |step: &Duration| touched(*step) <= u128::from(max_points);
+    let fits = |step: &Duration| *step >= least && touched(*step) <= u128::from(max_points);
     NATURAL_SECONDS
         .map(Duration::from_secs)
         .into_iter()
@@ -143,268 +188,4 @@ fn natural_interval(range: TimeRange, max_points: u32) -> Duration {
                 .find(fits)
                 .unwrap_or(MAX_INTERVAL)
         })
-}
-
-/// One bucket of an answer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Point {
-    /// The bucket's start, a multiple of the interval.
-    pub timestamp: UnixMillis,
-    /// A value for each series that has one in this bucket.
-    pub values: BTreeMap<String, f64>,
-}
-
-/// An answer: the buckets that have values, oldest first; a gap in the data is a gap here.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct History {
-    /// The buckets.
-    pub points: Vec<Point>,
-    /// Whether there was more than `max_points` allow.
-    pub truncated: bool,
-}
-
-/// Whose values an overlay keeps where both answers have a bucket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Prefer {
-    /// Those that are there: the other answer may know only a part of the bucket.
-    Own,
-    /// Those of the other answer, which knows more.
-    Other,
-}
-
-impl History {
-    /// Takes over the buckets of another answer to the same query.
-    pub fn overlay(&mut self, other: Self, prefer: Prefer, max_points: u32) {
-        let mut points: BTreeMap<UnixMillis, Point> = std::mem::take(&mut self.points)
-            .into_iter()
-            .map(|point| (point.timestamp, point))
-            .collect();
-        for point in other.points {
-            match (points.get_mut(&point.timestamp), prefer) {
-                (Some(there), Prefer::Other) => there.values.extend(point.values),
-                (Some(_), Prefer::Own) => {}
-                (None, _) => drop(points.insert(point.timestamp, point)),
-            }
-        }
-        self.truncated |= other.truncated || points.len() > max_points as usize;
-        self.points = points.into_values().take(max_points as usize).collect();
-    }
-}
-
-/// Builds an answer from samples, which may come in any order.
-#[derive(Debug)]
-pub struct HistoryBuilder<'a> {
-    query: &'a HistoryQuery,
-    buckets: BTreeMap<UnixMillis, BTreeMap<String, Gathered>>,
-    truncated: bool,
-}
-
-#[derive(Debug)]
-struct Gathered {
-    metric: &'static Metric,
-    sum: f64,
-    count: u32,
-    last: f64,
-}
-
-impl Gathered {
-    fn value(&self) -> f64 {
-        match self.metric.kind {
-            Kind::Counter => self.last,
-            // Two digits more than the values have: a mean is finer than what it is made of.
-            Kind::Rate | Kind::Level => {
-                to_step(self.sum / f64::from(self.count), self.metric.unit.steps() * 100)
-            }
-        }
-    }
-}
-
-impl<'a> HistoryBuilder<'a> {
-    /// Starts an answer to `query`.
-    pub fn new(query: &'a HistoryQuery) -> Self {
-        Self {
-            query,
-            buckets: BTreeMap::new(),
-            truncated: false,
-        }
-    }
-
-    /// Adds a sample; those outside the range are passed over. `Break` once the answer is full: samples that are later
-    /// than this one have no place in it any more, earlier ones still do.
-    pub fn add(&mut self, sample: &Sample) -> ControlFlow<()> {
-        if !self.query.range.contains(sample.timestamp) {
-            return ControlFlow::Continue(());
-        }
-        let bucket = sample.timestamp.floor(self.query.interval);
-        let is_full = self.buckets.len() >= self.query.max_points as usize;
-        let is_last = self.buckets.keys().next_back().is_none_or(|last| bucket > *last);
-        if is_full && is_last {
-            self.truncated = true;
-            return ControlFlow::Break(());
-        }
-        let series = self.buckets.entry(bucket).or_default();
-        for selector in &self.query.selectors {
-            let metric = selector.metric();
-            selector.each(sample, |name, value| {
-                let gathered = series.entry(name).or_insert(Gathered {
-                    metric,
-                    sum: 0.0,
-                    count: 0,
-                    last: value,
-                });
-                gathered.sum += value;
-                gathered.count += 1;
-                gathered.last = value;
-            });
-        }
-        if series.is_empty() {
-            self.buckets.remove(&bucket);
-        } else if self.buckets.len() > self.query.max_points as usize {
-            self.buckets.pop_last();
-            self.truncated = true;
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// The answer.
-    pub fn finish(self) -> History {
-        let points = self.buckets.into_iter().map(|(timestamp, series)| Point {
-            timestamp,
-            values: series
-                .into_iter()
-                .map(|(name, gathered)| (name, gathered.value()))
-                .collect(),
-        });
-        History {
-            points: points.collect(),
-            truncated: self.truncated,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn range(start: i64, end: i64) -> TimeRange {
-        TimeRange {
-            start: UnixMillis::from_seconds(start),
-            end: UnixMillis::from_seconds(end),
-        }
-    }
-
-    fn sample(at_ms: i64, usage: f64) -> Sample {
-        let mut sample = Sample {
-            timestamp: UnixMillis(at_ms),
-            ..Default::default()
-        };
-        sample.cpu.usage_percent = Some(usage);
-        sample
-    }
-
-    fn answer(query: &HistoryQuery, samples: &[Sample]) -> History {
-        let mut builder = HistoryBuilder::new(query);
-        for sample in samples {
-            if builder.add(sample).is_break() {
-                break;
-            }
-        }
-        builder.finish()
-    }
-
-    #[test]
-    fn buckets_are_aligned_means_and_gaps_stay() {
-        let query = HistoryQuery::new(&["cpu.usage_percent"], range(100, 400), Some(60), None).unwrap();
-        let samples = [
-            sample(99_999, 90.0),
-            sample(100_000, 10.0),
-            sample(119_000, 20.0),
-            sample(300_000, 30.0),
-            sample(400_000, 90.0),
-        ];
-        let found: Vec<_> = answer(&query, &samples)
-            .points
-            .iter()
-            .map(|point| (point.timestamp.seconds(), point.values["cpu.usage_percent"]))
-            .collect();
-        assert_eq!(found, [(60, 15.0), (300, 30.0)]);
-    }
-
-    #[test]
-    fn an_answer_that_is_full_says_so() {
-        let query = HistoryQuery::new(&["cpu.usage_percent"], range(0, 100), Some(1), Some(2)).unwrap();
-        let samples: Vec<_> = (0..3).map(|second| sample(second * 1000, 1.0)).collect();
-        let full = answer(&query, &samples);
-        assert_eq!((full.points.len(), full.truncated), (2, true));
-        let reversed: Vec<_> = samples.iter().rev().cloned().collect();
-        assert_eq!(
-            answer(&query, &reversed),
-            full,
-            "the order of the samples does not matter"
-        );
-        let just = answer(&query, &samples[..2]);
-        assert_eq!((just.points.len(), just.truncated), (2, false));
-    }
-
-    #[test]
-    fn a_finer_answer_comes_over_a_coarser_one() {
-        let query = HistoryQuery::new(&["cpu.usage_percent"], range(0, 100), Some(1), None).unwrap();
-        let mut coarse = answer(&query, &[sample(0, 1.0), sample(5_000, 1.0), sample(9_000, 1.0)]);
-        let fine = answer(&query, &[sample(5_000, 2.0), sample(6_000, 3.0)]);
-        let mut kept = coarse.clone();
-        kept.overlay(fine.clone(), Prefer::Own, 10);
-        let values: Vec<_> = kept
-            .points
-            .iter()
-            .map(|point| point.values["cpu.usage_percent"])
-            .collect();
-        assert_eq!(values, [1.0, 1.0, 3.0, 1.0], "only what is missing is taken over");
-        coarse.overlay(fine, Prefer::Other, 3);
-        let values: Vec<_> = coarse
-            .points
-            .iter()
-            .map(|point| (point.timestamp.seconds(), point.values["cpu.usage_percent"]))
-            .collect();
-        assert_eq!(values, [(0, 1.0), (5, 2.0), (6, 3.0)]);
-        assert!(coarse.truncated);
-    }
-
-    #[test]
-    fn senseless_queries_are_refused() {
-        let new = |metrics: &[&str], start, end, interval, points| {
-            HistoryQuery::new(metrics, range(start, end), interval, points).unwrap_err()
-        };
-        let cpu = &["cpu.usage_percent"][..];
-        assert_eq!(new(&[], 0, 1, None, None), QueryError::NoMetrics);
-        assert!(matches!(
-            new(&["cpu"], 0, 1, None, None),
-            QueryError::UnknownMetric(_)
-        ));
-        assert!(matches!(
-            new(cpu, 5, 5, None, None),
-            QueryError::EmptyRange { .. }
-        ));
-        assert!(matches!(
-            new(cpu, 0, 1_690_537_800, None, None),
-            QueryError::RangeTooLong(_)
-        ));
-        assert_eq!(new(cpu, 0, 1, Some(0), None), QueryError::Interval);
-        assert_eq!(new(cpu, 0, 1, Some(u64::MAX), None), QueryError::Interval);
-        assert_eq!(new(cpu, 0, 1, None, Some(0)), QueryError::MaxPoints);
-        assert_eq!(new(cpu, 0, 1, None, Some(MAX_POINTS + 1)), QueryError::MaxPoints);
-    }
-
-    proptest! {
-        #[test]
-        fn the_natural_interval_keeps_to_the_points(
-            start in 0i64..2_000_000_000, length in 1i64..300_000_000, points in 1u32..=MAX_POINTS
-        ) {
-            let span = range(start, start + length);
-            let step = natural_interval(span, points);
-            let buckets = span.end.since(span.start.floor(step)).as_millis().div_ceil(step.as_millis());
-            prop_assert!(buckets <= u128::from(points) || step == MAX_INTERVAL);
-        }
-    }
 }

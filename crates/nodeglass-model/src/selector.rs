@@ -12,10 +12,14 @@ pub struct Selector {
     device: DeviceChoice,
 }
 
+/// Of which device.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum DeviceChoice {
+pub enum DeviceChoice {
+    /// The host, or the total over devices.
     Total,
+    /// The device with this label.
     One(String),
+    /// Each by itself.
     Every,
 }
 
@@ -51,6 +55,11 @@ impl Selector {
     /// The metric that is asked for.
     pub fn metric(&self) -> &'static Metric {
         self.metric
+    }
+
+    /// Of which device it is asked for.
+    pub fn device(&self) -> &DeviceChoice {
+        &self.device
     }
 
     /// Whether this series has a part in what is asked for.

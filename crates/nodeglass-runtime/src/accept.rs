@@ -38,14 +38,14 @@ pub async fn connections<Serving>(
     Serving: Future<Output = Result<(), String>> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(bounds.at_once));
-    let mut pace = Pace::new(bounds.per_second);
+    let mut turns = Pace::new(bounds.per_second);
     loop {
         let place = tokio::select! {
             place = places.clone().acquire_owned() => place.expect("the semaphore is never closed"),
             () = stop.cancelled() => return,
         };
         let accept = async {
-            if let Some(until) = pace.next(Instant::now()) {
+            if let Some(until) = turns.next(Instant::now()) {
                 tokio::time::sleep_until(until).await;
             }
             listener.accept().await

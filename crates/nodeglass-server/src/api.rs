@@ -4,6 +4,9 @@
 
 mod agents;
 mod books;
+mod fleet;
+mod format;
+mod guide;
 mod history;
 mod overview;
 mod parameters;
@@ -26,6 +29,9 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
 use crate::access::Access;
 use crate::error::ApiError;
@@ -35,6 +41,9 @@ use crate::queries::Queries;
 const CALLS_AT_ONCE: usize = 256;
 /// How long a call may take until its answer begins. Longer than any database or agent may take.
 const CALL: Duration = Duration::from_secs(30);
+
+/// Answers of fewer bytes are sent as they are: they fit into a packet or two.
+const WORTH_COMPRESSING: u16 = 2_048;
 
 /// What handlers need.
 #[derive(Clone)]
@@ -60,7 +69,10 @@ impl Api {
             .route("/agents/{id}/ledger", get(books::ledger))
             .route("/agents/{id}/tasks", get(workloads::tasks))
             .route("/agents/{id}/processes", get(workloads::processes))
-            .route("/metrics/agents", get(overview::overview));
+            .route("/metrics/agents", get(overview::overview))
+            .route("/metrics/history", get(fleet::history))
+            .route("/metrics/latest", get(fleet::latest))
+            .route("/metrics/top", get(fleet::top));
         let guarded = Router::new()
             .route("/ready", get(ready))
             .nest("/api/v1", api.clone())
@@ -76,6 +88,7 @@ impl Api {
                     .layer(GlobalConcurrencyLimitLayer::new(CALLS_AT_ONCE))
                     .timeout(CALL),
             )
+            .layer(compression())
             // Outermost: a call without a token takes no place from one that has one.
             .layer(middleware::from_fn_with_state(self.clone(), admit));
         Router::new()
@@ -99,6 +112,14 @@ impl Api {
             )
             .layer(middleware::from_fn_with_state(self.clone(), admit_grpc))
     }
+}
+
+/// Compresses long answers for callers that ask for it, quickly rather than well. Event streams stay as they are: their
+/// events must not wait for one another.
+fn compression() -> CompressionLayer<impl Predicate> {
+    CompressionLayer::new()
+        .quality(CompressionLevel::Fastest)
+        .compress_when(SizeAbove::new(WORTH_COMPRESSING).and(NotForContentType::SSE))
 }
 
 /// Lets nobody past without a token. What the caller may do travels with the call.

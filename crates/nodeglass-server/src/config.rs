@@ -98,6 +98,7 @@ impl ServerConfig {
         let persist = reader.env_seconds("METRICS_INTERVAL_PERSIST", persist, intervals);
         let retention_period =
             reader.duration("metrics.storage.retention_period", DAY * 7, retention.clone());
+        let retention_period = reader.env_days("METRICS_RETENTION_DAYS", retention_period, retention);
         let listen = reader.parsed("listen");
         let listen = overrides.listen.or(listen).unwrap_or(DEFAULT_LISTEN);
         let transport = Transport::read(&mut reader, listen);
@@ -119,7 +120,7 @@ impl ServerConfig {
                 .unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
             database,
             admin_token: reader.env_text("NODEGLASS_ADMIN_TOKEN").map(Secret::from),
-            retention_period: reader.env_days("METRICS_RETENTION_DAYS", retention_period, retention),
+            retention_period,
             compression: reader.flag("metrics.storage.compression_enabled", true),
             queue_bytes: reader.bytes("metrics.storage.queue_max_bytes", 64 * MIB, MIB..=16_384 * MIB)
                 as usize,
@@ -133,6 +134,7 @@ impl ServerConfig {
                 collection_interval: (!collection.is_zero()).then_some(collection),
             },
             limits: QueryLimits {
+                samples_kept: retention_period,
                 max_points: reader.integer(
                     "metrics.storage.max_points_per_query",
                     MAX_POINTS.into(),

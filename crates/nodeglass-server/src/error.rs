@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use nodeglass_model::UnixMillis;
 use nodeglass_model::history::QueryError;
 use nodeglass_proto::pushback::push_back;
 use nodeglass_runtime::backoff::jitter;
@@ -62,6 +63,29 @@ pub enum ApiError {
         /// What is wrong, and what would be right.
         problem: String,
     },
+    /// A pattern that stands for no agent.
+    #[error("no agent's name fits {0:?}: GET /api/v1/metrics/agents lists all")]
+    NoAgentFits(String),
+    /// More agents than one question may be about.
+    #[error(
+        "{0} agents are too many for one question about history; at most {1}: name fewer, or use a narrower pattern"
+    )]
+    TooManyAgents(usize, usize),
+    /// Figures that only samples tell, of a time whose samples are not kept any more.
+    #[error(
+        "{what} is worked out from samples, which are kept back to {since}: start there or later, or use avg, min, max or sum"
+    )]
+    NeedsSamples {
+        /// What was asked for.
+        what: String,
+        /// Since when there are samples.
+        since: UnixMillis,
+    },
+    /// A form that we don't write.
+    #[error(
+        "answers can't be given as {0:?}: accept application/json, text/csv or application/vnd.apache.arrow.stream"
+    )]
+    NotAcceptable(String),
     /// No such path.
     #[error("there is nothing at {0}: see the README for the paths under /api/v1")]
     NoSuchPath(String),
@@ -106,7 +130,9 @@ impl ApiError {
             Self::NoToken => ("missing_token", StatusCode::UNAUTHORIZED, Code::Unauthenticated),
             Self::WrongToken => ("invalid_token", StatusCode::UNAUTHORIZED, Code::Unauthenticated),
             Self::Forbidden(_) => ("forbidden", StatusCode::FORBIDDEN, Code::PermissionDenied),
-            Self::UnknownAgent { .. } => ("unknown_agent", StatusCode::NOT_FOUND, Code::NotFound),
+            Self::UnknownAgent { .. } | Self::NoAgentFits(_) => {
+                ("unknown_agent", StatusCode::NOT_FOUND, Code::NotFound)
+            }
             Self::NoMetrics(_) => ("no_metrics", StatusCode::NOT_FOUND, Code::NotFound),
             Self::NoSystemInfo(_) => ("no_system_info", StatusCode::NOT_FOUND, Code::NotFound),
             Self::AgentAway(_) => (
@@ -123,6 +149,13 @@ impl ApiError {
             Self::Parameter { .. } => (
                 "invalid_parameter",
                 StatusCode::BAD_REQUEST,
+                Code::InvalidArgument,
+            ),
+            Self::TooManyAgents(..) => ("too_many_agents", StatusCode::BAD_REQUEST, Code::InvalidArgument),
+            Self::NeedsSamples { .. } => ("needs_samples", StatusCode::BAD_REQUEST, Code::OutOfRange),
+            Self::NotAcceptable(_) => (
+                "not_acceptable",
+                StatusCode::NOT_ACCEPTABLE,
                 Code::InvalidArgument,
             ),
             Self::NoSuchPath(_) => ("not_found", StatusCode::NOT_FOUND, Code::NotFound),
@@ -181,6 +214,7 @@ fn query_code(error: &QueryError) -> &'static str {
         QueryError::TooManyMetrics(_) => "too_many_metrics",
         QueryError::EmptyRange { .. } | QueryError::RangeTooLong(_) => "invalid_range",
         QueryError::Interval => "invalid_interval",
+        QueryError::Aggregation(_) => "invalid_aggregation",
         QueryError::MaxPoints => "invalid_max_points",
     }
 }

@@ -78,7 +78,7 @@ pub struct JournalState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// `full`, `too_old`, `damaged`: taken and lost. `not_running`, `stopped`: never taken. `waiting`: still on the agent.
-    /// `away`: the agent is not connected.
+    /// `away`: the agent is not connected. `expired`: samples are not kept so long.
     pub reason: String,
     /// Unix milliseconds.
     pub from: u64,
@@ -164,6 +164,16 @@ impl AgentSide {
 }
 
 impl Gap {
+    /// The part of a range whose samples are not kept any more, where they are kept since `since`.
+    pub fn expired(range: TimeRange, since: UnixMillis) -> Self {
+        Self {
+            reason: "expired".to_owned(),
+            from: range.start.0.unsigned_abs(),
+            to: range.end.min(since).0.unsigned_abs(),
+            samples: 0,
+        }
+    }
+
     fn overlaps(&self, range: TimeRange) -> bool {
         (self.from as i64) < range.end.0 && self.to as i64 >= range.start.0
     }

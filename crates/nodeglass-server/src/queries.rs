@@ -1,7 +1,13 @@
 //! What callers may ask, apart from how they ask: REST and gRPC both answer from here.
 
+mod glob;
+mod many;
 mod newcomers;
 mod past;
+mod pieces;
+mod plan;
+mod staged;
+mod tiers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +21,7 @@ use nodeglass_proto::v1::metrics_response::ResponseType;
 use nodeglass_proto::v1::task_request::Task;
 use nodeglass_proto::v1::task_response::Response;
 use nodeglass_store::{Store, StoreError};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::ApiError;
@@ -27,8 +33,14 @@ use crate::stream::{Place, Places};
 /// How long an agent may take to answer.
 const AGENT_ANSWER: Duration = Duration::from_secs(15);
 
+/// Histories that are read at once; others wait. Each may take some hundred megabytes, and mostly takes a hundredth.
+const READERS: usize = 8;
+
+pub use many::{MAX_AGENTS, Order, Reading, first};
 use newcomers::Newcomers;
-pub use past::{HistoryAnswer, Source};
+use pieces::Pieces;
+
+pub use past::{HistoryAnswer, Resolution, Source, StoredHistory};
 
 /// Answers questions from the live store, the database and the agents.
 #[derive(Debug)]
@@ -40,6 +52,10 @@ pub struct Queries {
     limits: QueryLimits,
     tasks: AtomicU64,
     newcomers: Newcomers,
+    /// Parts of chunks, for those who ask again.
+    pieces: Pieces,
+    /// Room for those who read history.
+    reading: Semaphore,
 }
 
 /// What the configuration allows callers.
@@ -47,6 +63,8 @@ pub struct Queries {
 pub struct QueryLimits {
     /// Points in one answer.
     pub max_points: u32,
+    /// How long samples are kept.
+    pub samples_kept: Duration,
     /// Streams open at once, SSE and gRPC together.
     pub max_streams: usize,
     /// Whether there are streams at all.
@@ -67,6 +85,8 @@ impl Queries {
             limits,
             tasks,
             newcomers,
+            pieces: Pieces::new(),
+            reading: Semaphore::new(READERS),
         }
     }
 

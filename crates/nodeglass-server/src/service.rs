@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status};
 use crate::error::ApiError;
 use crate::listener::Connection;
 use crate::live::Overview;
-use crate::queries::{HistoryAnswer, Queries};
+use crate::queries::Queries;
 use crate::stream::{Wish, samples};
 
 /// Answers gRPC calls of those whom the guard before it has let in.
@@ -118,12 +118,8 @@ impl MetricsService for ClientService {
             query.max_points = self.queries.max_points();
         }
         let query = HistoryQuery::try_from(query).map_err(ApiError::from)?;
-        let HistoryAnswer {
-            history,
-            gaps,
-            source,
-        } = self.queries.history(&request.agent_id, &query).await?;
-        let gaps = gaps.into_iter().map(|gap| v1::Gap {
+        let answer = self.queries.history(&request.agent_id, query).await?;
+        let gaps = answer.gaps.into_iter().map(|gap| v1::Gap {
             reason: gap.reason,
             from: gap.from,
             to: gap.to,
@@ -131,8 +127,9 @@ impl MetricsService for ClientService {
         });
         Ok(Response::new(v1::MetricsQueryResponse {
             gaps: gaps.collect(),
-            source: source.name().to_owned(),
-            ..v1::MetricsQueryResponse::new(&query, history)
+            source: answer.source.name().to_owned(),
+            resolution: answer.resolution.name().to_owned(),
+            ..v1::MetricsQueryResponse::new(&answer.query, &answer.history)
         }))
     }
 

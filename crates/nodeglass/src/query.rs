@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::ensure;
-use clap::Args;
+use clap::{Args, ValueEnum};
+use nodeglass_model::history::Aggregation;
 use nodeglass_model::{Clock, SystemClock, UnixMillis};
-use nodeglass_proto::v1::{MetricsQueryRequest, QueryHistoryRequest};
+use nodeglass_proto::v1::{MetricsQueryRequest, MetricsTimePoint, QueryHistoryRequest};
 use serde_json::{Map, Value, json};
 
 use crate::client::{Server, refused};
@@ -31,13 +32,30 @@ pub(crate) struct Query {
     /// The width of a bucket: 10s, 5m; the narrowest that gives 60 rows without it
     #[arg(long, value_parser = humantime::parse_duration)]
     interval: Option<Duration>,
-    /// Print JSON
+    /// What a bucket shows: avg, min, max, last, sum or p95; means, and the last of counters, without it
+    #[arg(long)]
+    agg: Option<Aggregation>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Print JSON: the same as --format json
     #[arg(long)]
     json: bool,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Table,
+    /// One object
+    Json,
+    /// A line for each bucket
+    Csv,
+}
+
 impl Query {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let format = if self.json { Format::Json } else { self.format };
         let now = SystemClock.now();
         let interval = self.interval.map(|interval| interval.as_secs());
         ensure!(interval != Some(0), "--interval must be at least 1s");
@@ -46,7 +64,12 @@ impl Query {
             start_timestamp: now.minus(self.since).seconds().unsigned_abs(),
             // The bucket that is filling now belongs to it.
             end_timestamp: now.seconds().unsigned_abs() + 1,
-            max_points: if interval.is_none() && !self.json { ROWS } else { 0 },
+            max_points: if interval.is_none() && format == Format::Table {
+                ROWS
+            } else {
+                0
+            },
+            aggregation: self.agg.unwrap_or_default().to_string(),
             interval_seconds: interval.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),
         };
         let request = QueryHistoryRequest {
@@ -63,7 +86,7 @@ impl Query {
             .into_inner();
         let seconds = |seconds: u64| UnixMillis::from_seconds(seconds as i64);
 
-        if self.json {
+        if format == Format::Json {
             let data: Vec<_> = answer
                 .data_points
                 .into_iter()
@@ -78,7 +101,7 @@ impl Query {
                     row
                 })
                 .collect();
-            let body = json!({ "interval_seconds": answer.interval_seconds, "truncated": answer.truncated, "data": data });
+            let body = json!({ "interval_seconds": answer.interval_seconds, "resolution": answer.resolution, "truncated": answer.truncated, "data": data });
             println!("{}", serde_json::to_string_pretty(&body)?);
             return Ok(());
         }
@@ -87,6 +110,10 @@ impl Query {
             .iter()
             .flat_map(|point| point.values.keys().cloned())
             .collect();
+        if format == Format::Csv {
+            print!("{}", csv(&series, &answer.data_points));
+            return Ok(());
+        }
         let mut rows = vec![
             std::iter::once("TIME".to_owned())
                 .chain(series.iter().cloned())
@@ -108,5 +135,56 @@ impl Query {
             println!("there is more: ask for a shorter span or a wider interval");
         }
         Ok(())
+    }
+}
+
+/// A line of names, then one for each bucket, its time as RFC 3339.
+fn csv(series: &BTreeSet<String>, points: &[MetricsTimePoint]) -> String {
+    let quoted = |text: &str| {
+        if text.contains(['"', ',', '\r', '\n']) {
+            format!("\"{}\"", text.replace('"', "\"\""))
+        } else {
+            text.to_owned()
+        }
+    };
+    let mut out = String::from("timestamp");
+    for name in series {
+        out.push(',');
+        out.push_str(&quoted(name));
+    }
+    out.push('\n');
+    for point in points {
+        out.push_str(&UnixMillis::from_seconds(point.timestamp as i64).to_string());
+        for name in series {
+            out.push(',');
+            if let Some(value) = point.values.get(name) {
+                out.push_str(&value.to_string());
+            }
+        }
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn csv_leaves_absent_values_empty() {
+        let point = |timestamp, values: &[(&str, f64)]| MetricsTimePoint {
+            timestamp,
+            values: values
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), *value))
+                .collect(),
+        };
+        let series = ["a@x,y", "b"].map(str::to_owned).into();
+        let points = [
+            point(60, &[("a@x,y", 1.5), ("b", 2.0)]),
+            point(120, &[("b", 3.0)]),
+        ];
+        let expected = "timestamp,\"a@x,y\",b\n1970-01-01T00:01:00Z,1.5,2\n1970-01-01T00:02:00Z,,3\n";
+        assert_eq!(csv(&series, &points), expected);
     }
 }

@@ -172,6 +172,11 @@ impl Timeline {
         self.0.iter().map(run).fold(0, u64::saturating_add)
     }
 
+    /// The list of the last place.
+    pub(super) fn last(&self) -> Option<u32> {
+        self.0.last().map(|(list, _)| *list)
+    }
+
     /// The list of each place, in order.
     pub(super) fn cursor(&self) -> Cursor<'_> {
         Cursor {

@@ -246,7 +246,7 @@ fn wanted_series_answer_queries_as_all_of_them_do() {
             .all(|(_, sample)| sample.load.load1.is_none() && sample.disks[0].used_bytes.is_none())
     );
     let expected = answer(&mut samples.into_iter().map(|(_, sample)| sample));
-    assert!(expected.points.len() > 20);
+    assert!(expected.times.len() > 20);
     assert_eq!(answer(&mut rows.into_iter().map(|(_, sample)| sample)), expected);
 }
 

@@ -34,8 +34,8 @@ fn packed_segments_hold_the_same_samples_in_less_room() {
             .all(|((_, found), number)| *found == *sample(number))
     );
     let found = journal.history(&query(500, 1_900, "cpu.usage_percent"));
-    assert_eq!(found.points.len(), 1_400);
-    assert_eq!(found.points[7].values["cpu.usage_percent"], 7.0);
+    assert_eq!(found.times.len(), 1_400);
+    assert_eq!(found.values("cpu.usage_percent").unwrap()[7], Some(7.0));
 }
 
 /// Twenty-five minutes of a journal that samples each second and sends each fifth, all of it stored but what `keeps_back` says.
@@ -78,7 +78,7 @@ fn what_the_server_has_is_not_packed_for_it() {
     assert_eq!((standing.books.sampled, standing.books.acknowledged), (300, 297));
     assert_eq!(numbers(&take_all(&journal)), [104, 109, 114]);
     let found = journal.history(&query(0, 1_500, "memory.used_bytes"));
-    assert_eq!(found.points.len(), 1_500);
+    assert_eq!(found.times.len(), 1_500);
 }
 
 #[test]

@@ -180,6 +180,15 @@ macro_rules! dimensions {
                 }
             }
 
+            /// Whether some of these devices may be parts of others.
+            pub fn has_parts(self) -> bool {
+                let parts: &[&str] = match self {
+                    Self::Host => &[],
+                    $(Self::$kind => &[$(stringify!($part))?],)+
+                };
+                !parts.is_empty()
+            }
+
             /// Takes the entry at `index` out; a mount and its disk share one.
             pub(super) fn remove(self, sample: &mut Sample, index: usize) {
                 match self {

@@ -1,6 +1,6 @@
 //! History queries and answers.
 
-use nodeglass_model::history::{History, HistoryQuery, Point, QueryError};
+use nodeglass_model::history::{Aggregation, History, HistoryQuery, QueryError};
 use nodeglass_model::{TimeRange, UnixMillis};
 
 use crate::v1;
@@ -15,25 +15,25 @@ impl TryFrom<v1::MetricsQueryRequest> for HistoryQuery {
             end: moment(query.end_timestamp),
         };
         let points = (query.max_points > 0).then_some(query.max_points);
-        Self::new(
-            &query.metrics,
-            range,
-            query.interval_seconds.map(u64::from),
-            points,
-        )
+        let aggregation = match query.aggregation.as_str() {
+            "" => Aggregation::Usual,
+            named => named.parse()?,
+        };
+        let interval = query.interval_seconds.map(u64::from);
+        let query = Self::new(&query.metrics, range, interval, points)?;
+        Ok(query.with_aggregation(aggregation))
     }
 }
 
 impl v1::MetricsQueryResponse {
     /// The answer to `query` on the wire.
-    pub fn new(query: &HistoryQuery, history: History) -> Self {
+    pub fn new(query: &HistoryQuery, history: &History) -> Self {
         let seconds = |at: UnixMillis| at.seconds().unsigned_abs();
         let data_points: Vec<_> = history
-            .points
-            .into_iter()
-            .map(|point| v1::MetricsTimePoint {
-                timestamp: seconds(point.timestamp),
-                values: point.values.into_iter().collect(),
+            .rows()
+            .map(|(at, row)| v1::MetricsTimePoint {
+                timestamp: seconds(at),
+                values: row.map(|(name, value)| (name.to_owned(), value)).collect(),
             })
             .collect();
         Self {
@@ -45,24 +45,19 @@ impl v1::MetricsQueryResponse {
             interval_seconds: u32::try_from(query.interval.as_secs()).unwrap_or(u32::MAX),
             gaps: Vec::new(),
             source: String::new(),
+            resolution: String::new(),
         }
     }
 }
 
 impl From<v1::MetricsQueryResponse> for History {
     fn from(response: v1::MetricsQueryResponse) -> Self {
-        let points = response.data_points.into_iter().map(|point| Point {
-            timestamp: UnixMillis::from_seconds(point.timestamp as i64),
-            values: point
-                .values
-                .into_iter()
-                .filter(|(_, value)| value.is_finite())
-                .collect(),
+        let rows = response.data_points.into_iter().map(|point| {
+            let at = UnixMillis::from_seconds(i64::try_from(point.timestamp).unwrap_or(i64::MAX));
+            let finite = point.values.into_iter().filter(|(_, value)| value.is_finite());
+            (at, finite)
         });
-        Self {
-            points: points.collect(),
-            truncated: response.truncated,
-        }
+        Self::from_rows(rows, response.truncated)
     }
 }
 
@@ -77,6 +72,7 @@ impl From<&HistoryQuery> for v1::MetricsQueryRequest {
             end_timestamp: seconds(end),
             max_points: query.max_points,
             interval_seconds: u32::try_from(query.interval.as_secs()).ok(),
+            aggregation: query.aggregation.to_string(),
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::parameters::{AgentName, Parameters};
 use super::tag::Tag;
-use super::{Api, json};
+use super::{Api, guide, json};
 use crate::error::ApiError;
 
 #[derive(Serialize)]
@@ -42,14 +42,17 @@ pub(super) async fn system(
     Ok(Json(SystemBody { agent_id: id, info }))
 }
 
-/// `GET /agents/{id}/metrics`
+/// `GET /agents/{id}/metrics`: the latest sample; with `hours`, the history of a few figures.
 pub(super) async fn metrics(
     State(api): State<Api>,
     AgentName(id): AgentName,
     headers: HeaderMap,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
-    parameters.only(&[])?;
+    let parameters = parameters.only(&["hours"])?;
+    if parameters.text("hours").is_some() {
+        return guide::metrics(&api, &id, &parameters).await;
+    }
     let (agent, live) = api.queries.metrics(&id).await?;
     let tag = Tag::new(api.queries.live(), |state| live.number.hash(state));
     Ok(tag.answer(&headers, || json(live.snapshot(&agent.id))))

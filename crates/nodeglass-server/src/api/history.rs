@@ -1,61 +1,83 @@
 //! `GET /agents/{id}/metrics/history`
 
-use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
+use axum::response::Response;
+use futures_util::stream;
 use nodeglass_model::TimeRange;
-use nodeglass_model::history::{HistoryQuery, Point};
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use nodeglass_model::history::{Aggregation, HistoryQuery};
+use serde::Serialize;
 
 use super::Api;
+use super::format::{Format, PIECE, Rows, Sheet, in_pieces, write_json};
 use super::parameters::{AgentName, Parameters, wrong};
 use crate::error::ApiError;
 use crate::ledger::Gap;
 use crate::queries::HistoryAnswer;
 
-const PARAMETERS: [&str; 5] = ["metrics", "start", "end", "interval", "max_points"];
+/// What a query is made of.
+pub(super) const PARAMETERS: [&str; 6] = ["metrics", "start", "end", "interval", "max_points", "agg"];
 
+/// The query as it is answered.
 #[derive(Serialize)]
-pub(super) struct HistoryBody {
-    agent_id: String,
+pub(super) struct QueryBody {
+    metrics: Vec<String>,
+    start_timestamp: i64,
+    end_timestamp: i64,
+    interval_seconds: u64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    agg: &'static str,
+}
+
+impl From<&HistoryQuery> for QueryBody {
+    fn from(query: &HistoryQuery) -> Self {
+        Self {
+            metrics: query.selectors.iter().map(ToString::to_string).collect(),
+            start_timestamp: query.range.start.seconds(),
+            end_timestamp: query.range.end.seconds(),
+            interval_seconds: query.interval.as_secs(),
+            agg: query.aggregation.name(),
+        }
+    }
+}
+
+/// What comes before the buckets.
+#[derive(Serialize)]
+struct Head<'a> {
+    agent_id: &'a str,
     query: QueryBody,
-    data: Vec<PointBody>,
+}
+
+/// What comes behind the buckets.
+#[derive(Serialize)]
+struct Tail {
     truncated: bool,
+    /// `raw` or `hour`: what the buckets are made of.
+    resolution: &'static str,
     /// Where the data is from: `store`, `agent` or `store+agent`.
     source: &'static str,
     /// Spans without samples, and why.
     gaps: Vec<Gap>,
 }
 
-#[derive(Serialize)]
-struct QueryBody {
-    metrics: Vec<String>,
-    start_timestamp: i64,
-    end_timestamp: i64,
-    interval_seconds: u64,
-}
-
-/// A bucket: its timestamp and its series side by side.
-struct PointBody(Point);
-
-impl Serialize for PointBody {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1 + self.0.values.len()))?;
-        map.serialize_entry("timestamp", &self.0.timestamp.seconds())?;
-        for (series, value) in &self.0.values {
-            map.serialize_entry(series, value)?;
-        }
-        map.end()
-    }
-}
-
 /// Aligned buckets of the named metrics; `start` is `-1h` and `end` is `now` unless given.
 pub(super) async fn history(
     State(api): State<Api>,
     AgentName(id): AgentName,
+    format: Format,
     parameters: Parameters,
-) -> Result<Json<HistoryBody>, ApiError> {
+) -> Result<Response, ApiError> {
     let parameters = parameters.only(&PARAMETERS)?;
+    let query = query(&api, &parameters, &parameters.list("metrics"))?;
+    let answer = api.queries.history(&id, query).await?;
+    Ok(match format {
+        Format::Json => format.respond(as_json(&id, answer)),
+        Format::Csv | Format::Arrow => format.sheets(stream::iter(sheets(answer).map(Ok))),
+    })
+}
+
+/// The query that parameters make for some metrics.
+pub(super) fn query(api: &Api, parameters: &Parameters, metrics: &[&str]) -> Result<HistoryQuery, ApiError> {
     let now = api.queries.now();
     let range = TimeRange {
         start: parameters.moment("start", "-1h", now)?,
@@ -72,23 +94,56 @@ pub(super) async fn history(
             format!("{points} is too many; this server gives at most {limit}"),
         ));
     }
-    let query = HistoryQuery::new(&parameters.list("metrics"), range, interval, Some(points))?;
-    let HistoryAnswer {
-        history,
-        gaps,
-        source,
-    } = api.queries.history(&id, &query).await?;
-    Ok(Json(HistoryBody {
-        agent_id: id,
-        query: QueryBody {
-            metrics: query.selectors.iter().map(ToString::to_string).collect(),
-            start_timestamp: range.start.seconds(),
-            end_timestamp: range.end.seconds(),
-            interval_seconds: query.interval.as_secs(),
+    let aggregation = match parameters.text("agg") {
+        Some(name) => name
+            .parse::<Aggregation>()
+            .map_err(|unknown| ApiError::Query(unknown.into()))?,
+        None => Aggregation::Usual,
+    };
+    Ok(HistoryQuery::new(metrics, range, interval, Some(points))?.with_aggregation(aggregation))
+}
+
+fn as_json(id: &str, answer: HistoryAnswer) -> Body {
+    let (mut head, mut tail) = (Vec::new(), Vec::new());
+    write_json(
+        &mut head,
+        &Head {
+            agent_id: id,
+            query: (&answer.query).into(),
         },
-        data: history.points.into_iter().map(PointBody).collect(),
-        truncated: history.truncated,
-        source: source.name(),
-        gaps,
-    }))
+    );
+    head.pop();
+    head.extend_from_slice(b",\"data\":[");
+    write_json(
+        &mut tail,
+        &Tail {
+            truncated: answer.history.truncated,
+            resolution: answer.resolution.name(),
+            source: answer.source.name(),
+            gaps: answer.gaps,
+        },
+    );
+    tail.splice(..1, *b"],");
+    let rows = Rows::new(answer.history);
+    let count = rows.len();
+    if count <= PIECE {
+        rows.write(0..count, &mut head);
+        head.append(&mut tail);
+        return Body::from(head);
+    }
+    let buckets = (0..count).step_by(PIECE).map(move |first| {
+        let mut piece = Vec::new();
+        rows.write(first..count.min(first + PIECE), &mut piece);
+        piece
+    });
+    in_pieces(std::iter::once(head).chain(buckets).chain(std::iter::once(tail)))
+}
+
+/// An answer in sheets, one at least, so that there are names even if there is nothing else.
+fn sheets(answer: HistoryAnswer) -> impl Iterator<Item = Sheet> + Send + 'static {
+    let count = answer.history.times.len();
+    (0..count.max(1)).step_by(PIECE).map(move |first| {
+        let rows = first..count.min(first + PIECE);
+        Sheet::wide(&answer.query, &answer.history, rows)
+    })
 }

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use nodeglass_chunk::row;
-use nodeglass_model::history::{History, HistoryBuilder, HistoryQuery, Prefer};
+use nodeglass_model::history::{History, HistoryQuery, Prefer};
 use nodeglass_model::{Sample, TimeRange, UnixMillis};
 use nodeglass_proto::v1::metrics_request::RequestType;
 use nodeglass_proto::v1::metrics_response::ResponseType;
 use nodeglass_store::TaskRecord;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::Queries;
+use super::plan::{Plan, plan};
 use crate::error::ApiError;
 use crate::ledger::{AgentSide, Gap, Statement};
 use crate::live::LiveAgent;
@@ -23,12 +23,46 @@ const LOOK_BACK: Duration = Duration::from_mins(2);
 /// History, and what is missing in it.
 #[derive(Debug)]
 pub struct HistoryAnswer {
+    /// The query that it answers: its buckets may be wider than what was asked needs.
+    pub query: HistoryQuery,
     /// The buckets.
     pub history: History,
     /// Spans of the range without samples, and why.
     pub gaps: Vec<Gap>,
     /// Where the buckets are from.
     pub source: Source,
+    /// What they are made of.
+    pub resolution: Resolution,
+}
+
+/// What the store has of one agent.
+#[derive(Debug)]
+pub struct StoredHistory {
+    /// The buckets.
+    pub history: History,
+    /// The query that they answer.
+    pub query: HistoryQuery,
+    /// What they are made of.
+    pub resolution: Resolution,
+}
+
+/// What buckets are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolution {
+    /// Samples.
+    Raw,
+    /// The figures of whole hours, and the samples that are not among them yet.
+    Hour,
+}
+
+impl Resolution {
+    /// The word for it in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Hour => "hour",
+        }
+    }
 }
 
 /// Where history is from.
@@ -57,11 +91,15 @@ impl Queries {
     /// History from the store, with what only the agent knows: finer detail than it sends, and what it could not send yet.
     ///
     /// # Errors
-    /// An unknown agent, or a database that does not answer.
-    pub async fn history(&self, id: &str, query: &HistoryQuery) -> Result<HistoryAnswer, ApiError> {
+    /// An unknown agent, a query that needs what is not kept any more, or a database that does not answer.
+    pub async fn history(&self, id: &str, query: HistoryQuery) -> Result<HistoryAnswer, ApiError> {
         let agent = self.agent(id).await?;
         let side = self.side(&agent).await?;
-        let mut history = self.stored_history(&agent, query).await?;
+        let StoredHistory {
+            mut history,
+            query,
+            resolution,
+        } = self.stored_history(&agent, query).await?;
         let is_finer = query.is_exact
             && agent
                 .stored_interval()
@@ -69,58 +107,63 @@ impl Queries {
         let mut source = Source::Store;
         if agent.is_connected() && (is_finer || side.as_ref().is_some_and(|side| side.waits_in(query.range)))
         {
-            match self.local_history(&agent, query).await {
-                Ok(local) if local.points.is_empty() => {}
+            match self.local_history(&agent, &query).await {
+                Ok(local) if local.is_empty() => {}
                 Ok(local) => {
-                    let both = !history.points.is_empty();
-                    source = if both {
-                        Source::StoreAndAgent
-                    } else {
+                    source = if history.is_empty() {
                         Source::Agent
+                    } else {
+                        Source::StoreAndAgent
                     };
                     let prefer = if is_finer { Prefer::Other } else { Prefer::Own };
-                    history.overlay(local, prefer, query.max_points);
+                    history.overlay(&local, prefer, query.max_points);
                 }
                 // What the store has is an answer, too.
                 Err(error) => debug!(agent = %agent.id, %error, "the agent's own history is left out"),
             }
         }
         let away_since = agent.latest().update.filter(|_| !agent.is_connected());
-        let gaps = side
+        let mut gaps = side
             .unwrap_or_default()
             .gaps_in(query.range, away_since, self.now());
+        let since = self.samples_since();
+        if resolution == Resolution::Raw && query.range.start < since {
+            gaps.insert(0, Gap::expired(query.range, since));
+        }
         Ok(HistoryAnswer {
+            query,
             history,
             gaps,
             source,
+            resolution,
         })
     }
 
-    async fn stored_history(&self, agent: &LiveAgent, query: &HistoryQuery) -> Result<History, ApiError> {
-        let mut builder = HistoryBuilder::new(query);
-        let mut after = None;
-        loop {
-            let page = self.store.samples(agent.key, query.range, after, PAGE).await?;
-            for stored in &page {
-                match row::read(&stored.payload, stored.timestamp) {
-                    Ok(sample) => {
-                        if builder.add(&sample).is_break() {
-                            return Ok(builder.finish());
-                        }
-                    }
-                    Err(error) => {
-                        warn!(agent = %agent.id, at = %stored.timestamp, %error, "a stored sample can't be read");
-                    }
-                }
-            }
-            let Some(last) = page.last().filter(|_| page.len() == PAGE as usize) else {
-                break;
-            };
-            after = Some(last.position());
-            // Others get their turn between pages.
-            tokio::task::yield_now().await;
-        }
-        Ok(builder.finish())
+    /// Since when samples are kept.
+    fn samples_since(&self) -> UnixMillis {
+        self.now().minus(self.limits.samples_kept)
+    }
+
+    /// History from the store alone.
+    ///
+    /// # Errors
+    /// A query that needs what is not kept any more, or a database that does not answer.
+    pub async fn stored_history(
+        &self,
+        agent: &LiveAgent,
+        query: HistoryQuery,
+    ) -> Result<StoredHistory, ApiError> {
+        let Plan { query, resolution } = plan(query, self.samples_since())?;
+        let _turn = self.reading.acquire().await.map_err(|_| ApiError::Overloaded)?;
+        let history = match resolution {
+            Resolution::Raw => self.raw_history(agent, &query).await?,
+            Resolution::Hour => self.hourly_history(agent, &query).await?,
+        };
+        Ok(StoredHistory {
+            history,
+            query,
+            resolution,
+        })
     }
 
     /// History from the agent's journal.
@@ -180,12 +223,7 @@ impl Queries {
             end: at.plus(Duration::from_millis(1)),
         };
         let stored = self.store.samples(agent.key, range, None, PAGE).await?;
-        let samples = stored
-            .iter()
-            .rev()
-            .filter_map(|one| row::read(&one.payload, one.timestamp).ok());
-        Ok(samples
-            .into_iter()
-            .find(|sample| !sample.processes.top.is_empty()))
+        let mut samples = stored.into_iter().rev().map(|stored| stored.sample);
+        Ok(samples.find(|sample| !sample.processes.top.is_empty()))
     }
 }

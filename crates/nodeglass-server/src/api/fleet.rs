@@ -1,0 +1,242 @@
+//! Figures of several agents: their histories, the latest of one metric, and who has most of it.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
+use nodeglass_model::selector::Selector;
+use serde::Serialize;
+
+use super::Api;
+use super::format::{Format, Rows, Sheet, broken_off, write_json};
+use super::history::{QueryBody, query};
+use super::parameters::{Parameters, wrong};
+use crate::error::ApiError;
+use crate::queries::{MAX_AGENTS, Order, Reading, Resolution, StoredHistory, first};
+
+/// Agents in a list of those with most unless the caller says otherwise, and at most.
+const FIRST: (usize, usize) = (10, 1_000);
+
+/// `GET /metrics/history`: aligned buckets of several agents, named by `agents` (all without it). `group_by=agent`, which it
+/// is without it, gives each by itself, `group_by=none` all as one.
+pub(super) async fn history(
+    State(api): State<Api>,
+    format: Format,
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
+    let parameters = parameters.only(&[
+        "agents",
+        "group_by",
+        "metrics",
+        "start",
+        "end",
+        "interval",
+        "max_points",
+        "agg",
+    ])?;
+    let query = query(&api, &parameters, &parameters.list("metrics"))?;
+    let is_together = match parameters.text("group_by") {
+        None | Some("agent") => false,
+        Some("none") => true,
+        Some(other) => {
+            let other: String = other.chars().take(40).collect();
+            return Err(wrong("group_by", format!("{other:?} is neither agent nor none")));
+        }
+    };
+    let agents = api.queries.choose(&parameters.list("agents")).await?;
+    if agents.len() > MAX_AGENTS {
+        return Err(ApiError::TooManyAgents(agents.len(), MAX_AGENTS));
+    }
+    if is_together {
+        let names: Vec<String> = agents.iter().map(|agent| agent.id.to_string()).collect();
+        let stored = api.queries.history_together(agents, &query).await?;
+        return Ok(match format {
+            Format::Json => format.respond(together_as_json(&names, stored)),
+            Format::Csv | Format::Arrow => {
+                let rows = 0..stored.history.times.len();
+                let sheet = Sheet::wide(&stored.query, &stored.history, rows);
+                format.sheets(stream::iter([Ok(sheet)]))
+            }
+        });
+    }
+    let mut histories = Box::pin(api.queries.histories(agents, &query));
+    // What goes wrong with the first mostly goes wrong with all, and can still be said.
+    let begin = histories.next().await.transpose()?;
+    let histories = stream::iter(begin.map(Ok)).chain(histories);
+    if format != Format::Json {
+        let sheets = histories.map(|found| {
+            let (agent, stored) = found?;
+            let rows = stored.history.rows().flat_map(|(at, row)| {
+                let agent = agent.id.to_string();
+                row.map(move |(name, value)| (agent.clone(), at, name.to_owned(), value))
+            });
+            Ok(Sheet::long(rows))
+        });
+        // An empty one before them gives names to an answer without agents, too.
+        return Ok(format.sheets(stream::iter([Ok(Sheet::long([]))]).chain(sheets)));
+    }
+    let mut is_first = true;
+    let agents = histories.map(move |found| {
+        let (agent, stored) = found?;
+        let mut piece = Vec::new();
+        if !std::mem::take(&mut is_first) {
+            piece.push(b',');
+        }
+        piece.extend_from_slice(b"{\"agent_id\":");
+        write_json(&mut piece, &agent.id);
+        piece.push(b',');
+        stored_as_json(&mut piece, stored);
+        Ok(Bytes::from(piece))
+    });
+    let whole = |text: &'static str| stream::iter([Ok(Bytes::from_static(text.as_bytes()))]);
+    let body = whole("{\"agents\":[").chain(agents).chain(whole("]}"));
+    Ok(format.respond(broken_off(body)))
+}
+
+fn together_as_json(agents: &[String], stored: StoredHistory) -> Body {
+    let mut body = b"{\"agents\":".to_vec();
+    write_json(&mut body, &agents);
+    body.push(b',');
+    stored_as_json(&mut body, stored);
+    Body::from(body)
+}
+
+/// Appends everything but the beginning of an object: the query, the buckets, and what they are made of.
+fn stored_as_json(out: &mut Vec<u8>, stored: StoredHistory) {
+    out.extend_from_slice(b"\"query\":");
+    write_json(out, &QueryBody::from(&stored.query));
+    out.extend_from_slice(b",\"data\":[");
+    let truncated = stored.history.truncated;
+    let rows = Rows::new(stored.history);
+    rows.write(0..rows.len(), out);
+    out.extend_from_slice(b"],\"truncated\":");
+    write_json(out, &truncated);
+    out.extend_from_slice(b",\"resolution\":");
+    write_json(out, &stored.resolution.name());
+    out.push(b'}');
+}
+
+#[derive(Serialize)]
+struct ReadingsBody<'a> {
+    metric: String,
+    unit: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolution: Option<&'static str>,
+    agents: Vec<ReadingBody<'a>>,
+}
+
+#[derive(Serialize)]
+struct ReadingBody<'a> {
+    agent_id: &'a str,
+    /// Which device's, where every device was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<&'a str>,
+    /// Unix milliseconds.
+    timestamp: i64,
+    value: f64,
+}
+
+/// `GET /metrics/latest`: the latest figure of `metric` of every agent that is connected and has one, or of those named
+/// by `agents`.
+pub(super) async fn latest(
+    State(api): State<Api>,
+    format: Format,
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
+    let parameters = parameters.only(&["metric", "agents"])?;
+    let selector = metric(&parameters)?;
+    let agents = api.queries.choose(&parameters.list("agents")).await?;
+    let readings = api.queries.latest_of(&agents, &selector);
+    Ok(respond(format, &selector, None, &readings))
+}
+
+/// `GET /metrics/top`: the `k` agents with the highest figures of `metric` (`order=asc`: the lowest), the latest or, with
+/// `start`, what `agg` makes of a span.
+pub(super) async fn top(
+    State(api): State<Api>,
+    format: Format,
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
+    let parameters = parameters.only(&["metric", "k", "order", "agents", "start", "end", "agg"])?;
+    let selector = metric(&parameters)?;
+    let (usual, most) = FIRST;
+    let count = parameters
+        .parsed::<usize>("k", "a whole number")?
+        .unwrap_or(usual);
+    if !(1..=most).contains(&count) {
+        return Err(wrong("k", format!("{count} is not within 1 to {most}")));
+    }
+    let order = match parameters.text("order") {
+        None | Some("desc") => Order::Highest,
+        Some("asc") => Order::Lowest,
+        Some(other) => {
+            let other: String = other.chars().take(40).collect();
+            return Err(wrong("order", format!("{other:?} is neither desc nor asc")));
+        }
+    };
+    let agents = api.queries.choose(&parameters.list("agents")).await?;
+    if parameters.text("start").is_none() {
+        if let Some(alone) = ["end", "agg"]
+            .into_iter()
+            .find(|name| parameters.text(name).is_some())
+        {
+            return Err(wrong(
+                alone,
+                "it needs a start; without one the latest figures are compared".to_owned(),
+            ));
+        }
+        let readings = first(api.queries.latest_of(&agents, &selector), order, count);
+        return Ok(respond(format, &selector, None, &readings));
+    }
+    if agents.len() > MAX_AGENTS {
+        return Err(ApiError::TooManyAgents(agents.len(), MAX_AGENTS));
+    }
+    let query = query(&api, &parameters, &[&selector.to_string()])?;
+    let (readings, resolution) = api.queries.figures_over(agents, query).await?;
+    let readings = first(readings, order, count);
+    Ok(respond(format, &selector, Some(resolution), &readings))
+}
+
+/// The one metric that is asked for.
+fn metric(parameters: &Parameters) -> Result<Selector, ApiError> {
+    let name = parameters.text("metric");
+    let name = name.ok_or_else(|| wrong("metric", "name one: metric=cpu.usage_percent".to_owned()))?;
+    Selector::parse(name).map_err(|unknown| ApiError::Query(unknown.into()))
+}
+
+fn respond(
+    format: Format,
+    selector: &Selector,
+    resolution: Option<Resolution>,
+    readings: &[Reading],
+) -> Response {
+    if format != Format::Json {
+        let rows = readings.iter().map(|reading| {
+            (
+                reading.agent.id.to_string(),
+                reading.at,
+                reading.series.clone(),
+                reading.value,
+            )
+        });
+        return format.sheets(stream::iter([Ok(Sheet::long(rows))]));
+    }
+    let agents = readings.iter().map(|reading| ReadingBody {
+        agent_id: reading.agent.id.as_str(),
+        device: reading.series.split_once('@').map(|(_, device)| device),
+        timestamp: reading.at.0,
+        value: reading.value,
+    });
+    let mut body = Vec::with_capacity(128 + readings.len() * 80);
+    write_json(
+        &mut body,
+        &ReadingsBody {
+            metric: selector.to_string(),
+            unit: selector.metric().unit.name(),
+            resolution: resolution.map(Resolution::name),
+            agents: agents.collect(),
+        },
+    );
+    format.respond(Body::from(body))
+}
