@@ -35,7 +35,7 @@ mod tests;
 mod zip;
 
 pub use encode::{Effort, EncodeError, Encoder, Parts};
-pub use head::{Column, Head, Span, Values};
+pub use head::{Column, Head, Series, Span, Values};
 pub use read::Chunk;
 pub use rows::Rows;
 
