@@ -135,8 +135,12 @@ fn samples(trace: &str, seconds: usize) -> anyhow::Result<Samples> {
         for (at, (column, scale)) in columns.iter().enumerate() {
             let label = format!("if{}", at / metrics.len());
             let cells = rows.iter().map(|row| row.get(*column).copied().flatten());
-            let sum: Option<f64> = cells.sum();
-            let value = sum.map(|sum| (sum / seconds as f64 * scale).round());
+            let value = if is_rate(names[*column]) {
+                cells.sum::<Option<f64>>().map(|sum| sum / seconds as f64)
+            } else {
+                cells.last().flatten()
+            };
+            let value = value.map(|value| (value * scale).round());
             catalogue::set(&mut sample, metrics[at % metrics.len()], &label, value);
         }
         let id = SampleId {
@@ -146,6 +150,10 @@ fn samples(trace: &str, seconds: usize) -> anyhow::Result<Samples> {
         samples.push((id, sample));
     }
     Ok(samples)
+}
+
+fn is_rate(name: &str) -> bool {
+    name.ends_with("_ps") || name.starts_with("cpu")
 }
 
 /// How many steps a column's unit has.

@@ -23,9 +23,11 @@
 
 mod directory;
 mod encode;
+mod fold;
 mod gather;
 mod head;
 mod lists;
+mod merge;
 mod piece;
 mod presence;
 mod read;
@@ -35,7 +37,9 @@ mod tests;
 mod zip;
 
 pub use encode::{Effort, EncodeError, Encoder, Parts};
+pub use fold::{Folded, Partial};
 pub use head::{Column, Head, Series, Span, Values};
+pub use merge::{Merge, MergeError};
 pub use read::Chunk;
 pub use rows::Rows;
 

@@ -92,10 +92,7 @@ impl Encoder {
     /// # Errors
     /// [`EncodeError::TooMuch`] over one of the limits of chunks, which 720 samples seldom are: make two of them.
     pub fn parts(&mut self, samples: &[(SampleId, Sample)], effort: Effort) -> Result<Parts, EncodeError> {
-        let points = u32::try_from(samples.len())
-            .ok()
-            .filter(|points| *points <= MAX_POINTS)
-            .ok_or(EncodeError::TooMuch("more points than a chunk may have"))?;
+        let points = Self::count(samples.len())?;
         let times: Vec<i64> = samples.iter().map(|(_, sample)| sample.timestamp.0).collect();
         let basics = Basics {
             points,
@@ -103,6 +100,14 @@ impl Encoder {
             ..Basics::default()
         };
         self.finish(basics, &times, gather(samples), effort)
+    }
+
+    /// So many points as the format counts them.
+    pub(super) fn count(points: usize) -> Result<u32, EncodeError> {
+        u32::try_from(points)
+            .ok()
+            .filter(|points| *points <= MAX_POINTS)
+            .ok_or(EncodeError::TooMuch("more points than a chunk may have"))
     }
 
     /// Makes a chunk of what was gathered.

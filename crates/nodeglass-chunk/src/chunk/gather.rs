@@ -188,11 +188,12 @@ impl Series {
         }
     }
 
-    /// Its values as floats from now on.
-    fn floats(&mut self) -> &mut Vec<f64> {
-        let steps = std::mem::replace(&mut self.numbers, Numbers::Floats(Vec::new()));
-        let floats = steps.into_values(self.metric.unit);
-        self.numbers = Numbers::Floats(floats);
+    /// Its values, as floats from now on.
+    pub(super) fn floats(&mut self) -> &mut Vec<f64> {
+        if let Numbers::Steps(steps) = &mut self.numbers {
+            let steps = Numbers::Steps(std::mem::take(steps));
+            self.numbers = Numbers::Floats(steps.into_values(self.metric.unit));
+        }
         match &mut self.numbers {
             Numbers::Floats(floats) => floats,
             Numbers::Steps(_) => unreachable!("they were made floats"),
@@ -206,11 +207,17 @@ fn exact_steps(unit: Unit, value: f64) -> Option<i64> {
     // Up to here, adding and taking away this rounds to a whole number.
     const ROUNDER: f64 = 6_755_399_441_055_744.0;
     const LIMIT: f64 = 1_125_899_906_842_624.0;
-    let scaled = value * f64::from(unit.steps());
+    let per_unit = unit.steps();
+    let scaled = value * f64::from(per_unit);
     let steps = if scaled.abs() < LIMIT {
         ((scaled + ROUNDER) - ROUNDER) as i64
     } else {
         unit.to_steps(value)
     };
-    (unit.of_steps(steps) == value).then_some(steps)
+    let back = if per_unit == 1 {
+        steps as f64
+    } else {
+        unit.of_steps(steps)
+    };
+    (back == value).then_some(steps)
 }

@@ -352,7 +352,7 @@ pub struct Values<'h> {
 impl<'h> Values<'h> {
     /// The values of one device at all points of the chunk; `None` if it has none.
     pub fn of(&self, label: &str) -> Option<Vec<Option<f64>>> {
-        let series = self.series().find(|series| series.label == label);
+        let series = self.series().find(|series| series.label() == label);
         series.map(|series| series.column())
     }
 
@@ -370,7 +370,7 @@ impl<'h> Values<'h> {
     }
 
     /// The devices that have values, each with them.
-    pub fn series(&self) -> impl Iterator<Item = Series<'_>> {
+    pub fn series(&self) -> impl Iterator<Item = Series<'h, '_>> {
         let Self { column, values } = self;
         let mut first = 0;
         column.devices().filter_map(move |(device, start)| {
@@ -379,7 +379,6 @@ impl<'h> Values<'h> {
             let values = values.get(first..first + count).unwrap_or_default();
             first += count;
             (count > 0).then(|| Series {
-                label: column.section.label(device),
                 start,
                 device,
                 column: *column,
@@ -391,19 +390,22 @@ impl<'h> Values<'h> {
 
 /// The values of one device in a column.
 #[derive(Debug, Clone, Copy)]
-pub struct Series<'v> {
-    /// The device's label.
-    pub label: &'v str,
-    /// Its first cell.
+pub struct Series<'h, 'v> {
+    /// The device's first cell.
     start: u32,
-    device: &'v Device,
-    column: Column<'v>,
+    device: &'h Device,
+    column: Column<'h>,
     values: &'v [f64],
 }
 
-impl<'v> Series<'v> {
+impl<'h, 'v> Series<'h, 'v> {
+    /// The device's label; empty for the host.
+    pub fn label(&self) -> &'h str {
+        self.column.section.label(self.device)
+    }
+
     /// The values there are, each with the number of its point, rising.
-    pub fn points(&self) -> impl Iterator<Item = (usize, f64)> + use<'v> {
+    pub fn points(&self) -> impl Iterator<Item = (usize, f64)> + use<'h, 'v> {
         let cells = self.start..self.start + self.device.points.count();
         let mut points = self.device.points.places();
         let mut next = 0;

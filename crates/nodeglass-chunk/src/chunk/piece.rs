@@ -19,6 +19,7 @@
 //! disks write sectors. pco keeps bounds of its bins at full width, so narrow numbers matter. In version 1, lowest and
 //! divisor stood before the bytes.
 
+mod estimate;
 mod pack;
 mod unpack;
 

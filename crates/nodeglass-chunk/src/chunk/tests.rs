@@ -3,6 +3,7 @@
 mod arbitrary;
 mod golden;
 mod limits;
+mod merging;
 
 use nodeglass_model::catalogue::{self, Dimension};
 use nodeglass_model::history::{HistoryBuilder, HistoryQuery};
@@ -164,7 +165,7 @@ fn devices_that_were_there_shortly_share_their_pieces() {
     assert_eq!(column.labels().count(), 144 * 8);
     let values = column.read(chunk.slice(column.span()).unwrap()).unwrap();
     let last = values.series().last().unwrap();
-    assert_eq!(last.label, "5151.1763703575");
+    assert_eq!(last.label(), "5151.1763703575");
     assert_eq!(
         last.points().map(|(point, _)| point).collect::<Vec<_>>(),
         [715, 716, 717, 718, 719]

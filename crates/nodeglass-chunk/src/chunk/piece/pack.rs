@@ -4,6 +4,7 @@ use pco::data_types::Number;
 use pco::wrapped::FileCompressor;
 use pco::{ChunkConfig, DeltaSpec, ModeSpec};
 
+use super::estimate::orders;
 use super::{
     FLOATS, LINEAR, Numbers, PACKED, PACKED_STEPS, PCO_8, PCO_16, PCO_32, PCO_64, PCO_FLOATS, Piece, VARINTS,
     ZIPPED,
@@ -14,6 +15,9 @@ use crate::varint::{put, put_signed};
 
 /// Fewer bytes than this are not worth a zstd frame, fewer values not pco's bins.
 const WORTH_PACKING: usize = 16;
+
+/// zstd is tried if at least one in so many is the same as the one before: those that it wins are such.
+const REPEATS_WORTH_ZIPPING: usize = 3;
 
 /// How hard pco tries. Level 4 saves a tenth of its time and loses 4 % of space.
 const PCO_LEVEL: usize = 8;
@@ -121,12 +125,15 @@ impl PieceWriter {
             }
         };
         if self.rests.len() >= WORTH_PACKING {
-            self.varints.clear();
-            put_varints(&self.rests, &mut self.varints);
-            offer(ZIPPED, self.zipper.zip(&self.varints));
-            for order in orders(&self.rests) {
-                let (form, packed) = to_pco(&self.rests, shape.highest, order);
+            let (orders, tries) = orders(&self.rests);
+            for order in &orders[..tries] {
+                let (form, packed) = to_pco(&self.rests, shape.highest, *order);
                 offer(form, packed);
+            }
+            if shape.repeats * REPEATS_WORTH_ZIPPING >= self.rests.len() {
+                self.varints.clear();
+                put_varints(&self.rests, &mut self.varints);
+                offer(ZIPPED, self.zipper.zip(&self.varints));
             }
         }
         match best {
@@ -178,6 +185,9 @@ struct Shape {
     highest: u64,
     lowest_step: i64,
     highest_step: i64,
+    /// How many are the same as the one before.
+    repeats: usize,
+    /// What varints take; not known where they are not worth a thought.
     varint_bytes: usize,
 }
 
@@ -188,14 +198,20 @@ impl Shape {
             highest: first,
             lowest_step: i64::MAX,
             highest_step: i64::MIN,
-            varint_bytes: varint_bytes(first as i64),
+            repeats: 0,
+            varint_bytes: usize::MAX,
         };
         for pair in rests.windows(2) {
             let step = pair[1].wrapping_sub(pair[0]) as i64;
             shape.highest = shape.highest.max(pair[1]);
+            shape.repeats += usize::from(step == 0);
             shape.lowest_step = shape.lowest_step.min(step);
             shape.highest_step = shape.highest_step.max(step);
-            shape.varint_bytes += varint_bytes(step);
+        }
+        if shape.width().min(shape.step_width()) > 8 {
+            // Packed, each takes more than the byte that a small difference takes as a varint.
+            let steps = rests.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]) as i64);
+            shape.varint_bytes = varint_bytes(first as i64) + steps.map(varint_bytes).sum::<usize>();
         }
         shape
     }
@@ -281,18 +297,6 @@ fn greatest_common_divisor(numbers: &[u64]) -> u64 {
         }
     }
     all
-}
-
-/// The orders of differences that are worth a try: values themselves win where they are mostly noise around a few
-/// levels, differences where they drift, and differences of those where they climb.
-fn orders(rests: &[u64]) -> [usize; 2] {
-    let steps = || rests.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]) as i64);
-    let first: u128 = steps().map(|step| u128::from(step.unsigned_abs())).sum();
-    let second: u128 = steps()
-        .zip(steps().skip(1))
-        .map(|(a, b)| u128::from(b.wrapping_sub(a).unsigned_abs()))
-        .sum();
-    [0, if second < first { 2 } else { 1 }]
 }
 
 fn to_pco(rests: &[u64], highest: u64, order: usize) -> (u8, Option<Vec<u8>>) {
