@@ -7,7 +7,7 @@
 //! own          = part: count of devices, then each: dimension (1 byte), label, points (presence), columns
 //! shared       = part: count of devices, then the dimension of each (1 byte), then the label of each, then the points
 //!                (presence) of each; then for each dimension in it: columns
-//! columns      = count, then each: metric number less the one before, cells (presence), piece
+//! columns      = count, then each: metric number less the one before, piece, and if that is marked, cells (presence)
 //! descriptions = part: texts lists failures (timeline of points), then for each device of its own and each shared
 //!                one: attributes (timeline of its points)
 //! part         = length, length under zstd or 0, itself

@@ -1,7 +1,7 @@
 //! The values of one series: whole numbers as the smallest of several forms, or floats.
 //!
 //! ```text
-//! piece    = form (1 byte), then for
+//! piece    = form (1 byte, with two marks), then for
 //!   constant        value (signed)
 //!   linear          first value (signed), difference from one to the next (signed)
 //!   floats          length of the bytes
@@ -42,8 +42,11 @@ const PACKED_STEPS: u8 = 9;
 const PCO_FLOATS: u8 = 10;
 const FLOATS: u8 = 11;
 
-/// Set in a form whose divisor is 1.
+/// Marks a form whose divisor is 1.
 const UNDIVIDED: u8 = 0x40;
+
+/// Marks a form behind whose entry something is said about gaps.
+const GAPS: u8 = 0x80;
 
 /// How a piece is written, and where: an entry in the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,25 +75,26 @@ impl Piece {
         }
     }
 
-    /// Writes the entry.
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    /// Writes the entry, marked if the column has gaps.
+    pub(super) fn write(&self, out: &mut Vec<u8>, has_gaps: bool) {
+        let gaps = if has_gaps { GAPS } else { 0 };
         match self.form {
             CONSTANT => {
-                out.push(CONSTANT);
+                out.push(CONSTANT | gaps);
                 put_signed(out, self.lowest);
             }
             LINEAR => {
-                out.push(LINEAR);
+                out.push(LINEAR | gaps);
                 put_signed(out, self.lowest);
                 put_signed(out, self.divisor as i64);
             }
             PCO_FLOATS | FLOATS => {
-                out.push(self.form);
+                out.push(self.form | gaps);
                 put(out, self.length);
             }
             form => {
                 let undivided = if self.divisor == 1 { UNDIVIDED } else { 0 };
-                out.push(form | undivided);
+                out.push(form | undivided | gaps);
                 put_signed(out, self.lowest);
                 if undivided == 0 {
                     put(out, self.divisor);
@@ -100,12 +104,12 @@ impl Piece {
         }
     }
 
-    /// Reads the entry of the piece that begins at `start`. A form that this program doesn't know is an error only
-    /// once its values are asked for.
-    pub(super) fn read(reader: &mut Reader<'_>, start: u64) -> Result<Self, ChunkError> {
+    /// Reads the entry of the piece that begins at `start`, and whether it is marked. A form that this program doesn't
+    /// know is an error only once its values are asked for.
+    pub(super) fn read(reader: &mut Reader<'_>, start: u64) -> Result<(Self, bool), ChunkError> {
         let form = reader.byte()?;
         let mut piece = Self {
-            form: form & !UNDIVIDED,
+            form: form & !(UNDIVIDED | GAPS),
             lowest: 0,
             divisor: 1,
             start,
@@ -129,7 +133,7 @@ impl Piece {
                 piece.length = reader.unsigned()?;
             }
         }
-        Ok(piece)
+        Ok((piece, form & GAPS != 0))
     }
 
     /// Reads an entry of version 1.

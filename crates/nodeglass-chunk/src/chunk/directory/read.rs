@@ -83,7 +83,7 @@ impl Read {
         if basics.points > 0 {
             basics.earliest = reader.signed()?;
             basics.span = reader.unsigned()?;
-            let piece = Piece::read(&mut reader, 0)?;
+            let (piece, _) = Piece::read(&mut reader, 0)?;
             basics.times = Some((piece, reader.bytes(piece.length)?.to_vec()));
         }
         let length = reader.unsigned()?;
@@ -186,7 +186,7 @@ fn read_own(bytes: &[u8], basics: &Basics) -> Result<Section, ChunkError> {
     // An entry takes some bytes, so what is reserved is in proportion to what there is.
     own.devices.reserve((devices as usize).min(bytes.len() / 4));
     own.groups.reserve((devices as usize).min(bytes.len() / 4));
-    own.columns.reserve(bytes.len() / 5);
+    own.columns.reserve(bytes.len() / 6);
     let mut end = 0;
     for number in 0..devices {
         let dimension = reader.byte()?;
@@ -253,18 +253,26 @@ fn read_columns(
     end: &mut u64,
 ) -> Result<(), ChunkError> {
     let mut metric = 0_u16;
+    let first = section.columns.len();
     for _ in 0..reader.unsigned()? {
         metric = u16::try_from(reader.unsigned()?)
             .ok()
             .and_then(|step| metric.checked_add(step))
             .ok_or(ChunkError::Malformed("a metric number of more than 16 bits"))?;
-        let cells = Presence::read(reader, cells)?;
-        let piece = Piece::read(reader, *end)?;
+        let (piece, has_gaps) = Piece::read(reader, *end)?;
+        let cells = if has_gaps {
+            Presence::read(reader, cells)?
+        } else {
+            Presence::all(cells)
+        };
         *end = end.checked_add(piece.length).ok_or(ChunkError::Cut)?;
-        section.add_column(Column { metric, cells, piece });
+        section.columns.push(Column { metric, cells, piece });
         if section.columns.len() > MAX_PIECES as usize {
             return Err(ChunkError::Malformed("more pieces than a chunk may have"));
         }
+    }
+    if let Some(group) = section.groups.last_mut() {
+        group.columns = first as u32..section.columns.len() as u32;
     }
     Ok(())
 }

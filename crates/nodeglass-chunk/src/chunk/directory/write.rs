@@ -6,11 +6,12 @@ use crate::chunk::piece::PieceWriter;
 use crate::chunk::{EncodeError, MAGIC, MAX_DIRECTORY_BYTES, VERSION};
 use crate::varint::{put, put_signed, put_text};
 
-/// A part of fewer bytes stays as it is: reading it is quicker, and there is little to win.
-const WORTH_ZIPPING: usize = 1024;
+/// What leads to the values of one series is read by everybody: of fewer bytes than this it stays as it is. Of a host
+/// of 200 series zstd would take 400 bytes off 30,000, and four microseconds each time.
+const OWN_WORTH_ZIPPING: usize = 4096;
 
-/// A part that zstd makes no smaller than so many hundredths stays as it is, too. The entries of columns are such.
-const WORTH_UNZIPPING: usize = 60;
+/// The other parts of fewer bytes stay as they are.
+const WORTH_ZIPPING: usize = 256;
 
 /// Writes it, magic and version first.
 pub(in crate::chunk) fn write(
@@ -26,7 +27,7 @@ pub(in crate::chunk) fn write(
     if let Some((piece, bytes)) = &basics.times {
         put_signed(&mut out, basics.earliest);
         put(&mut out, basics.span);
-        piece.write(&mut out);
+        piece.write(&mut out, false);
         out.extend_from_slice(bytes);
     }
     put(&mut out, basics.pco_header.len() as u64);
@@ -36,12 +37,12 @@ pub(in crate::chunk) fn write(
 
     let mut part = Vec::with_capacity(4096);
     write_own(own, basics.points, &mut part);
-    write_part(&part, pieces, &mut out)?;
+    write_part(&part, OWN_WORTH_ZIPPING, pieces, &mut out)?;
     let kinds = shared.groups.iter().map(|group| kind_bit(group.dimension));
     put(&mut out, kinds.fold(0, |kinds, bit| kinds | bit));
     part.clear();
     write_shared(shared, basics.points, &mut part);
-    write_part(&part, pieces, &mut out)?;
+    write_part(&part, WORTH_ZIPPING, pieces, &mut out)?;
     part.clear();
     descriptions.texts.write(&mut part);
     write_lists(&descriptions.lists, &mut part);
@@ -49,7 +50,7 @@ pub(in crate::chunk) fn write(
     for timeline in &descriptions.attributes {
         timeline.write(&mut part);
     }
-    write_part(&part, pieces, &mut out)?;
+    write_part(&part, WORTH_ZIPPING, pieces, &mut out)?;
     Ok(out)
 }
 
@@ -58,14 +59,19 @@ pub(super) fn kind_bit(dimension: u8) -> u64 {
     1 << dimension.min(63)
 }
 
-fn write_part(part: &[u8], pieces: &mut PieceWriter, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+fn write_part(
+    part: &[u8],
+    worth_zipping: usize,
+    pieces: &mut PieceWriter,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
     if part.len() > MAX_DIRECTORY_BYTES {
         return Err(EncodeError::TooMuch("a larger directory than a chunk may have"));
     }
     put(out, part.len() as u64);
-    if part.len() >= WORTH_ZIPPING {
+    if part.len() >= worth_zipping {
         let zipped = pieces.zip(part).ok_or(EncodeError::Compression)?;
-        if zipped.len() * 100 < part.len() * WORTH_UNZIPPING {
+        if zipped.len() < part.len() {
             put(out, zipped.len() as u64);
             out.extend_from_slice(&zipped);
             return Ok(());
@@ -108,8 +114,11 @@ fn write_columns(section: &Section, group: &super::Group, out: &mut Vec<u8>) {
     let mut before = 0;
     for column in section.columns(group) {
         put(out, u64::from(column.metric - before));
-        column.cells.write(out, group.cells);
-        column.piece.write(out);
+        let has_gaps = column.cells.count() != group.cells;
+        column.piece.write(out, has_gaps);
+        if has_gaps {
+            column.cells.write(out, group.cells);
+        }
         before = column.metric;
     }
 }
