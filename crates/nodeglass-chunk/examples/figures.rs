@@ -15,7 +15,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use anyhow::Context;
-use nodeglass_chunk::chunk::{Chunk, Effort, Encoder, Head, Parts};
+use nodeglass_chunk::chunk::{Chunk, Effort, Encoder, Head, Merge, Parts};
 use nodeglass_model::catalogue::{self, Dimension, Metric};
 use nodeglass_model::{Sample, SampleId, UnixMillis};
 use rustix::time::{ClockId, clock_gettime};
@@ -94,6 +94,30 @@ fn print_figures(name: &str, samples: &Samples, points: usize, effort: Effort) -
     );
     let took = time(&heads, |head| Ok(head.timestamps()?.len()))?;
     micros("to decode the times", took, 1);
+    let took = time(&whole, |bytes| {
+        Ok(Chunk::open(bytes)?
+            .fold(Duration::from_hours(1), |_, _| true)?
+            .len())
+    })?;
+    micros("to fold a sample into hours", took, points);
+    let opened = (whole.iter())
+        .map(|bytes| Chunk::open(bytes))
+        .collect::<Result<Vec<_>, _>>()?;
+    let all = [opened];
+    let took = time(&all, |opened| {
+        let merge = Merge::of(opened)?;
+        let mut written = 0;
+        for start in (0..merge.len()).step_by(FULL) {
+            let range = start..merge.len().min(start + FULL);
+            written += merge.parts(&mut encoder, range, Effort::Quick)?.payload.len();
+        }
+        Ok(written)
+    })?;
+    micros(
+        "to merge a sample, quick encoding included",
+        took,
+        chunks.len() * points,
+    );
     Ok(())
 }
 
@@ -138,7 +162,7 @@ fn samples(trace: &str, seconds: usize) -> anyhow::Result<Samples> {
             let value = if is_rate(names[*column]) {
                 cells.sum::<Option<f64>>().map(|sum| sum / seconds as f64)
             } else {
-                cells.last().flatten()
+                rows.last().and_then(|row| row.get(*column).copied().flatten())
             };
             let value = value.map(|value| (value * scale).round());
             catalogue::set(&mut sample, metrics[at % metrics.len()], &label, value);

@@ -33,7 +33,7 @@ use super::piece::Piece;
 use super::presence::Presence;
 use super::{MAX_DEVICES, MAX_FIGURES, MAX_PIECES, MAX_TEXT_BYTES};
 
-pub(super) use read::Read;
+pub(super) use read::Opened;
 pub(super) use version_1::Version1;
 pub(super) use write::write;
 

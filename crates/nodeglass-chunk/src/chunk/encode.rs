@@ -206,12 +206,11 @@ fn joined(tracks: &[Track<'_>], at: usize) -> (Presence, Numbers) {
         Numbers::Steps(steps) => Some(steps.as_slice()),
         Numbers::Floats(_) => None,
     });
-    let numbers = match all_steps.collect::<Option<Vec<_>>>() {
-        Some(all) => Numbers::Steps(all.concat()),
-        None => {
-            let values = series().map(|series| series.numbers.clone().into_values(series.metric.unit));
-            Numbers::Floats(values.collect::<Vec<_>>().concat())
-        }
+    let numbers = if let Some(all) = all_steps.collect::<Option<Vec<_>>>() {
+        Numbers::Steps(all.concat())
+    } else {
+        let values = series().map(|series| series.numbers.clone().into_values(series.metric.unit));
+        Numbers::Floats(values.collect::<Vec<_>>().concat())
     };
     (cells, numbers)
 }

@@ -90,7 +90,7 @@ impl Chunk<'_> {
 
         let mut all = Vec::new();
         let mut partials: Vec<Option<Partial>> = vec![None; starts.len()];
-        for section in [&self.head.read.own, self.shared()?] {
+        for section in [&self.head.opened.own, self.shared()?] {
             let groups = section.groups.iter();
             for (metric, column) in groups.flat_map(|group| self.known_of(section, group)) {
                 // Once for each label, and the column is not read for none.

@@ -1,15 +1,18 @@
 //! A directory that was read: what is in a chunk, and which bytes of its payload have the values of which series.
 
+mod column;
+
 use std::sync::OnceLock;
 
 use nodeglass_model::catalogue::{self, Dimension, Metric, MetricId};
 use nodeglass_model::{SampleId, TimeRange, UnixMillis};
 
-use super::directory::{self, Basics, Descriptions, Device, Group, Read, Section, Version1};
+use super::directory::{Basics, Descriptions, Group, Opened, Section, Version1};
 use super::piece::Numbers;
-use super::presence::Presence;
 use super::{ChunkError, MAGIC, VERSION, piece};
 use crate::varint::Reader;
+
+pub use column::{Column, Series, Values};
 
 /// A chunk's directory, without its payload. It borrows nothing, so it can be kept for the next reader.
 ///
@@ -17,7 +20,7 @@ use crate::varint::Reader;
 /// describes devices, is read when it is asked for, once.
 #[derive(Debug)]
 pub struct Head {
-    pub(super) read: Read,
+    pub(super) opened: Opened,
     shared: OnceLock<Section>,
     descriptions: OnceLock<Descriptions>,
 }
@@ -47,14 +50,14 @@ impl Head {
             return Err(ChunkError::Version(version));
         }
         Ok(Self {
-            read: Read::read(reader)?,
+            opened: Opened::read(reader)?,
             shared: OnceLock::new(),
             descriptions: OnceLock::new(),
         })
     }
 
     /// Reads a chunk of version 1 behind its first two bytes, and gives its payload.
-    pub(super) fn read_version_1<'a>(reader: Reader<'a>) -> Result<(Self, &'a [u8]), ChunkError> {
+    pub(super) fn read_version_1(reader: Reader<'_>) -> Result<(Self, &[u8]), ChunkError> {
         let Version1 {
             basics,
             own,
@@ -62,14 +65,14 @@ impl Head {
             descriptions,
             payload,
         } = Version1::read(reader)?;
-        let read = Read {
+        let opened = Opened {
             basics,
             own,
             kinds: u64::MAX,
-            ..Read::default()
+            ..Opened::default()
         };
         let head = Self {
-            read,
+            opened,
             shared: shared.into(),
             descriptions: descriptions.into(),
         };
@@ -81,7 +84,7 @@ impl Head {
         if let Some(shared) = self.shared.get() {
             return Ok(shared);
         }
-        let shared = self.read.read_shared()?;
+        let shared = self.opened.read_shared()?;
         Ok(self.shared.get_or_init(|| shared))
     }
 
@@ -90,28 +93,28 @@ impl Head {
         if let Some(descriptions) = self.descriptions.get() {
             return Ok(descriptions);
         }
-        let descriptions = self.read.read_descriptions(self.shared()?)?;
+        let descriptions = self.opened.read_descriptions(self.shared()?)?;
         Ok(self.descriptions.get_or_init(|| descriptions))
     }
 
     /// How many samples there are.
     pub fn len(&self) -> usize {
-        self.read.basics.points as usize
+        self.opened.basics.points as usize
     }
 
     /// Whether there is no sample.
     pub fn is_empty(&self) -> bool {
-        self.read.basics.points == 0
+        self.opened.basics.points == 0
     }
 
     /// How many bytes of payload belong to this directory.
     pub fn payload_len(&self) -> u64 {
-        self.read.basics.payload
+        self.opened.basics.payload
     }
 
     /// From the earliest sample to just after the latest, in whatever order they are. `None` without samples.
     pub fn time_range(&self) -> Option<TimeRange> {
-        let Basics { earliest, span, .. } = self.read.basics;
+        let Basics { earliest, span, .. } = self.opened.basics;
         (!self.is_empty()).then(|| TimeRange {
             start: UnixMillis(earliest),
             end: UnixMillis(earliest.saturating_add_unsigned(span).saturating_add(1)),
@@ -120,7 +123,7 @@ impl Head {
 
     /// The identities of the samples, in order.
     pub fn ids(&self) -> impl Iterator<Item = SampleId> {
-        self.read.basics.ids.iter().flat_map(|run| {
+        self.opened.basics.ids.iter().flat_map(|run| {
             (0..run.count).map(|after| SampleId {
                 epoch: run.first.epoch,
                 seq: run.first.seq.wrapping_add(u64::from(after)),
@@ -130,7 +133,7 @@ impl Head {
 
     /// Whether the sample with this identity is in the chunk.
     pub fn contains(&self, id: SampleId) -> bool {
-        self.read.basics.ids.iter().any(|run| {
+        self.opened.basics.ids.iter().any(|run| {
             run.first.epoch == id.epoch && id.seq.wrapping_sub(run.first.seq) < u64::from(run.count)
         })
     }
@@ -142,7 +145,7 @@ impl Head {
     pub fn timestamps(&self) -> Result<Vec<UnixMillis>, ChunkError> {
         let Basics {
             times, pco_header, ..
-        } = &self.read.basics;
+        } = &self.opened.basics;
         let Some((piece, bytes)) = times else {
             return Ok(Vec::new());
         };
@@ -159,7 +162,7 @@ impl Head {
     /// Bytes that no encoder wrote.
     pub fn series(&self) -> Result<Vec<(&'static Metric, &str)>, ChunkError> {
         let mut series = Vec::new();
-        for section in [&self.read.own, self.shared()?] {
+        for section in [&self.opened.own, self.shared()?] {
             let groups = section.groups.iter();
             for (metric, column) in groups.flat_map(|group| self.known_of(section, group)) {
                 series.extend(column.labels().map(|label| (metric, label)));
@@ -173,14 +176,14 @@ impl Head {
     /// # Errors
     /// Bytes that no encoder wrote.
     pub fn columns(&self, metric: &'static Metric) -> Result<Vec<Column<'_>>, ChunkError> {
-        let own = &self.read.own;
+        let own = &self.opened.own;
         let of_own = own
             .groups
             .iter()
             .filter_map(|group| self.find(own, group, metric));
         let mut columns: Vec<_> = of_own.collect();
         let dimension = metric.dimension() as u8;
-        if self.read.has_shared(dimension) {
+        if self.opened.has_shared(dimension) {
             let shared = self.shared()?;
             let of_shared = shared.groups.iter();
             columns.extend(of_shared.filter_map(|group| self.find(shared, group, metric)));
@@ -193,13 +196,13 @@ impl Head {
     /// # Errors
     /// Bytes that no encoder wrote.
     pub fn column(&self, metric: &'static Metric, label: &str) -> Result<Option<Column<'_>>, ChunkError> {
-        let own = &self.read.own;
+        let own = &self.opened.own;
         let has_label = |group: &&Group| own.devices(group).iter().any(|device| own.label(device) == label);
         let mut groups = own.groups.iter().filter(has_label);
         if let Some(column) = groups.find_map(|group| self.find(own, group, metric)) {
             return Ok(Some(column));
         }
-        if !self.read.has_shared(metric.dimension() as u8) {
+        if !self.opened.has_shared(metric.dimension() as u8) {
             return Ok(None);
         }
         let shared = self.shared()?;
@@ -229,7 +232,7 @@ impl Head {
             metric,
             section,
             group,
-            column,
+            entry: column,
         })
     }
 
@@ -250,7 +253,7 @@ impl Head {
                     metric,
                     section,
                     group,
-                    column,
+                    entry: column,
                 },
             ))
         })
@@ -278,153 +281,5 @@ impl Head {
             Some(column) => Ok(column.read(slice)?.of(label)),
             None => Ok(None),
         }
-    }
-}
-
-/// The values of one metric of one device, or of several that share a piece because they were there for a short time.
-#[derive(Debug, Clone, Copy)]
-pub struct Column<'h> {
-    head: &'h Head,
-    metric: &'static Metric,
-    section: &'h Section,
-    pub(super) group: &'h Group,
-    column: &'h directory::Column,
-}
-
-impl<'h> Column<'h> {
-    /// Which bytes of the payload are needed to read it.
-    pub fn span(&self) -> Span {
-        Span {
-            offset: self.column.piece.start as u32,
-            length: self.column.piece.length as u32,
-        }
-    }
-
-    /// The labels of the devices that have values in it.
-    pub fn labels(&self) -> impl Iterator<Item = &'h str> + use<'h> {
-        let Self { section, column, .. } = *self;
-        self.devices().filter_map(move |(device, start)| {
-            let cells = start..start + device.points.count();
-            column.cells.within(cells).next().map(|_| section.label(device))
-        })
-    }
-
-    /// The devices of its group, each with its first cell.
-    pub(super) fn devices(&self) -> impl Iterator<Item = (&'h Device, u32)> + use<'h> {
-        let mut start = 0;
-        self.section.devices(self.group).iter().map(move |device| {
-            let first = start;
-            start += device.points.count();
-            (device, first)
-        })
-    }
-
-    /// Reads the values from the bytes that [`Column::span`] names.
-    ///
-    /// # Errors
-    /// Bytes that no encoder wrote, or those of another column.
-    pub fn read(&self, slice: &[u8]) -> Result<Values<'h>, ChunkError> {
-        let values = self.numbers(slice)?.into_values(self.metric.unit);
-        Ok(Values {
-            column: *self,
-            values,
-        })
-    }
-
-    pub(super) fn numbers(&self, slice: &[u8]) -> Result<Numbers, ChunkError> {
-        let count = self.column.cells.count() as usize;
-        piece::numbers(self.column.piece, slice, count, &self.head.read.basics.pco_header)
-    }
-
-    /// At which cells of the group there are values.
-    pub(super) fn cells(&self) -> &'h Presence {
-        &self.column.cells
-    }
-}
-
-/// What was read of a [`Column`].
-#[derive(Debug)]
-pub struct Values<'h> {
-    column: Column<'h>,
-    values: Vec<f64>,
-}
-
-impl<'h> Values<'h> {
-    /// The values of one device at all points of the chunk; `None` if it has none.
-    pub fn of(&self, label: &str) -> Option<Vec<Option<f64>>> {
-        let series = self.series().find(|series| series.label() == label);
-        series.map(|series| series.column())
-    }
-
-    /// The value at each cell of the group.
-    pub(super) fn by_cell(self) -> Vec<Option<f64>> {
-        let cells = self.column.cells();
-        if cells.count() == self.column.group.cells {
-            return self.values.into_iter().map(Some).collect();
-        }
-        let mut all = vec![None; self.column.group.cells as usize];
-        for (cell, value) in cells.places().zip(self.values) {
-            all[cell as usize] = Some(value);
-        }
-        all
-    }
-
-    /// The devices that have values, each with them.
-    pub fn series(&self) -> impl Iterator<Item = Series<'h, '_>> {
-        let Self { column, values } = self;
-        let mut first = 0;
-        column.devices().filter_map(move |(device, start)| {
-            let cells = start..start + device.points.count();
-            let count = column.cells().within(cells).count();
-            let values = values.get(first..first + count).unwrap_or_default();
-            first += count;
-            (count > 0).then(|| Series {
-                start,
-                device,
-                column: *column,
-                values,
-            })
-        })
-    }
-}
-
-/// The values of one device in a column.
-#[derive(Debug, Clone, Copy)]
-pub struct Series<'h, 'v> {
-    /// The device's first cell.
-    start: u32,
-    device: &'h Device,
-    column: Column<'h>,
-    values: &'v [f64],
-}
-
-impl<'h, 'v> Series<'h, 'v> {
-    /// The device's label; empty for the host.
-    pub fn label(&self) -> &'h str {
-        self.column.section.label(self.device)
-    }
-
-    /// The values there are, each with the number of its point, rising.
-    pub fn points(&self) -> impl Iterator<Item = (usize, f64)> + use<'h, 'v> {
-        let cells = self.start..self.start + self.device.points.count();
-        let mut points = self.device.points.places();
-        let mut next = 0;
-        let places = self.column.cells().within(cells).filter_map(move |cell| {
-            let point = points.nth((cell - next) as usize);
-            next = cell + 1;
-            point
-        });
-        places
-            .map(|point| point as usize)
-            .zip(self.values.iter().copied())
-    }
-
-    /// The values at all points of the chunk.
-    pub fn column(&self) -> Vec<Option<f64>> {
-        let mut column = vec![None; self.column.head.len()];
-        for (point, value) in self.points() {
-            column[point] = Some(value);
-        }
-        column
     }
 }

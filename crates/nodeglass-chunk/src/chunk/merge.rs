@@ -43,7 +43,8 @@ struct Point {
     time: UnixMillis,
     id: SampleId,
     chunk: u32,
-    point: u32,
+    /// Its number in that chunk.
+    at: u32,
 }
 
 impl<'c> Merge<'c> {
@@ -55,17 +56,12 @@ impl<'c> Merge<'c> {
         let mut points = Vec::with_capacity(chunks.iter().map(|chunk| chunk.len()).sum());
         for (number, chunk) in (0..).zip(chunks) {
             let times = chunk.timestamps()?.into_iter();
-            points.extend(
-                (0..)
-                    .zip(chunk.ids())
-                    .zip(times)
-                    .map(|((point, id), time)| Point {
-                        time,
-                        id,
-                        chunk: number,
-                        point,
-                    }),
-            );
+            points.extend((0..).zip(chunk.ids()).zip(times).map(|((at, id), time)| Point {
+                time,
+                id,
+                chunk: number,
+                at,
+            }));
         }
         let all = points.len();
         points.sort_by_key(|point| (point.id.epoch, point.id.seq));
@@ -126,7 +122,7 @@ impl<'c> Merge<'c> {
             let of_chunk = (0..).zip(points).filter(|(_, point)| point.chunk == number);
             let mut is_there = false;
             for (place, point) in of_chunk {
-                places[point.point as usize] = place;
+                places[point.at as usize] = place;
                 is_there = true;
             }
             if is_there {
@@ -165,7 +161,7 @@ impl<'c> Gatherer<'c> {
         }
         let mut lists = Translation::default();
         let mut attributes = descriptions.attributes.iter();
-        for section in [&chunk.head.read.own, chunk.shared()?] {
+        for section in [&chunk.head.opened.own, chunk.shared()?] {
             for group in &section.groups {
                 let mut cells = Vec::with_capacity(group.cells as usize);
                 // Where the cells of each device end, and where the device is here.

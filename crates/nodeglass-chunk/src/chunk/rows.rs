@@ -57,7 +57,7 @@ impl<'a> Rows<'a> {
         let mut attributes = descriptions.attributes.iter();
         let mut columns = Vec::new();
         let mut devices = Vec::new();
-        for section in [&chunk.head.read.own, chunk.shared()?] {
+        for section in [&chunk.head.opened.own, chunk.shared()?] {
             for group in &section.groups {
                 let dimension = Dimension::from_number(group.dimension);
                 let mut first_cell = 0;

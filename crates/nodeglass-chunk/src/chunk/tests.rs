@@ -260,8 +260,8 @@ fn what_is_unknown_is_passed_over() {
         .groups
         .iter()
         .find(|group| group.dimension == Dimension::Mount as u8);
-    let last = group.unwrap().columns.end as usize - 1;
-    own.columns[last].metric = 60_000;
+    let columns = group.unwrap().columns.clone();
+    own.columns[columns.end as usize - 1].metric = 60_000;
     for section in [&mut directory.own, &mut directory.shared] {
         for (device, group) in section.devices.iter_mut().zip(&mut section.groups) {
             if device.dimension == Dimension::Sensor as u8 {
@@ -298,8 +298,8 @@ impl Directory {
     fn of(chunk: &[u8]) -> Self {
         let chunk = Chunk::open(chunk).unwrap();
         Self {
-            basics: chunk.read.basics.clone(),
-            own: chunk.read.own.clone(),
+            basics: chunk.opened.basics.clone(),
+            own: chunk.opened.own.clone(),
             shared: chunk.shared().unwrap().clone(),
             descriptions: chunk.descriptions().unwrap().clone(),
         }

@@ -18,7 +18,7 @@ pub(crate) fn whole(bytes: &[u8]) {
         assert_eq!(rows.len(), chunk.len());
         assert_eq!(rows.count(), chunk.len());
     }
-    if let Ok(folded) = chunk.fold(Duration::from_secs(3600), |_, _| true) {
+    if let Ok(folded) = chunk.fold(Duration::from_hours(1), |_, _| true) {
         for one in folded {
             assert!(one.partial.count > 0 && one.partial.min <= one.partial.max);
         }

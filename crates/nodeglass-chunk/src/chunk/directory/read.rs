@@ -61,7 +61,7 @@ fn open((size, zipped, bytes): (usize, bool, &[u8])) -> Result<Cow<'_, [u8]>, Ch
 
 /// What is read of a directory at once, and what only who needs it reads.
 #[derive(Debug, Default)]
-pub(in crate::chunk) struct Read {
+pub(in crate::chunk) struct Opened {
     pub(in crate::chunk) basics: Basics,
     pub(in crate::chunk) own: Section,
     /// The bits of the dimensions in the shared part.
@@ -70,7 +70,7 @@ pub(in crate::chunk) struct Read {
     pub(in crate::chunk) descriptions: Part,
 }
 
-impl Read {
+impl Opened {
     /// Reads a directory behind its magic and version.
     pub(in crate::chunk) fn read(mut reader: Reader<'_>) -> Result<Self, ChunkError> {
         let mut basics = Basics {

@@ -154,15 +154,14 @@ fn groups(
             attributes,
         };
         let place = &mut shared[usize::from(dimension)];
-        match (is_shared, *place) {
-            (true, Some(at)) => groups[at].1.push(entry),
-            _ => {
-                if is_shared {
-                    *place = Some(groups.len());
-                }
-                groups.push((is_shared, vec![entry]));
-            }
+        if let Some(at) = place.filter(|_| is_shared) {
+            groups[at].1.push(entry);
+            continue;
         }
+        if is_shared {
+            *place = Some(groups.len());
+        }
+        groups.push((is_shared, vec![entry]));
     }
     Ok(groups)
 }

@@ -61,7 +61,7 @@ fn each_kind_is_the_smallest_for_something() {
         (
             PCO_64,
             noise(100)
-                .map(|value| (value % 2 << 40) + value)
+                .map(|value| ((value % 2) << 40) + value)
                 .take(720)
                 .collect(),
         ),

@@ -109,7 +109,7 @@ fn hours_are_added_up() {
     let samples = busy_host();
     let bytes = encoded(std::slice::from_ref(&samples));
     let chunk = Chunk::open(&bytes[0]).unwrap();
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     let mut expected: BTreeMap<(u16, String, UnixMillis), Partial> = BTreeMap::new();
     for (_, sample) in &samples {
         for device in catalogue::devices(sample) {
