@@ -83,11 +83,11 @@ static CHUNKS: LazyLock<Vec<Parts>> = LazyLock::new(|| {
     chunks
 });
 
-/// The same in one buffer, and those of version 1.
+/// The same in one buffer, and frozen ones.
 static WHOLE: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let mut all: Vec<Vec<u8>> = CHUNKS.iter().map(Parts::join).collect();
-    for name in ["eventful", "every-metric", "empty"] {
-        let path = format!("{}/tests/fixtures/v1-{name}.chunk", env!("CARGO_MANIFEST_DIR"));
+    for name in ["v1-eventful", "v1-every-metric", "v1-empty", "v2-eventful"] {
+        let path = format!("{}/tests/fixtures/{name}.chunk", env!("CARGO_MANIFEST_DIR"));
         all.push(std::fs::read(path).expect("the fixture"));
     }
     all

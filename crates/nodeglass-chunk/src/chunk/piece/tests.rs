@@ -134,6 +134,19 @@ fn a_bomb_is_an_error() {
     );
 }
 
+#[test]
+fn packed_bits_are_all_there_and_no_more() {
+    // Three numbers of four bits.
+    let bytes = [4, 0x21, 0x03];
+    let read = |bytes: &[u8], count| numbers(entry(PACKED, bytes.len()), bytes, count, &[]);
+    assert_eq!(read(&bytes, 3), Ok(Numbers::Steps(vec![1, 2, 3])));
+    let wrong = Err(ChunkError::Malformed("more or fewer bits than it says"));
+    assert_eq!(read(&bytes[..2], 3), wrong);
+    assert_eq!(read(&[4, 0x21, 0x03, 0], 3), wrong);
+    assert_eq!(read(&[65, 0, 0, 0, 0, 0, 0, 0, 0, 0], 1), wrong);
+    assert_eq!(read(&[], 0), Err(ChunkError::Cut));
+}
+
 fn any_steps() -> impl Strategy<Value = Vec<i64>> {
     let value = prop_oneof![
         any::<i64>(),
