@@ -117,10 +117,9 @@ async fn short_lives_beside_it_leave_nothing_with_the_agent() {
     };
     let query = HistoryQuery::new(&["network.errors_in@*"], range, Some(1), None).unwrap();
     let history = journal.history(&query);
-    let saw = history.points.iter().filter(|point| {
-        let mut series = point.values.iter();
-        series.any(|(name, _)| name.contains("churn"))
-    });
+    let saw = history
+        .rows()
+        .filter_map(|(_, mut row)| row.find(|(name, _)| name.contains("churn")));
     assert!(
         saw.count() >= 2,
         "interfaces that came and went are in its samples: {history:?}"
