@@ -40,7 +40,7 @@ fn main() -> anyhow::Result<()> {
         .iter()
         .map(|bytes| Chunk::open(bytes))
         .collect::<Result<Vec<_>, _>>()?;
-    let series = opened[0].series().len();
+    let series = opened[0].series()?.len();
     let values = (chunks.len() * POINTS * series) as f64;
     let each = size as f64 / values;
     println!("{} chunks of {POINTS} points, {series} series", chunks.len());
@@ -56,7 +56,7 @@ fn main() -> anyhow::Result<()> {
         Ok(Chunk::open(bytes)?.samples()?.len())
     })?;
     print_millis("open", &bytes, |bytes| Ok(Chunk::open(bytes)?.len()))?;
-    let (metric, label) = opened[0].series()[0];
+    let (metric, label) = opened[0].series()?[0];
     print_millis("open and decode one series", &bytes, |bytes| {
         Ok(Chunk::open(bytes)?
             .column(metric, label)?

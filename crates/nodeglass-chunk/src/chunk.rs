@@ -24,6 +24,7 @@
 mod directory;
 mod encode;
 mod gather;
+mod head;
 mod lists;
 mod piece;
 mod presence;
@@ -33,7 +34,8 @@ mod rows;
 mod tests;
 mod zip;
 
-pub use encode::{EncodeError, Encoder};
+pub use encode::{Effort, EncodeError, Encoder, Parts};
+pub use head::{Column, Head, Span, Values};
 pub use read::Chunk;
 pub use rows::Rows;
 
@@ -41,7 +43,7 @@ use crate::varint::Broken;
 
 /// Begins every chunk; no row begins so.
 const MAGIC: u8 = 0xc5;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The most samples in a chunk: most of a day of seconds. About 720 is usual.
 pub const MAX_POINTS: u32 = 1 << 16;

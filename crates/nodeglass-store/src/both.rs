@@ -4,8 +4,8 @@
 
 use crate::TokenHash;
 
-/// Implements [`Store`](crate::Store) for a type with the pools `reader` and `writer`, an inherent `append_group`, and
-/// the SQL files in the directory `$sql`.
+/// Implements [`Store`](crate::Store) for a type with the pools `reader`, `writer` and `worker` and the SQL files in the
+/// directory `$sql`, and [`Tiers`](crate::tiers::Tiers) by what the type does itself.
 macro_rules! implement_store {
     ($type:ty, $sql:literal) => {
         #[async_trait::async_trait]
@@ -26,40 +26,49 @@ macro_rules! implement_store {
                 })
             }
 
+            async fn outline(
+                &self,
+                agent: AgentKey,
+                range: TimeRange,
+                which: Levels,
+            ) -> Result<Outline, $crate::StoreError> {
+                within("read an outline", async {
+                    let staged = self.read_staged(agent, range, None, i64::MAX).await?;
+                    let chunks = self.list_heads(agent, range, which, i64::MAX).await?;
+                    Ok(Outline { chunks, staged })
+                })
+                .await
+            }
+
+            async fn slices(
+                &self,
+                agent: AgentKey,
+                slices: &[Slice],
+            ) -> Result<Vec<Option<Vec<u8>>>, $crate::StoreError> {
+                within("read parts of chunks", self.read_slices(agent, slices)).await
+            }
+
+            async fn rollups(
+                &self,
+                agent: AgentKey,
+                range: TimeRange,
+                series: &[SeriesName],
+            ) -> Result<Vec<RollupPoint>, $crate::StoreError> {
+                within("read rollups", self.read_rollups(agent, range, series)).await
+            }
+
+            async fn series(&self, agent: AgentKey) -> Result<Vec<SeriesName>, $crate::StoreError> {
+                within("list series", self.list_series(agent)).await
+            }
+
             async fn samples(
                 &self,
                 agent: AgentKey,
                 range: TimeRange,
                 after: Option<Position>,
                 limit: u32,
-            ) -> Result<Vec<StagedSample>, $crate::StoreError> {
-                let before_all = Position {
-                    timestamp: UnixMillis(i64::MIN),
-                    id: SampleId { epoch: 0, seq: 0 },
-                };
-                let after = after.unwrap_or(before_all);
-                let query = sqlx::query(include_str!(concat!($sql, "/samples.sql")))
-                    .bind(agent.0)
-                    .bind(range.start.max(after.timestamp).0)
-                    .bind(range.end.0)
-                    .bind(after.timestamp.0)
-                    .bind(after.id.epoch as i64)
-                    .bind(after.id.seq as i64)
-                    .bind(i64::from(limit));
-                let rows = within("read samples", query.fetch_all(&self.reader)).await?;
-                Ok(rows
-                    .into_iter()
-                    .map(|row| StagedSample {
-                        agent,
-                        timestamp: UnixMillis(row.get(0)),
-                        id: SampleId {
-                            epoch: row.get::<i64, _>(1) as u64,
-                            seq: row.get::<i64, _>(2) as u64,
-                        },
-                        payload: row.get(3),
-                        weight: 1,
-                    })
-                    .collect())
+            ) -> Result<Vec<StoredSample>, $crate::StoreError> {
+                $crate::samples::page(self, agent, range, after, limit).await
             }
 
             async fn latest(&self) -> Result<Vec<Latest>, $crate::StoreError> {
@@ -75,13 +84,38 @@ macro_rules! implement_store {
                     .collect())
             }
 
-            async fn prune(&self, before: UnixMillis, limit: u32) -> Result<u64, $crate::StoreError> {
-                let query = sqlx::query(include_str!(concat!($sql, "/prune.sql")))
-                    .bind(before.0)
-                    .bind(i64::from(limit));
-                within("remove old samples", query.execute(&self.writer))
-                    .await
-                    .map(|done| done.rows_affected())
+            async fn save_latest(&self, samples: &[LatestSample]) -> Result<(), $crate::StoreError> {
+                within("keep the latest samples", self.keep_latest(samples)).await
+            }
+
+            async fn retain(
+                &self,
+                retention: &Retention,
+                now: UnixMillis,
+            ) -> Result<Removed, $crate::StoreError> {
+                within("remove what is too old", self.remove_old(retention, now)).await
+            }
+
+            async fn set_retention(
+                &self,
+                agent: AgentKey,
+                retention: AgentRetention,
+            ) -> Result<(), $crate::StoreError> {
+                within(
+                    "keep an agent's retention",
+                    self.save_retention(agent, retention),
+                )
+                .await
+            }
+
+            async fn retention_overrides(
+                &self,
+            ) -> Result<Vec<(AgentKey, AgentRetention)>, $crate::StoreError> {
+                within("list retention", self.list_retention()).await
+            }
+
+            async fn sizes(&self) -> Result<Sizes, $crate::StoreError> {
+                within("measure what it holds", self.measure_sizes()).await
             }
 
             async fn agents(&self) -> Result<Vec<AgentRecord>, $crate::StoreError> {
@@ -278,6 +312,120 @@ macro_rules! implement_store {
             async fn close(&self) {
                 self.reader.close().await;
                 self.writer.close().await;
+                self.worker.close().await;
+            }
+        }
+
+        #[async_trait::async_trait]
+        impl $crate::tiers::Tiers for $type {
+            async fn close_slot(
+                &self,
+                now: UnixMillis,
+                limits: SlotLimits,
+            ) -> Result<bool, $crate::StoreError> {
+                within("close a slot", self.close_open_slot(now, limits)).await
+            }
+
+            async fn closed_slots(&self) -> Result<Vec<ClosedSlot>, $crate::StoreError> {
+                within("list slots", self.find_closed_slots()).await
+            }
+
+            async fn slot_rows(
+                &self,
+                slot: SlotId,
+                after: Option<(AgentKey, Position)>,
+                limit: u32,
+            ) -> Result<Vec<StagedSample>, $crate::StoreError> {
+                within("read a slot", self.read_slot_rows(slot, after, limit)).await
+            }
+
+            async fn overlapping(
+                &self,
+                ranges: &[(AgentKey, TimeRange)],
+            ) -> Result<Vec<(AgentKey, ChunkHead)>, $crate::StoreError> {
+                within("look for chunks", self.find_overlapping(ranges)).await
+            }
+
+            async fn put_small(
+                &self,
+                slot: SlotId,
+                after: Option<AgentKey>,
+                through: AgentKey,
+                packed: &[PackedAgent],
+                now: UnixMillis,
+            ) -> Result<Outcome, $crate::StoreError> {
+                let put = self.put_small_chunks(slot, after, through, packed, now);
+                within("keep small chunks", put).await
+            }
+
+            async fn finish_slot(
+                &self,
+                slot: SlotId,
+                after: Option<AgentKey>,
+                now: UnixMillis,
+            ) -> Result<Outcome, $crate::StoreError> {
+                within("finish a slot", self.mark_slot_finished(slot, after, now)).await
+            }
+
+            async fn drop_slots(&self, now: UnixMillis) -> Result<bool, $crate::StoreError> {
+                within("drop slots", self.empty_slots(now)).await
+            }
+
+            async fn mergeable(
+                &self,
+                min_points: u32,
+                before: UnixMillis,
+                limit: u32,
+            ) -> Result<Vec<AgentKey>, $crate::StoreError> {
+                within(
+                    "look for small chunks",
+                    self.find_mergeable(min_points, before, limit),
+                )
+                .await
+            }
+
+            async fn heads(
+                &self,
+                agent: AgentKey,
+                range: TimeRange,
+                which: Levels,
+                limit: u32,
+            ) -> Result<Vec<ChunkHead>, $crate::StoreError> {
+                let list = self.list_heads(agent, range, which, i64::from(limit));
+                within("list chunks", list).await
+            }
+
+            async fn staged(
+                &self,
+                agent: AgentKey,
+                range: TimeRange,
+                after: Option<Position>,
+                limit: u32,
+            ) -> Result<Vec<StagedSample>, $crate::StoreError> {
+                let read = self.read_staged(agent, range, after, i64::from(limit));
+                within("read staged samples", read).await
+            }
+
+            async fn chunks(
+                &self,
+                agent: AgentKey,
+                ids: &[ChunkId],
+            ) -> Result<Vec<StoredChunk>, $crate::StoreError> {
+                within("read chunks", self.read_chunks(agent, ids)).await
+            }
+
+            async fn replace(
+                &self,
+                agent: AgentKey,
+                old: &[ChunkId],
+                new: &[NewChunk],
+                rollups: &dyn RollupChange,
+            ) -> Result<Outcome, $crate::StoreError> {
+                within(
+                    "replace chunks",
+                    self.replace_chunks(agent, old, new, rollups),
+                )
+                .await
             }
         }
 

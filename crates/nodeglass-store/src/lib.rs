@@ -1,20 +1,35 @@
 //! Durable storage: the [`Store`] trait, with PostgreSQL and SQLite behind it.
 //!
-//! It owns the tables, the transactions and the migrations. What a payload holds is its caller's business; who may
-//! read or write is the server's. One conformance suite (`tests/conformance.rs`) runs on both databases.
+//! It owns the tables, the transactions and the migrations, and how samples move through the tiers ([`tiers`]). Who may
+//! read or write is the server's business. One conformance suite (`tests/conformance.rs`) runs on both databases.
 
 mod both;
 mod error;
 mod postgres;
+mod rollup;
+mod samples;
 mod sqlite;
+pub mod tiers;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use nodeglass_model::{AgentId, SampleId, TimeRange, UnixMillis};
 
 pub use error::StoreError;
+use tiers::{
+    AgentRetention, LatestSample, Levels, Outline, Removed, Retention, RollupPoint, SeriesName, Sizes, Slice,
+    StoredSample, Tiers,
+};
+
+/// How long a change of tables waits for those who use them, and they behind it. It is tried again later.
+pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
+/// How long a slot is kept after all of it is in chunks, for those who began to read before: a backup sees either.
+pub(crate) const DROP_GRACE: Duration = Duration::from_mins(1);
+/// `done_through` of a slot of which no agent is done: less than any key.
+pub(crate) const NO_AGENT: i64 = i32::MIN as i64 - 1;
 
 /// An agent's short name within the database; it never leaves the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,6 +121,22 @@ pub struct Position {
     pub id: SampleId,
 }
 
+impl Position {
+    /// Before every sample.
+    pub(crate) const FIRST: Self = Self {
+        timestamp: UnixMillis(i64::MIN),
+        id: SampleId { epoch: 0, seq: 0 },
+    };
+    /// After every sample.
+    pub(crate) const LAST: Self = Self {
+        timestamp: UnixMillis(i64::MAX),
+        id: SampleId {
+            epoch: i64::MAX as u64,
+            seq: i64::MAX as u64,
+        },
+    };
+}
+
 /// What the store knows of what became of one agent's samples.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ledger {
@@ -163,7 +194,7 @@ pub struct Latest {
 /// Where everything is kept. Every call has a deadline, and every call but [`Store::append`] may be repeated freely;
 /// so may `append`, since a sample that is there already is counted as a duplicate and left alone.
 #[async_trait]
-pub trait Store: Send + Sync + fmt::Debug {
+pub trait Store: Tiers {
     /// Asks the database for a sign of life.
     async fn ping(&self) -> Result<(), StoreError>;
 
@@ -171,20 +202,53 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// none was stored.
     async fn append(&self, samples: &[StagedSample]) -> Result<Appended, StoreError>;
 
-    /// At most `limit` samples of one agent in a range, oldest first, those after `after` if it is given.
+    /// What there is of an agent in a range: chunks, which are read by [`Store::slices`], and samples in none.
+    async fn outline(&self, agent: AgentKey, range: TimeRange, which: Levels) -> Result<Outline, StoreError>;
+
+    /// Parts of payloads, in this order; `None` of a chunk that is no longer there: read the outline again.
+    async fn slices(&self, agent: AgentKey, slices: &[Slice]) -> Result<Vec<Option<Vec<u8>>>, StoreError>;
+
+    /// What the full chunks of an agent have of some series in the hours that begin within a range; the hours of the first
+    /// series first.
+    async fn rollups(
+        &self,
+        agent: AgentKey,
+        range: TimeRange,
+        series: &[SeriesName],
+    ) -> Result<Vec<RollupPoint>, StoreError>;
+
+    /// Every series that was ever in the rollups of an agent.
+    async fn series(&self, agent: AgentKey) -> Result<Vec<SeriesName>, StoreError>;
+
+    /// At most `limit` samples of one agent in a range from all tiers, each once, oldest first, those after `after` if it
+    /// is given; fewer only if there are no more. Those that can't be read are left out.
     async fn samples(
         &self,
         agent: AgentKey,
         range: TimeRange,
         after: Option<Position>,
         limit: u32,
-    ) -> Result<Vec<StagedSample>, StoreError>;
+    ) -> Result<Vec<StoredSample>, StoreError>;
 
-    /// The newest sample of every agent that ever sent one.
+    /// The newest sample of every enrolled agent: staged, or as it was last given to [`Store::save_latest`].
     async fn latest(&self) -> Result<Vec<Latest>, StoreError>;
 
-    /// Removes at most `limit` samples that are older than `before`, and says how many it was.
-    async fn prune(&self, before: UnixMillis, limit: u32) -> Result<u64, StoreError>;
+    /// Keeps the newest samples of agents, some hundreds at a time; a sample that is older than what is there is let go.
+    async fn save_latest(&self, samples: &[LatestSample]) -> Result<(), StoreError>;
+
+    /// Takes a step towards removing what is older than it is to be kept. Samples in small chunks and in staging are kept
+    /// until they are in full ones. On PostgreSQL what all agents keep equally long goes by whole days, so up to two days
+    /// later.
+    async fn retain(&self, retention: &Retention, now: UnixMillis) -> Result<Removed, StoreError>;
+
+    /// Says how long to keep what is of one agent; it stays so until it is said again.
+    async fn set_retention(&self, agent: AgentKey, retention: AgentRetention) -> Result<(), StoreError>;
+
+    /// The agents of which something is kept longer or shorter than of others.
+    async fn retention_overrides(&self) -> Result<Vec<(AgentKey, AgentRetention)>, StoreError>;
+
+    /// What each tier takes on disk. On SQLite it passes over the whole file.
+    async fn sizes(&self) -> Result<Sizes, StoreError>;
 
     /// Every agent, by name.
     async fn agents(&self) -> Result<Vec<AgentRecord>, StoreError>;

@@ -1,13 +1,28 @@
 //! PostgreSQL: groups of samples go in as arrays, one statement a group.
 
+mod append;
+mod chunks;
+mod partitions;
+mod retention;
+mod rollups;
+mod slots;
+
+use std::collections::HashSet;
 use std::str::FromStr;
 
-use nodeglass_model::{AgentId, SampleId, TimeRange, UnixMillis};
+use nodeglass_model::{AgentId, TimeRange, UnixMillis};
 use sqlx::Row;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
+use append::PlaceStatements;
+
 use crate::both::{implement_store, token_hash};
 use crate::error::{ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT, StoreError, within};
+use crate::tiers::{
+    AgentRetention, ChunkHead, ChunkId, ClosedSlot, LatestSample, Levels, NewChunk, Outcome, Outline,
+    PackedAgent, Removed, Retention, RollupChange, RollupPoint, SeriesName, Sizes, Slice, SlotId, SlotLimits,
+    StoredChunk, StoredSample,
+};
 use crate::{
     AgentKey, AgentRecord, Appended, Latest, Ledger, Position, Role, StagedSample, TaskRecord, TokenHash,
 };
@@ -16,11 +31,19 @@ use crate::{
 const READERS: u32 = 6;
 /// Connections for the writer and for changes, so that slow queries never hold up storing.
 const WRITERS: u32 = 2;
+/// Connections for compaction and retention, so that they hold up neither.
+const WORKERS: u32 = 2;
+/// Tables that slots of staging take turns in; the migration makes them.
+const PLACES: usize = 8;
 
 #[derive(Debug)]
 pub(crate) struct Postgres {
     reader: PgPool,
     writer: PgPool,
+    worker: PgPool,
+    places: [PlaceStatements; PLACES],
+    /// Names of partitions that are known to be there.
+    partitions: tokio::sync::Mutex<HashSet<String>>,
 }
 
 /// What a URL says, or that it can't be read.
@@ -47,38 +70,19 @@ impl Postgres {
             .run(&writer)
             .await
             .map_err(StoreError::migrate)?;
+        let worker = pool(WORKERS, options.clone())
+            .await
+            .map_err(StoreError::Connect)?;
         let reader = pool(READERS, options).await.map_err(StoreError::Connect)?;
-        Ok(Self { reader, writer })
-    }
-
-    /// Stores a group in one transaction; says how many samples were new, by weight.
-    async fn append_group(&self, samples: &[StagedSample]) -> Result<u64, sqlx::Error> {
-        let timestamps: Vec<i64> = samples.iter().map(|sample| sample.timestamp.0).collect();
-        let agents: Vec<i32> = samples.iter().map(|sample| sample.agent.0).collect();
-        let epochs: Vec<i64> = samples.iter().map(|sample| sample.id.epoch as i64).collect();
-        let seqs: Vec<i64> = samples.iter().map(|sample| sample.id.seq as i64).collect();
-        let weights: Vec<i32> = samples.iter().map(|sample| sample.weight as i32).collect();
-        let payloads: Vec<&[u8]> = samples.iter().map(|sample| sample.payload.as_slice()).collect();
-
-        let mut transaction = self.writer.begin().await?;
-        let stored: i64 = sqlx::query_scalar(include_str!("postgres/append.sql"))
-            .bind(&timestamps)
-            .bind(&agents)
-            .bind(&epochs)
-            .bind(&seqs)
-            .bind(&payloads)
-            .bind(&weights)
-            .fetch_one(&mut *transaction)
-            .await?;
-        sqlx::query(include_str!("postgres/append_latest.sql"))
-            .bind(&timestamps)
-            .bind(&agents)
-            .bind(&epochs)
-            .bind(&seqs)
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(stored as u64)
+        let store = Self {
+            reader,
+            writer,
+            worker,
+            places: PlaceStatements::all(),
+            partitions: tokio::sync::Mutex::default(),
+        };
+        within("write down the catalogue", store.fill_metrics()).await?;
+        Ok(store)
     }
 }
 

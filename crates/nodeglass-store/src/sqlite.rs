@@ -1,11 +1,15 @@
 //! SQLite: one writer, several readers, WAL with full synchronisation, so that a commit survives a power loss.
 
-use std::collections::BTreeMap;
+mod chunks;
+mod retention;
+mod rollups;
+mod staging;
+
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use nodeglass_model::{AgentId, SampleId, TimeRange, UnixMillis};
+use nodeglass_model::{AgentId, TimeRange, UnixMillis};
 use sqlx::Row;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -13,6 +17,11 @@ use sqlx::sqlite::{
 
 use crate::both::{implement_store, token_hash};
 use crate::error::{ACQUIRE_TIMEOUT, StoreError, within};
+use crate::tiers::{
+    AgentRetention, ChunkHead, ChunkId, ClosedSlot, LatestSample, Levels, NewChunk, Outcome, Outline,
+    PackedAgent, Removed, Retention, RollupChange, RollupPoint, SeriesName, Sizes, Slice, SlotId, SlotLimits,
+    StoredChunk, StoredSample,
+};
 use crate::{
     AgentKey, AgentRecord, Appended, Latest, Ledger, Position, Role, StagedSample, TaskRecord, TokenHash,
 };
@@ -26,6 +35,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Sqlite {
     reader: SqlitePool,
     writer: SqlitePool,
+    /// The same as `writer`: there can be only one.
+    worker: SqlitePool,
 }
 
 /// What a URL says, or that it can't be read.
@@ -70,45 +81,13 @@ impl Sqlite {
         let reader = pool(READERS, options.read_only(true))
             .await
             .map_err(StoreError::Connect)?;
-        Ok(Self { reader, writer })
-    }
-
-    /// Stores a group in one transaction; says how many samples were new, by weight.
-    async fn append_group(&self, samples: &[StagedSample]) -> Result<u64, sqlx::Error> {
-        // Immediate: waits for other writers at the start, where it may, rather than failing in the middle.
-        let mut transaction = self.writer.begin_with("begin immediate").await?;
-        let mut counts: BTreeMap<AgentKey, (u64, u64)> = BTreeMap::new();
-        for sample in samples {
-            let is_new = sqlx::query(include_str!("sqlite/append.sql"))
-                .bind(sample.timestamp.0)
-                .bind(sample.agent.0)
-                .bind(sample.id.epoch as i64)
-                .bind(sample.id.seq as i64)
-                .bind(&sample.payload[..])
-                .execute(&mut *transaction)
-                .await?
-                .rows_affected()
-                > 0;
-            let (stored, duplicate) = counts.entry(sample.agent).or_default();
-            *(if is_new { stored } else { duplicate }) += u64::from(sample.weight);
-            sqlx::query(include_str!("sqlite/append_latest.sql"))
-                .bind(sample.agent.0)
-                .bind(sample.timestamp.0)
-                .bind(sample.id.epoch as i64)
-                .bind(sample.id.seq as i64)
-                .execute(&mut *transaction)
-                .await?;
-        }
-        for (agent, (stored, duplicate)) in &counts {
-            sqlx::query(include_str!("sqlite/append_ledger.sql"))
-                .bind(agent.0)
-                .bind(*stored as i64)
-                .bind(*duplicate as i64)
-                .execute(&mut *transaction)
-                .await?;
-        }
-        transaction.commit().await?;
-        Ok(counts.values().map(|(stored, _)| stored).sum())
+        let store = Self {
+            reader,
+            worker: writer.clone(),
+            writer,
+        };
+        within("write down the catalogue", store.fill_metrics()).await?;
+        Ok(store)
     }
 }
 

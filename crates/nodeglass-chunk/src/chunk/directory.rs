@@ -41,6 +41,8 @@ pub(super) struct Directory {
     pub(super) failures: Timeline,
     pub(super) devices: Vec<Device>,
     pub(super) groups: Vec<Group>,
+    /// How many bytes the pieces of the groups take; a read directory knows it.
+    pub(super) payload: u64,
 }
 
 /// Ids that follow one another.
@@ -202,8 +204,8 @@ impl Directory {
         out
     }
 
-    /// Reads a directory, and checks that its parts fit together and that there are so many bytes of pieces.
-    pub(super) fn read(bytes: &[u8], pieces: usize) -> Result<Self, ChunkError> {
+    /// Reads a directory, and checks that its parts fit together.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, ChunkError> {
         let mut reader = Reader::new(bytes);
         let mut directory = Self {
             points: reader.short()?,
@@ -213,7 +215,7 @@ impl Directory {
         if directory.points > 0 {
             directory.earliest = reader.signed()?;
             directory.span = reader.unsigned()?;
-            directory.times = Some(read_piece(&mut reader, &mut end)?);
+            directory.times = Some(read_piece(&mut reader, &mut 0)?);
         }
         let length = reader.unsigned()?;
         directory.pco_header.extend_from_slice(reader.bytes(length)?);
@@ -232,11 +234,8 @@ impl Directory {
         if !reader.is_empty() {
             return Err(ChunkError::Malformed("more than a directory"));
         }
-        match end.cmp(&(pieces as u64)) {
-            std::cmp::Ordering::Greater => Err(ChunkError::Cut),
-            std::cmp::Ordering::Equal => Ok(directory),
-            std::cmp::Ordering::Less => Err(ChunkError::Malformed("more than its pieces")),
-        }
+        directory.payload = end;
+        Ok(directory)
     }
 
     fn read_devices(&mut self, reader: &mut Reader<'_>) -> Result<(), ChunkError> {

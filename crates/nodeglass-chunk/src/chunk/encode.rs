@@ -27,6 +27,37 @@ pub enum EncodeError {
     Compression,
 }
 
+/// How hard an [`Encoder`] looks for the smallest form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// Fast, for small chunks that are merged into others soon.
+    Quick,
+    /// Every form that may be the smallest is tried.
+    Best,
+}
+
+/// A chunk in its two parts, for places that keep them apart: a reader of one series needs the directory and then a
+/// [`Span`](super::Span) of the payload.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// What every reader needs: [`Head::read`](super::Head::read).
+    pub directory: Vec<u8>,
+    /// The values.
+    pub payload: Vec<u8>,
+}
+
+impl Parts {
+    /// Both in one buffer, for [`Chunk::open`](super::Chunk::open).
+    pub fn join(&self) -> Vec<u8> {
+        let mut chunk = Vec::with_capacity(self.directory.len() + self.payload.len() + 8);
+        chunk.extend([MAGIC, VERSION]);
+        put(&mut chunk, self.directory.len() as u64);
+        chunk.extend_from_slice(&self.directory);
+        chunk.extend_from_slice(&self.payload);
+        chunk
+    }
+}
+
 /// Makes chunks, keeping its working memory from one to the next.
 ///
 /// It takes some 10 bytes for each figure while it works, 1.5 MB for 720 points of 200 series, and keeps about 1 MB.
@@ -45,11 +76,20 @@ impl Encoder {
         }
     }
 
+    /// Makes a chunk in one buffer, with [`Effort::Best`].
+    ///
+    /// # Errors
+    /// As [`Encoder::parts`].
+    pub fn encode(&mut self, samples: &[(SampleId, Sample)]) -> Result<Vec<u8>, EncodeError> {
+        Ok(self.parts(samples, Effort::Best)?.join())
+    }
+
     /// Makes a chunk of samples of one agent, in this order, whatever their times and ids.
     ///
     /// # Errors
     /// [`EncodeError::TooMuch`] over one of the limits of chunks, which 720 samples seldom are: make two of them.
-    pub fn encode(&mut self, samples: &[(SampleId, Sample)]) -> Result<Vec<u8>, EncodeError> {
+    pub fn parts(&mut self, samples: &[(SampleId, Sample)], effort: Effort) -> Result<Parts, EncodeError> {
+        self.pieces.effort = effort;
         let points = u32::try_from(samples.len())
             .ok()
             .filter(|points| *points <= MAX_POINTS)
@@ -69,7 +109,8 @@ impl Encoder {
         let times: Vec<i64> = samples.iter().map(|(_, sample)| sample.timestamp.0).collect();
         let earliest = times.iter().copied().min().unwrap_or(0);
         let latest = times.iter().copied().max().unwrap_or(0);
-        let times = (points > 0).then(|| self.pieces.write(&mut pieces, &times));
+        let mut times_piece = Vec::new();
+        let times = (points > 0).then(|| self.pieces.write(&mut times_piece, &times));
         for group in &mut groups {
             self.write_columns(&mut pieces, group, &gathered.tracks);
         }
@@ -85,11 +126,16 @@ impl Encoder {
             failures: gathered.failures,
             devices,
             groups,
+            payload: 0,
         };
         if let Some(what) = directory.excess() {
             return Err(EncodeError::TooMuch(what));
         }
-        self.join(&directory.write(), &pieces)
+        let directory = self.head(&directory.write(), &times_piece)?;
+        Ok(Parts {
+            directory,
+            payload: pieces,
+        })
     }
 
     /// Writes a piece for each metric that a device of the group has.
@@ -120,19 +166,19 @@ impl Encoder {
         group.columns = columns.collect();
     }
 
-    /// Puts the parts of a chunk together.
-    pub(super) fn join(&mut self, directory: &[u8], pieces: &[u8]) -> Result<Vec<u8>, EncodeError> {
+    /// Makes the bytes of a directory.
+    pub(super) fn head(&mut self, directory: &[u8], times: &[u8]) -> Result<Vec<u8>, EncodeError> {
         if directory.len() > MAX_DIRECTORY_BYTES {
             return Err(EncodeError::TooMuch("a larger directory than a chunk may have"));
         }
         let zipped = self.pieces.zip(directory).ok_or(EncodeError::Compression)?;
-        let mut chunk = Vec::with_capacity(zipped.len() + pieces.len() + 16);
-        chunk.extend([MAGIC, VERSION]);
-        put(&mut chunk, directory.len() as u64);
-        put(&mut chunk, zipped.len() as u64);
-        chunk.extend_from_slice(&zipped);
-        chunk.extend_from_slice(pieces);
-        Ok(chunk)
+        let mut head = Vec::with_capacity(zipped.len() + times.len() + 16);
+        head.extend([MAGIC, VERSION]);
+        put(&mut head, directory.len() as u64);
+        put(&mut head, zipped.len() as u64);
+        head.extend_from_slice(&zipped);
+        head.extend_from_slice(times);
+        Ok(head)
     }
 }
 

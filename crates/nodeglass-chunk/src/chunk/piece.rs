@@ -16,8 +16,8 @@ use pco::data_types::Number;
 use pco::wrapped::{FileCompressor, FileDecompressor};
 use pco::{ChunkConfig, DeltaSpec, ModeSpec};
 
-use super::ChunkError;
 use super::zip::{Zipper, unzip};
+use super::{ChunkError, Effort};
 use crate::varint::{Reader, put, put_signed};
 
 const CONSTANT: u8 = 0;
@@ -88,6 +88,7 @@ pub(super) fn pco_header() -> Vec<u8> {
 
 /// Writes pieces, keeping working memory from one to the next.
 pub(super) struct PieceWriter {
+    pub(super) effort: Effort,
     zipper: Zipper,
     rests: Vec<u64>,
     varints: Vec<u8>,
@@ -96,6 +97,7 @@ pub(super) struct PieceWriter {
 impl PieceWriter {
     pub(super) fn new() -> Self {
         Self {
+            effort: Effort::Best,
             zipper: Zipper::new(),
             rests: Vec::new(),
             varints: Vec::new(),
@@ -137,7 +139,7 @@ impl PieceWriter {
         if self.varints.len() >= WORTH_PACKING {
             offer(ZIPPED, self.zipper.zip(&self.varints));
         }
-        if self.rests.len() >= WORTH_PACKING {
+        if self.effort == Effort::Best && self.rests.len() >= WORTH_PACKING {
             for order in orders(&self.rests) {
                 let (kind, packed) = pack(&self.rests, order);
                 offer(kind, packed);
@@ -202,19 +204,22 @@ fn pack(rests: &[u64], order: usize) -> (u8, Option<Vec<u8>>) {
     }
 }
 
-/// Reads the `count` values of one of the pieces. Takes at most 18 bytes for each besides what it returns.
+/// Reads the `count` values of a piece, whose bytes these are. Takes at most 18 bytes for each besides what it returns.
 pub(super) fn values(
     piece: Piece,
-    pieces: &[u8],
+    slice: &[u8],
     count: usize,
     pco_header: &[u8],
 ) -> Result<Vec<i64>, ChunkError> {
     if piece.kind == CONSTANT {
         return Ok(vec![piece.constant; count]);
     }
-    let mut reader = Reader::new(pieces);
-    reader.bytes(piece.start)?;
-    let mut reader = Reader::new(reader.bytes(piece.length)?);
+    match (slice.len() as u64).cmp(&piece.length) {
+        std::cmp::Ordering::Less => return Err(ChunkError::Cut),
+        std::cmp::Ordering::Equal => {}
+        std::cmp::Ordering::Greater => return Err(ChunkError::Malformed("more than a piece")),
+    }
+    let mut reader = Reader::new(slice);
     let lowest = reader.signed()?;
     let divisor = reader.unsigned()?;
     let packed = reader.rest();

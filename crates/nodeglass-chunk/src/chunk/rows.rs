@@ -7,9 +7,9 @@ use nodeglass_model::sample::CollectFailure;
 use nodeglass_model::{Sample, SampleId, UnixMillis};
 
 use super::directory::Directory;
+use super::head::known;
 use super::lists::Cursor;
 use super::presence::Presence;
-use super::read::known;
 use super::{Chunk, ChunkError};
 
 /// The samples of a [`Chunk`]: all that could go wrong has gone right by the time there is one.
@@ -54,7 +54,7 @@ impl<'a> Rows<'a> {
         chunk: &'a Chunk<'_>,
         mut wanted: impl FnMut(&Metric, &str) -> bool,
     ) -> Result<Self, ChunkError> {
-        let directory = &chunk.directory;
+        let directory = &chunk.head.directory;
         let mut columns = Vec::new();
         let mut devices = Vec::new();
         for group in &directory.groups {

@@ -5,8 +5,8 @@ use nodeglass_model::sample::CollectFailure;
 use nodeglass_model::{Sample, SampleId, UnixMillis};
 use proptest::prelude::*;
 
-use super::{Samples, directory_of, encode, flat, pieces};
-use crate::chunk::{Chunk, Encoder};
+use super::{Samples, directory_of, encode, flat, with_directory};
+use crate::chunk::Chunk;
 use crate::row;
 
 /// What a sample may be: figures by metric and label, attributes, failures.
@@ -71,7 +71,7 @@ proptest! {
             prop_assert_eq!(&sample.failures, &found.failures);
             prop_assert_eq!(flat(found), flat(&expected));
         }
-        for (metric, label) in chunk.series() {
+        for (metric, label) in chunk.series().unwrap() {
             let expected: Vec<_> =
                 back.iter().map(|(_, sample)| catalogue::value(sample, metric, Some(label))).collect();
             prop_assert_eq!(chunk.column(metric, label).unwrap(), Some(expected));
@@ -92,7 +92,7 @@ proptest! {
         let read = |bytes: &[u8]| {
             if let Ok(chunk) = Chunk::open(bytes) {
                 let _ = chunk.samples();
-                for (metric, label) in chunk.series() {
+                for (metric, label) in chunk.series().unwrap() {
                     let _ = chunk.column(metric, label);
                 }
             }
@@ -106,6 +106,6 @@ proptest! {
         // zstd hides most of a directory's bytes from such flips, so it is flipped by itself too.
         let mut flipped = directory_of(&bytes);
         flip(&mut flipped);
-        read(&Encoder::new().join(&flipped, pieces(&bytes)).unwrap());
+        read(&with_directory(&bytes, &flipped));
     }
 }

@@ -8,8 +8,8 @@ use crate::chunk::presence::Presence;
 use crate::chunk::*;
 
 fn open(directory: &[u8]) -> Result<(), ChunkError> {
-    let bytes = Encoder::new().join(directory, &[]).unwrap();
-    Chunk::open(&bytes).map(|_| ())
+    let directory = Encoder::new().head(directory, &[]).unwrap();
+    Head::read(&directory).map(|_| ())
 }
 
 fn limit(what: &'static str) -> Result<(), ChunkError> {
@@ -127,13 +127,13 @@ fn a_long_text_at_every_point() {
 fn a_large_directory() {
     let claim = [MAGIC, VERSION, 0xff, 0xff, 0xff, 0x7f, 0];
     assert_eq!(
-        Chunk::open(&claim).map(|_| ()),
+        Head::read(&claim).map(|_| ()),
         limit("a larger directory than a chunk may have")
     );
-    let mut bomb = Encoder::new().join(&vec![0; MAX_DIRECTORY_BYTES], &[]).unwrap();
+    let mut bomb = Encoder::new().head(&vec![0; MAX_DIRECTORY_BYTES], &[]).unwrap();
     // It says that it holds less than it does.
     bomb.splice(2..6, [0x10]);
-    assert_eq!(Chunk::open(&bomb).map(|_| ()), Err(ChunkError::Compression));
+    assert_eq!(Head::read(&bomb).map(|_| ()), Err(ChunkError::Compression));
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn encoders_keep_to_the_limits() {
     let error = Encoder::new().encode(&many).unwrap_err();
     assert_eq!(error, EncodeError::TooMuch("more points than a chunk may have"));
     let error = Encoder::new()
-        .join(&vec![0; MAX_DIRECTORY_BYTES + 1], &[])
+        .head(&vec![0; MAX_DIRECTORY_BYTES + 1], &[])
         .unwrap_err();
     assert_eq!(
         error,

@@ -1,0 +1,193 @@
+//! Hourly rollups, the dictionary of series, and the newest sample of each agent.
+
+use std::collections::BTreeMap;
+
+use nodeglass_model::{TimeRange, UnixMillis};
+use sqlx::{PgConnection, Row as _};
+
+use super::Postgres;
+use crate::AgentKey;
+use crate::rollup::{self, Numbers, Row, place_of, series_name};
+use crate::tiers::{LatestSample, RollupChange, RollupPoint, SeriesName};
+
+/// The numbers of an agent's series.
+async fn numbers(connection: &mut PgConnection, agent: AgentKey) -> Result<Numbers, sqlx::Error> {
+    let rows = sqlx::query(include_str!("series.sql"))
+        .bind(agent.0)
+        .fetch_all(connection)
+        .await?;
+    let known = rows
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, series_name(row.try_get(1)?, row.try_get(2)?))))
+        .collect::<Result<Vec<_>, sqlx::Error>>()?;
+    Ok(Numbers::new(known.into_iter()))
+}
+
+async fn save_added(
+    connection: &mut PgConnection,
+    agent: AgentKey,
+    numbers: &Numbers,
+) -> Result<(), sqlx::Error> {
+    let added = numbers.added();
+    if added.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<i32> = added.iter().map(|(id, _)| *id).collect();
+    let metrics: Vec<i16> = added.iter().map(|(_, name)| name.metric.0 as i16).collect();
+    let devices: Vec<&str> = (added.iter())
+        .map(|(_, name)| name.device.as_deref().unwrap_or_default())
+        .collect();
+    sqlx::query(include_str!("add_series.sql"))
+        .bind(agent.0)
+        .bind(ids)
+        .bind(metrics)
+        .bind(devices)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// Changes the rollups of an agent, which the transaction has locked.
+pub(super) async fn change(
+    connection: &mut PgConnection,
+    agent: AgentKey,
+    hours: &[UnixMillis],
+    change: &dyn RollupChange,
+) -> Result<(), sqlx::Error> {
+    if hours.is_empty() {
+        return Ok(());
+    }
+    let mut numbers = numbers(connection, agent).await?;
+    let rows = sqlx::query(include_str!("rollup_hours.sql"))
+        .bind(agent.0)
+        .bind(rollup::starts(hours))
+        .fetch_all(&mut *connection)
+        .await?;
+    let rows = rows
+        .iter()
+        .map(|row| {
+            let (block, hour): (i32, i64) = (row.try_get(0)?, row.try_get(1)?);
+            let row = Row {
+                count: row.try_get(2)?,
+                mean: row.try_get(3)?,
+                min: row.try_get(4)?,
+                max: row.try_get(5)?,
+            };
+            Ok(((hour, block), row))
+        })
+        .collect::<Result<BTreeMap<_, _>, sqlx::Error>>()?;
+    let changed = rollup::changed(rows, &mut numbers, change);
+    save_added(connection, agent, &numbers).await?;
+    for ((hour, block), row) in &changed {
+        sqlx::query(include_str!("put_rollup.sql"))
+            .bind(agent.0)
+            .bind(block)
+            .bind(hour)
+            .bind(&row.count)
+            .bind(&row.mean)
+            .bind(&row.min)
+            .bind(&row.max)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+impl Postgres {
+    pub(crate) async fn list_series(&self, agent: AgentKey) -> Result<Vec<SeriesName>, sqlx::Error> {
+        let rows = sqlx::query(include_str!("series.sql"))
+            .bind(agent.0)
+            .fetch_all(&self.reader)
+            .await?;
+        rows.iter()
+            .map(|row| Ok(series_name(row.try_get(1)?, row.try_get(2)?)))
+            .collect()
+    }
+
+    pub(crate) async fn read_rollups(
+        &self,
+        agent: AgentKey,
+        range: TimeRange,
+        series: &[SeriesName],
+    ) -> Result<Vec<RollupPoint>, sqlx::Error> {
+        let metrics: Vec<i16> = series.iter().map(|name| name.metric.0 as i16).collect();
+        let devices: Vec<&str> = (series.iter())
+            .map(|name| name.device.as_deref().unwrap_or_default())
+            .collect();
+        let known = sqlx::query(include_str!("series_numbers.sql"))
+            .bind(agent.0)
+            .bind(metrics)
+            .bind(devices)
+            .fetch_all(&self.reader)
+            .await?;
+        let (mut names, mut blocks, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        for row in &known {
+            let number: i64 = row.try_get(0)?;
+            let (block, place) = place_of(row.try_get(1)?);
+            names.push(&series[number as usize - 1]);
+            blocks.push(block);
+            places.push(place as i32 + 1);
+        }
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = sqlx::query(include_str!("rollups.sql"))
+            .bind(agent.0)
+            .bind(blocks)
+            .bind(places)
+            .bind(range.start.0)
+            .bind(range.end.0)
+            .fetch_all(&self.reader)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let number: i64 = row.try_get(0)?;
+                Ok(RollupPoint {
+                    hour: UnixMillis(row.try_get(1)?),
+                    series: names[number as usize - 1].clone(),
+                    summary: rollup::summary(
+                        row.try_get(2)?,
+                        row.try_get(3)?,
+                        row.try_get(4)?,
+                        row.try_get(5)?,
+                    ),
+                })
+            })
+            .collect()
+    }
+
+    pub(crate) async fn keep_latest(&self, samples: &[LatestSample]) -> Result<(), sqlx::Error> {
+        let column = |of: fn(&LatestSample) -> i64| samples.iter().map(of).collect::<Vec<i64>>();
+        let agents: Vec<i32> = samples.iter().map(|one| one.agent.0).collect();
+        let payloads: Vec<&[u8]> = samples.iter().map(|one| one.payload.as_slice()).collect();
+        let mut transaction = self.worker.begin().await?;
+        sqlx::query(include_str!("save_latest.sql"))
+            .bind(agents)
+            .bind(column(|one| one.timestamp.0))
+            .bind(column(|one| one.id.epoch as i64))
+            .bind(column(|one| one.id.seq as i64))
+            .bind(payloads)
+            .execute(&mut *transaction)
+            .await?;
+        for one in samples.iter().filter(|one| !one.values.is_empty()) {
+            sqlx::query(include_str!("lock_agent.sql"))
+                .bind(one.agent.0)
+                .execute(&mut *transaction)
+                .await?;
+            let mut numbers = numbers(&mut transaction, one.agent).await?;
+            let (series, values): (Vec<i32>, Vec<f64>) = (one.values.iter())
+                .map(|(name, value)| (numbers.of(name), *value))
+                .unzip();
+            save_added(&mut transaction, one.agent, &numbers).await?;
+            sqlx::query(include_str!("save_values.sql"))
+                .bind(one.agent.0)
+                .bind(one.id.epoch as i64)
+                .bind(one.id.seq as i64)
+                .bind(series)
+                .bind(values)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await
+    }
+}

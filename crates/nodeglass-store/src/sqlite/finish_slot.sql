@@ -1,0 +1,2 @@
+update slot set done_through = 2147483647, done_at = $3
+where id = $1 and done_through = $2 and closed_at is not null and done_at is null

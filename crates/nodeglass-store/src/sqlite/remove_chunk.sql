@@ -1,0 +1,1 @@
+delete from chunk where rev = $3 and agent_key = $1 and t0 = $2

@@ -1,0 +1,1 @@
+delete from slot where id = $1

@@ -1,0 +1,1 @@
+insert into slot (opened_at) values ($1)
