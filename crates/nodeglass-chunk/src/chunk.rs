@@ -1,31 +1,37 @@
 //! Many samples of one agent as compressed columns, so that few of them can be read without the rest.
 //!
 //! ```text
-//! chunk     = magic (1 byte) version (1 byte: 1) directory pieces
-//! directory = its length, its length under zstd, itself under zstd (`directory.rs` has what is in it)
-//! pieces    = one after the other; the directory says how long each is (`piece.rs` has what is in them)
+//! chunk     = magic (1 byte) version (1 byte: 2) length of the directory, directory, payload
+//! directory = magic (1 byte) version (1 byte: 2) the rest (`directory.rs` has what is in it)
+//! payload   = pieces, one after the other; the directory says how long each is (`piece.rs` has what is in them)
 //! ```
 //!
-//! The directory holds what every reader needs: how many points there are, their identities, the devices with their
-//! attributes and the points at which each was there, and for each series its metric and its piece. A piece is the
+//! A chunk is one buffer ([`Chunk`]), or two where they are kept apart ([`Parts`]): who wants one series reads the
+//! directory ([`Head`]), and then the few bytes of the payload that it names ([`Span`]).
+//!
+//! The directory holds what every reader needs: how many points there are, their identities and times, the devices with
+//! their attributes and the points at which each was there, and for each series its metric and its piece. A piece is the
 //! values of one series, without gaps. Devices that were there for a short time only (processes come and go) share
 //! pieces: one for each metric of such devices of one kind, device after device, so that a device costs a few bytes
 //! and not a directory entry for each of its series.
 //!
 //! Values are whole steps of their metric's unit, as in [`row`](crate::row), so a quantised sample comes back bit for
-//! bit; so do absent values, failures and attributes. Not kept are, as in rows, devices without any value; within a
-//! sample, devices of a kind come in the order in which the chunk first saw them, and of several with one label the last
-//! value counts. A metric that should have no step would get a new kind of piece (`pco` on floats, say).
+//! bit; so do absent values, failures and attributes. A series in which a value is no whole number of steps is kept as
+//! floats, to the last bit; a zero has no sign, and what is not finite counts as absent. Not kept are, as in rows, devices
+//! without any value. Within a sample, devices of a kind come in the order in which the chunk first saw them, those that
+//! were there shortly last, and of several with one label the last value counts.
 //!
-//! Readers pass over dimensions, attributes and metrics that they don't know. There is no checksum: whoever keeps the
-//! bytes has one. Bytes that are no chunk are an error, never a panic, and never cost more memory than the limits below
-//! allow.
+//! Readers pass over dimensions, attributes and metrics that they don't know. Version 1 is still read: `directory/version_1.rs`
+//! has what it was, and fixtures show it. There is no checksum: whoever keeps the bytes has one. Bytes that are no chunk
+//! are an error, never a panic, and never cost more memory than the limits below allow.
 
 mod directory;
 mod encode;
+mod fold;
 mod gather;
 mod head;
 mod lists;
+mod merge;
 mod piece;
 mod presence;
 mod read;
@@ -35,7 +41,9 @@ mod tests;
 mod zip;
 
 pub use encode::{Effort, EncodeError, Encoder, Parts};
-pub use head::{Column, Head, Span, Values};
+pub use fold::{Folded, Partial};
+pub use head::{Column, Head, Series, Span, Values};
+pub use merge::{Merge, MergeError};
 pub use read::Chunk;
 pub use rows::Rows;
 
@@ -62,8 +70,8 @@ pub const MAX_DEVICES: u32 = 1 << 16;
 /// The most pieces in a chunk: 200 is usual, and a host of 1,000 cores has 10,000.
 pub const MAX_PIECES: u32 = 1 << 16;
 
-/// The largest directory: room for 7,200 processes with command lines of 500 bytes. What opening a chunk takes is mostly
-/// a few kilobytes, and at the very worst some thirty times this.
+/// The largest part of a directory: room for 7,200 processes with command lines of 500 bytes. What opening a chunk takes
+/// is mostly some ten kilobytes, and at the very worst some thirty times this.
 pub const MAX_DIRECTORY_BYTES: usize = 4 << 20;
 
 /// Why bytes are not a chunk.

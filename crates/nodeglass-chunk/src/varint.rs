@@ -47,6 +47,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// There is none.
+    #[inline]
     pub fn byte(&mut self) -> Result<u8, Broken> {
         let (first, rest) = self.0.split_first().ok_or(Broken::Cut)?;
         self.0 = rest;
@@ -57,14 +58,29 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// It is cut off, or has more than 64 bits.
+    #[inline]
     pub fn unsigned(&mut self) -> Result<u64, Broken> {
+        // Most numbers are small.
+        match self.0 {
+            [byte, rest @ ..] if *byte < 0x80 => {
+                self.0 = rest;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long(),
+        }
+    }
+
+    fn long(&mut self) -> Result<u64, Broken> {
         let mut number = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
+        for (at, byte) in self.0.iter().take(10).enumerate() {
+            number |= u64::from(byte & 0x7f) << (7 * at);
+            if *byte < 0x80 {
+                self.0 = &self.0[at + 1..];
                 return Ok(number);
             }
+        }
+        if self.0.len() < 10 {
+            return Err(Broken::Cut);
         }
         Err(Broken::Malformed("a number of more than 64 bits"))
     }
@@ -73,6 +89,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// It is cut off, or has more than 64 bits.
+    #[inline]
     pub fn signed(&mut self) -> Result<i64, Broken> {
         let folded = self.unsigned()?;
         Ok((folded >> 1) as i64 ^ -((folded & 1) as i64))
@@ -82,6 +99,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// It is cut off, or has more than 32 bits.
+    #[inline]
     pub fn short(&mut self) -> Result<u32, Broken> {
         u32::try_from(self.unsigned()?).map_err(|_| Broken::Malformed("a count of more than 32 bits"))
     }
@@ -90,6 +108,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// There are fewer.
+    #[inline]
     pub fn bytes(&mut self, length: u64) -> Result<&'a [u8], Broken> {
         let length = usize::try_from(length).map_err(|_| Broken::Cut)?;
         let (bytes, rest) = self.0.split_at_checked(length).ok_or(Broken::Cut)?;

@@ -2,11 +2,11 @@
 
 use nodeglass_model::{Sample, SampleId};
 
-use super::directory::{self, Column, Device, Directory, Group};
-use super::gather::{Series, Track, gather};
-use super::piece::{PieceWriter, pco_header};
+use super::directory::{self, Basics, Column, Descriptions, Section};
+use super::gather::{Gathered, Track, gather};
+use super::piece::{Numbers, PieceWriter, pco_header};
 use super::presence::Presence;
-use super::{MAGIC, MAX_DIRECTORY_BYTES, MAX_POINTS, VERSION};
+use super::{MAGIC, MAX_POINTS, VERSION};
 use crate::varint::put;
 
 /// A device that was there at fewer points shares its pieces: by itself, each would be mostly its entry and its frame.
@@ -15,6 +15,9 @@ const FEW_POINTS: u32 = 64;
 /// So does one that was there at less than one in so many points. Who asks for it has to read the others too, so devices
 /// that were there most of the time have pieces of their own.
 const SELDOM: u32 = 4;
+
+/// In a chunk of few points, only those that were there at less than one in so many.
+const SELDOM_OF_FEW: u32 = 2;
 
 /// Why samples don't go into one chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -89,108 +92,131 @@ impl Encoder {
     /// # Errors
     /// [`EncodeError::TooMuch`] over one of the limits of chunks, which 720 samples seldom are: make two of them.
     pub fn parts(&mut self, samples: &[(SampleId, Sample)], effort: Effort) -> Result<Parts, EncodeError> {
-        self.pieces.effort = effort;
-        let points = u32::try_from(samples.len())
+        let points = Self::count(samples.len())?;
+        let times: Vec<i64> = samples.iter().map(|(_, sample)| sample.timestamp.0).collect();
+        let basics = Basics {
+            points,
+            ids: directory::id_runs(samples.iter().map(|(id, _)| *id)),
+            ..Basics::default()
+        };
+        self.finish(basics, &times, gather(samples), effort)
+    }
+
+    /// So many points as the format counts them.
+    pub(super) fn count(points: usize) -> Result<u32, EncodeError> {
+        u32::try_from(points)
             .ok()
             .filter(|points| *points <= MAX_POINTS)
-            .ok_or(EncodeError::TooMuch("more points than a chunk may have"))?;
-        let mut gathered = gather(samples);
-        let devices: Vec<Device> = (gathered.tracks.iter_mut())
-            .map(|track| Device {
-                dimension: track.dimension as u8,
-                shared: track.cells < FEW_POINTS.max(points / SELDOM),
-                label: gathered.numbering.text(&track.label),
-                points: std::mem::take(&mut track.points),
-                attributes: std::mem::take(&mut track.attributes),
-            })
-            .collect();
-        let mut groups = directory::groups(&devices).map_err(EncodeError::TooMuch)?;
-        let mut pieces = Vec::new();
-        let times: Vec<i64> = samples.iter().map(|(_, sample)| sample.timestamp.0).collect();
-        let earliest = times.iter().copied().min().unwrap_or(0);
-        let latest = times.iter().copied().max().unwrap_or(0);
-        let mut times_piece = Vec::new();
-        let times = (points > 0).then(|| self.pieces.write(&mut times_piece, &times));
-        for group in &mut groups {
-            self.write_columns(&mut pieces, group, &gathered.tracks);
+            .ok_or(EncodeError::TooMuch("more points than a chunk may have"))
+    }
+
+    /// Makes a chunk of what was gathered.
+    pub(super) fn finish(
+        &mut self,
+        mut basics: Basics,
+        times: &[i64],
+        gathered: Gathered<'_>,
+        effort: Effort,
+    ) -> Result<Parts, EncodeError> {
+        let points = basics.points;
+        self.pieces.effort = effort;
+        if points > 0 {
+            basics.earliest = times.iter().copied().min().unwrap_or(0);
+            let latest = times.iter().copied().max().unwrap_or(0);
+            basics.span = latest.wrapping_sub(basics.earliest) as u64;
+            let mut bytes = Vec::new();
+            let piece = self.pieces.write_steps(&mut bytes, times);
+            basics.times = Some((piece, bytes));
         }
-        let directory = Directory {
-            points,
-            earliest,
-            span: latest.wrapping_sub(earliest) as u64,
-            times,
-            pco_header: pco_header(),
-            ids: directory::id_runs(samples.iter().map(|(id, _)| *id)),
+        let few = FEW_POINTS.min(points / SELDOM_OF_FEW).max(points / SELDOM);
+        let (shared, own): (Vec<_>, Vec<_>) =
+            gathered.tracks.into_iter().partition(|track| track.cells < few);
+        let mut payload = Vec::new();
+        let mut descriptions = Descriptions {
             texts: gathered.numbering.texts,
             lists: gathered.numbering.lists,
             failures: gathered.failures,
-            devices,
-            groups,
-            payload: 0,
+            attributes: Vec::with_capacity(own.len() + shared.len()),
         };
-        if let Some(what) = directory.excess() {
+        let mut sections = [Section::default(), Section::default()];
+        let own = own.chunk_by(|_, _| false);
+        let shared = shared.chunk_by(|one, other| one.dimension == other.dimension);
+        for (at, tracks) in own.map(|it| (0, it)).chain(shared.map(|it| (1, it))) {
+            let section = &mut sections[at];
+            let first = section.devices.len();
+            for track in tracks {
+                section.add_device(track.dimension as u8, &track.label, track.points.clone());
+                descriptions.attributes.push(track.attributes.clone());
+            }
+            section.add_group(first);
+            self.write_columns(&mut payload, section, tracks);
+        }
+        let [own, shared] = sections;
+        let excess = directory::excess(&own, &shared).or_else(|| descriptions.excess(&own, &shared));
+        if let Some(what) = excess {
             return Err(EncodeError::TooMuch(what));
         }
-        let directory = self.head(&directory.write(), &times_piece)?;
-        Ok(Parts {
-            directory,
-            payload: pieces,
-        })
-    }
-
-    /// Writes a piece for each metric that a device of the group has.
-    fn write_columns(&mut self, pieces: &mut Vec<u8>, group: &mut Group, tracks: &[Track<'_>]) {
-        let members = || group.members.iter().map(|member| &tracks[*member as usize]);
-        let mut metrics: Vec<u16> = members()
-            .flat_map(|track| &track.series)
-            .map(|series| series.metric.id.0)
-            .collect();
-        metrics.sort_unstable();
-        metrics.dedup();
-        let columns = metrics.into_iter().map(|metric| {
-            let mut cells = Presence::default();
-            let mut values = Vec::new();
-            let mut first = 0;
-            for track in members() {
-                if let Some(series) = series_of(track, metric) {
-                    for run in series.cells.runs() {
-                        cells.add(first + run.start..first + run.end);
-                    }
-                    values.extend_from_slice(&series.values);
-                }
-                first += track.cells;
-            }
-            let piece = self.pieces.write(pieces, &values);
-            Column { metric, cells, piece }
-        });
-        group.columns = columns.collect();
-    }
-
-    /// Makes the bytes of a directory.
-    pub(super) fn head(&mut self, directory: &[u8], times: &[u8]) -> Result<Vec<u8>, EncodeError> {
-        if directory.len() > MAX_DIRECTORY_BYTES {
-            return Err(EncodeError::TooMuch("a larger directory than a chunk may have"));
+        basics.payload = payload.len() as u64;
+        if effort == Effort::Best {
+            basics.pco_header = pco_header();
         }
-        let zipped = self.pieces.zip(directory).ok_or(EncodeError::Compression)?;
-        let mut head = Vec::with_capacity(zipped.len() + times.len() + 16);
-        head.extend([MAGIC, VERSION]);
-        put(&mut head, directory.len() as u64);
-        put(&mut head, zipped.len() as u64);
-        head.extend_from_slice(&zipped);
-        head.extend_from_slice(times);
-        Ok(head)
+        let directory = directory::write(&basics, &own, &shared, &descriptions, &mut self.pieces)?;
+        Ok(Parts { directory, payload })
     }
+
+    /// Writes a piece for each metric that a device of the last group has.
+    fn write_columns(&mut self, payload: &mut Vec<u8>, section: &mut Section, tracks: &[Track<'_>]) {
+        let [first, others @ ..] = tracks else {
+            return;
+        };
+        for (at, series) in first.series.iter().enumerate() {
+            let metric = series.metric.id.0;
+            if others.is_empty() {
+                if series.numbers.len() > 0 {
+                    let piece = self.pieces.write(payload, &series.numbers);
+                    section.add_column(Column {
+                        metric,
+                        cells: series.cells.clone(),
+                        piece,
+                    });
+                }
+                continue;
+            }
+            let (cells, numbers) = joined(tracks, at);
+            if numbers.len() > 0 {
+                let piece = self.pieces.write(payload, &numbers);
+                section.add_column(Column { metric, cells, piece });
+            }
+        }
+    }
+}
+
+/// The series of one metric of several devices as one, cells after cells.
+fn joined(tracks: &[Track<'_>], at: usize) -> (Presence, Numbers) {
+    let mut cells = Presence::default();
+    let mut first = 0;
+    for track in tracks {
+        for run in track.series[at].cells.runs() {
+            cells.add(first + run.start..first + run.end);
+        }
+        first += track.cells;
+    }
+    let series = || tracks.iter().map(|track| &track.series[at]);
+    let all_steps = series().map(|series| match &series.numbers {
+        Numbers::Steps(steps) => Some(steps.as_slice()),
+        Numbers::Floats(_) => None,
+    });
+    let numbers = if let Some(all) = all_steps.collect::<Option<Vec<_>>>() {
+        Numbers::Steps(all.concat())
+    } else {
+        let values = series().map(|series| series.numbers.clone().into_values(series.metric.unit));
+        Numbers::Floats(values.collect::<Vec<_>>().concat())
+    };
+    (cells, numbers)
 }
 
 impl Default for Encoder {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn series_of<'a>(track: &'a Track<'_>, metric: u16) -> Option<&'a Series> {
-    let at = track
-        .series
-        .binary_search_by_key(&metric, |series| series.metric.id.0);
-    at.ok().map(|at| &track.series[at])
 }

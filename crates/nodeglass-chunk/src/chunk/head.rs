@@ -1,17 +1,28 @@
 //! A directory that was read: what is in a chunk, and which bytes of its payload have the values of which series.
 
+mod column;
+
+use std::sync::OnceLock;
+
 use nodeglass_model::catalogue::{self, Dimension, Metric, MetricId};
 use nodeglass_model::{SampleId, TimeRange, UnixMillis};
 
-use super::directory::{self, Directory, Group};
-use super::{ChunkError, MAGIC, MAX_DIRECTORY_BYTES, VERSION, piece, zip};
+use super::directory::{Basics, Descriptions, Group, Opened, Section, Version1};
+use super::piece::Numbers;
+use super::{ChunkError, MAGIC, VERSION, piece};
 use crate::varint::Reader;
 
+pub use column::{Column, Series, Values};
+
 /// A chunk's directory, without its payload. It borrows nothing, so it can be kept for the next reader.
+///
+/// Opening one reads what leads to the values of lasting devices. What was there for a short time only, and what
+/// describes devices, is read when it is asked for, once.
 #[derive(Debug)]
 pub struct Head {
-    pub(super) directory: Directory,
-    pub(super) times: Vec<u8>,
+    pub(super) opened: Opened,
+    shared: OnceLock<Section>,
+    descriptions: OnceLock<Descriptions>,
 }
 
 /// Some bytes of a payload.
@@ -38,41 +49,72 @@ impl Head {
         if version != VERSION {
             return Err(ChunkError::Version(version));
         }
-        let directory = read_zipped(&mut reader)?;
-        let times = reader.rest().to_vec();
-        if directory.times.map_or(0, |piece| piece.length) != times.len() as u64 {
-            return Err(ChunkError::Malformed("other times than it says"));
-        }
-        Ok(Self { directory, times })
+        Ok(Self {
+            opened: Opened::read(reader)?,
+            shared: OnceLock::new(),
+            descriptions: OnceLock::new(),
+        })
     }
 
-    /// Reads a chunk of version 1 behind its first two bytes, and gives its payload; its times were the first piece.
-    pub(super) fn read_version_1<'a>(mut reader: Reader<'a>) -> Result<(Self, &'a [u8]), ChunkError> {
-        let directory = read_zipped(&mut reader)?;
-        let times = reader
-            .bytes(directory.times.map_or(0, |piece| piece.length))?
-            .to_vec();
-        Ok((Self { directory, times }, reader.rest()))
+    /// Reads a chunk of version 1 behind its first two bytes, and gives its payload.
+    pub(super) fn read_version_1(reader: Reader<'_>) -> Result<(Self, &[u8]), ChunkError> {
+        let Version1 {
+            basics,
+            own,
+            shared,
+            descriptions,
+            payload,
+        } = Version1::read(reader)?;
+        let opened = Opened {
+            basics,
+            own,
+            kinds: u64::MAX,
+            ..Opened::default()
+        };
+        let head = Self {
+            opened,
+            shared: shared.into(),
+            descriptions: descriptions.into(),
+        };
+        Ok((head, payload))
+    }
+
+    /// The devices that share pieces, and their columns.
+    pub(super) fn shared(&self) -> Result<&Section, ChunkError> {
+        if let Some(shared) = self.shared.get() {
+            return Ok(shared);
+        }
+        let shared = self.opened.read_shared()?;
+        Ok(self.shared.get_or_init(|| shared))
+    }
+
+    /// What describes samples and devices.
+    pub(super) fn descriptions(&self) -> Result<&Descriptions, ChunkError> {
+        if let Some(descriptions) = self.descriptions.get() {
+            return Ok(descriptions);
+        }
+        let descriptions = self.opened.read_descriptions(self.shared()?)?;
+        Ok(self.descriptions.get_or_init(|| descriptions))
     }
 
     /// How many samples there are.
     pub fn len(&self) -> usize {
-        self.directory.points as usize
+        self.opened.basics.points as usize
     }
 
     /// Whether there is no sample.
     pub fn is_empty(&self) -> bool {
-        self.directory.points == 0
+        self.opened.basics.points == 0
     }
 
     /// How many bytes of payload belong to this directory.
     pub fn payload_len(&self) -> u64 {
-        self.directory.payload
+        self.opened.basics.payload
     }
 
     /// From the earliest sample to just after the latest, in whatever order they are. `None` without samples.
     pub fn time_range(&self) -> Option<TimeRange> {
-        let Directory { earliest, span, .. } = self.directory;
+        let Basics { earliest, span, .. } = self.opened.basics;
         (!self.is_empty()).then(|| TimeRange {
             start: UnixMillis(earliest),
             end: UnixMillis(earliest.saturating_add_unsigned(span).saturating_add(1)),
@@ -81,7 +123,7 @@ impl Head {
 
     /// The identities of the samples, in order.
     pub fn ids(&self) -> impl Iterator<Item = SampleId> {
-        self.directory.ids.iter().flat_map(|run| {
+        self.opened.basics.ids.iter().flat_map(|run| {
             (0..run.count).map(|after| SampleId {
                 epoch: run.first.epoch,
                 seq: run.first.seq.wrapping_add(u64::from(after)),
@@ -91,7 +133,7 @@ impl Head {
 
     /// Whether the sample with this identity is in the chunk.
     pub fn contains(&self, id: SampleId) -> bool {
-        self.directory.ids.iter().any(|run| {
+        self.opened.basics.ids.iter().any(|run| {
             run.first.epoch == id.epoch && id.seq.wrapping_sub(run.first.seq) < u64::from(run.count)
         })
     }
@@ -101,11 +143,16 @@ impl Head {
     /// # Errors
     /// Bytes that no encoder wrote.
     pub fn timestamps(&self) -> Result<Vec<UnixMillis>, ChunkError> {
-        let times = match self.directory.times {
-            Some(times) => piece::values(times, &self.times, self.len(), &self.directory.pco_header)?,
-            None => Vec::new(),
+        let Basics {
+            times, pco_header, ..
+        } = &self.opened.basics;
+        let Some((piece, bytes)) = times else {
+            return Ok(Vec::new());
         };
-        Ok(times.into_iter().map(UnixMillis).collect())
+        match piece::numbers(*piece, bytes, self.len(), pco_header)? {
+            Numbers::Steps(times) => Ok(times.into_iter().map(UnixMillis).collect()),
+            Numbers::Floats(_) => Err(ChunkError::Malformed("times that are no whole numbers")),
+        }
     }
 
     /// The series there are, as metric and label of the device; those of the host have an empty one. Metrics that this
@@ -115,8 +162,11 @@ impl Head {
     /// Bytes that no encoder wrote.
     pub fn series(&self) -> Result<Vec<(&'static Metric, &str)>, ChunkError> {
         let mut series = Vec::new();
-        for (metric, column) in self.all_columns() {
-            series.extend(column.labels().map(|label| (metric, label)));
+        for section in [&self.opened.own, self.shared()?] {
+            let groups = section.groups.iter();
+            for (metric, column) in groups.flat_map(|group| self.known_of(section, group)) {
+                series.extend(column.labels().map(|label| (metric, label)));
+            }
         }
         Ok(series)
     }
@@ -126,11 +176,19 @@ impl Head {
     /// # Errors
     /// Bytes that no encoder wrote.
     pub fn columns(&self, metric: &'static Metric) -> Result<Vec<Column<'_>>, ChunkError> {
-        let columns = self.all_columns();
-        Ok(columns
-            .filter(|(known, _)| known.id == metric.id)
-            .map(|(_, column)| column)
-            .collect())
+        let own = &self.opened.own;
+        let of_own = own
+            .groups
+            .iter()
+            .filter_map(|group| self.find(own, group, metric));
+        let mut columns: Vec<_> = of_own.collect();
+        let dimension = metric.dimension() as u8;
+        if self.opened.has_shared(dimension) {
+            let shared = self.shared()?;
+            let of_shared = shared.groups.iter();
+            columns.extend(of_shared.filter_map(|group| self.find(shared, group, metric)));
+        }
+        Ok(columns)
     }
 
     /// Where the values of one series are; `None` if the chunk doesn't have it.
@@ -138,8 +196,67 @@ impl Head {
     /// # Errors
     /// Bytes that no encoder wrote.
     pub fn column(&self, metric: &'static Metric, label: &str) -> Result<Option<Column<'_>>, ChunkError> {
-        let mut columns = self.columns(metric)?.into_iter();
+        let own = &self.opened.own;
+        let has_label = |group: &&Group| own.devices(group).iter().any(|device| own.label(device) == label);
+        let mut groups = own.groups.iter().filter(has_label);
+        if let Some(column) = groups.find_map(|group| self.find(own, group, metric)) {
+            return Ok(Some(column));
+        }
+        if !self.opened.has_shared(metric.dimension() as u8) {
+            return Ok(None);
+        }
+        let shared = self.shared()?;
+        let mut columns = shared
+            .groups
+            .iter()
+            .filter_map(|group| self.find(shared, group, metric));
         Ok(columns.find(|column| column.labels().any(|it| it == label)))
+    }
+
+    /// The column of a metric in a group.
+    fn find<'h>(
+        &'h self,
+        section: &'h Section,
+        group: &'h Group,
+        metric: &'static Metric,
+    ) -> Option<Column<'h>> {
+        if group.dimension != metric.dimension() as u8 {
+            return None;
+        }
+        let column = section
+            .columns(group)
+            .iter()
+            .find(|column| column.metric == metric.id.0)?;
+        Some(Column {
+            head: self,
+            metric,
+            section,
+            group,
+            entry: column,
+        })
+    }
+
+    /// The columns of a group whose metric this program knows and has for such devices.
+    pub(super) fn known_of<'h>(
+        &'h self,
+        section: &'h Section,
+        group: &'h Group,
+    ) -> impl Iterator<Item = (&'static Metric, Column<'h>)> {
+        let dimension = Dimension::from_number(group.dimension);
+        section.columns(group).iter().filter_map(move |column| {
+            let metric = catalogue::by_id(MetricId(column.metric))?;
+            let is_known = Some(metric.dimension()) == dimension;
+            is_known.then_some((
+                metric,
+                Column {
+                    head: self,
+                    metric,
+                    section,
+                    group,
+                    entry: column,
+                },
+            ))
+        })
     }
 
     /// Which bytes of the payload have the values of one series; `None` if the chunk doesn't have it.
@@ -164,120 +281,5 @@ impl Head {
             Some(column) => Ok(column.read(slice)?.of(label)),
             None => Ok(None),
         }
-    }
-
-    fn all_columns(&self) -> impl Iterator<Item = (&'static Metric, Column<'_>)> {
-        self.directory.groups.iter().flat_map(move |group| {
-            known(group).map(move |(metric, column)| {
-                let column = Column {
-                    head: self,
-                    metric,
-                    group,
-                    column,
-                };
-                (metric, column)
-            })
-        })
-    }
-}
-
-fn read_zipped(reader: &mut Reader<'_>) -> Result<Directory, ChunkError> {
-    let size = usize::try_from(reader.unsigned()?)
-        .ok()
-        .filter(|size| *size <= MAX_DIRECTORY_BYTES)
-        .ok_or(ChunkError::Malformed("a larger directory than a chunk may have"))?;
-    let zipped = reader.unsigned()?;
-    let directory = zip::unzip(reader.bytes(zipped)?, size)?;
-    Directory::read(&directory)
-}
-
-/// The columns of a group whose metric this program knows and has for such devices.
-pub(super) fn known(group: &Group) -> impl Iterator<Item = (&'static Metric, &directory::Column)> {
-    let dimension = Dimension::from_number(group.dimension);
-    group.columns.iter().filter_map(move |column| {
-        let metric = catalogue::by_id(MetricId(column.metric))?;
-        (Some(metric.dimension()) == dimension).then_some((metric, column))
-    })
-}
-
-/// The values of one metric of one device, or of several that share a piece because they were there for a short time.
-#[derive(Debug, Clone, Copy)]
-pub struct Column<'h> {
-    head: &'h Head,
-    metric: &'static Metric,
-    group: &'h Group,
-    column: &'h directory::Column,
-}
-
-impl<'h> Column<'h> {
-    /// Which bytes of the payload are needed to read it.
-    pub fn span(&self) -> Span {
-        Span {
-            offset: self.column.piece.start as u32,
-            length: self.column.piece.length as u32,
-        }
-    }
-
-    /// The labels of the devices that have values in it.
-    pub fn labels(&self) -> impl Iterator<Item = &'h str> + use<'h> {
-        let directory = &self.head.directory;
-        let mut runs = self.column.cells.runs().iter().peekable();
-        let mut start = 0;
-        self.group.members.iter().filter_map(move |member| {
-            let device = &directory.devices[*member as usize];
-            let end = start + device.points.count();
-            while runs.next_if(|run| run.end <= start).is_some() {}
-            let is_there = runs.peek().is_some_and(|run| run.start < end);
-            start = end;
-            is_there.then(|| directory.text(device.label))
-        })
-    }
-
-    /// Reads the values from the bytes that [`Column::span`] names.
-    ///
-    /// # Errors
-    /// Bytes that no encoder wrote, or those of another column.
-    pub fn read(&self, slice: &[u8]) -> Result<Values<'h>, ChunkError> {
-        let count = self.column.cells.count() as usize;
-        let header = &self.head.directory.pco_header;
-        let steps = piece::values(self.column.piece, slice, count, header)?;
-        let mut cells = vec![None; self.group.cells as usize];
-        for (cell, value) in self.column.cells.places().zip(steps) {
-            cells[cell as usize] = Some(self.metric.unit.of_steps(value));
-        }
-        Ok(Values { column: *self, cells })
-    }
-}
-
-/// What was read of a [`Column`].
-#[derive(Debug)]
-pub struct Values<'h> {
-    column: Column<'h>,
-    /// The value at each cell of the group.
-    cells: Vec<Option<f64>>,
-}
-
-impl<'h> Values<'h> {
-    /// The values of one device at all points of the chunk; `None` if it has none.
-    pub fn of(&self, label: &str) -> Option<Vec<Option<f64>>> {
-        self.iter().find(|(it, _)| *it == label).map(|(_, values)| values)
-    }
-
-    /// The values of each device at all points of the chunk.
-    pub fn iter(&self) -> impl Iterator<Item = (&'h str, Vec<Option<f64>>)> {
-        let Head { directory, .. } = self.column.head;
-        let mut start = 0;
-        self.column.group.members.iter().filter_map(move |member| {
-            let device = &directory.devices[*member as usize];
-            let cells = &self.cells[start..][..device.points.count() as usize];
-            start += cells.len();
-            cells.iter().any(Option::is_some).then(|| {
-                let mut values = vec![None; directory.points as usize];
-                for (point, value) in device.points.places().zip(cells) {
-                    values[point as usize] = *value;
-                }
-                (directory.text(device.label), values)
-            })
-        })
     }
 }

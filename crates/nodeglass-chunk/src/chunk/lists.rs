@@ -8,12 +8,13 @@
 //! ```
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::ChunkError;
 use crate::varint::{Reader, put};
 
 /// Texts by number.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Texts {
     all: String,
     ends: Vec<usize>,
@@ -22,10 +23,20 @@ pub(super) struct Texts {
 impl Texts {
     /// The text with this number.
     pub(super) fn get(&self, number: u32) -> Option<&str> {
+        self.all.get(self.range(number)?)
+    }
+
+    /// Where the text with this number stands among all of them.
+    pub(super) fn range(&self, number: u32) -> Option<Range<usize>> {
         let number = number as usize;
         let end = *self.ends.get(number)?;
         let start = if number == 0 { 0 } else { self.ends[number - 1] };
-        self.all.get(start..end)
+        Some(start..end)
+    }
+
+    /// All of them, one after the other.
+    pub(super) fn all(&self) -> &str {
+        &self.all
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {
@@ -171,7 +182,7 @@ impl Timeline {
 }
 
 /// Goes along a [`Timeline`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Cursor<'a> {
     runs: &'a [(u32, u32)],
     taken: u32,

@@ -12,36 +12,77 @@ use super::ChunkError;
 use crate::varint::{Reader, put};
 
 /// Runs of places, rising, with at least one place between two of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Presence(Vec<Range<u32>>);
+#[derive(Debug, Clone)]
+pub(super) enum Presence {
+    /// At most one run, which is the usual case and takes no memory of its own.
+    One(Range<u32>),
+    Many(Vec<Range<u32>>),
+}
+
+impl Default for Presence {
+    fn default() -> Self {
+        Self::One(0..0)
+    }
+}
+
+impl PartialEq for Presence {
+    fn eq(&self, other: &Self) -> bool {
+        self.runs() == other.runs()
+    }
+}
+
+impl Eq for Presence {}
 
 impl Presence {
+    /// All of so many places.
+    pub(super) fn all(total: u32) -> Self {
+        Self::One(0..total)
+    }
+
     /// Adds places, which must lie after all there are.
     pub(super) fn add(&mut self, places: Range<u32>) {
-        match self.0.last_mut() {
-            Some(last) if last.end == places.start => last.end = places.end,
-            _ => self.0.push(places),
+        match self {
+            Self::One(run) if run.start == run.end => *run = places,
+            Self::One(run) if run.end == places.start => run.end = places.end,
+            Self::One(run) => *self = Self::Many(vec![run.clone(), places]),
+            Self::Many(runs) => match runs.last_mut() {
+                Some(last) if last.end == places.start => last.end = places.end,
+                _ => runs.push(places),
+            },
         }
     }
 
     /// The runs.
     pub(super) fn runs(&self) -> &[Range<u32>] {
-        &self.0
+        match self {
+            Self::One(run) if run.start == run.end => &[],
+            Self::One(run) => std::slice::from_ref(run),
+            Self::Many(runs) => runs,
+        }
     }
 
     /// The places, rising.
     pub(super) fn places(&self) -> impl Iterator<Item = u32> {
-        self.0.iter().cloned().flatten()
+        self.runs().iter().cloned().flatten()
     }
 
     /// How many places there are.
     pub(super) fn count(&self) -> u32 {
-        self.0.iter().map(|run| run.end - run.start).sum()
+        self.runs().iter().map(|run| run.end - run.start).sum()
     }
 
     /// The last place.
     pub(super) fn last(&self) -> Option<u32> {
-        self.0.last().map(|run| run.end - 1)
+        self.runs().last().map(|run| run.end - 1)
+    }
+
+    /// The part within `places`, counted from their start.
+    pub(super) fn within(&self, places: Range<u32>) -> impl Iterator<Item = u32> {
+        let runs = self.runs();
+        let first = runs.partition_point(|run| run.end <= places.start);
+        let Range { start, end } = places;
+        let runs = runs[first..].iter().take_while(move |run| run.start < end);
+        runs.flat_map(move |run| run.start.max(start) - start..run.end.min(end) - start)
     }
 
     /// Writes what is there of `total` places.
@@ -49,9 +90,9 @@ impl Presence {
         if self.count() == total {
             return put(out, 0);
         }
-        put(out, self.0.len() as u64);
+        put(out, self.runs().len() as u64);
         let mut end = 0;
-        for run in &self.0 {
+        for run in self.runs() {
             put(out, u64::from(run.start - end));
             put(out, u64::from(run.end - run.start));
             end = run.end;
@@ -63,8 +104,8 @@ impl Presence {
         const WRONG: ChunkError = ChunkError::Malformed("places that are not there");
         let count = reader.unsigned()?;
         let mut presence = Self::default();
-        if count == 0 && total > 0 {
-            presence.add(0..total);
+        if count == 0 {
+            return Ok(Self::all(total));
         }
         let mut end = 0_u32;
         for _ in 0..count {

@@ -5,8 +5,7 @@ use std::ops::Deref;
 use nodeglass_model::catalogue::Metric;
 use nodeglass_model::{Sample, SampleId};
 
-use super::directory::{Column, Group};
-use super::{ChunkError, Head, MAGIC, Rows, piece};
+use super::{ChunkError, Head, MAGIC, Rows, Span};
 use crate::varint::Reader;
 
 /// A chunk whose directory was read. Values are read when they are asked for, each series by itself. What its [`Head`]
@@ -14,7 +13,7 @@ use crate::varint::Reader;
 #[derive(Debug)]
 pub struct Chunk<'a> {
     pub(super) head: Head,
-    payload: &'a [u8],
+    pub(super) payload: &'a [u8],
 }
 
 impl<'a> Chunk<'a> {
@@ -67,9 +66,7 @@ impl<'a> Chunk<'a> {
         let Some(span) = self.head.span(metric, label)? else {
             return Ok(None);
         };
-        let slice = self.payload.get(span.offset as usize..).unwrap_or_default();
-        let slice = slice.get(..span.length as usize).ok_or(ChunkError::Cut)?;
-        self.head.values(metric, label, slice)
+        self.head.values(metric, label, self.slice(span)?)
     }
 
     /// The samples, one after the other, with no figures but those that are wanted, and the devices that have them;
@@ -89,20 +86,10 @@ impl<'a> Chunk<'a> {
         Ok(self.rows(|_, _| true)?.collect())
     }
 
-    /// The values of a column at each cell of its group, in steps.
-    pub(super) fn cells(&self, group: &Group, column: &Column) -> Result<Vec<Option<i64>>, ChunkError> {
-        let count = column.cells.count() as usize;
-        let slice = self
-            .payload
-            .get(column.piece.start as usize..)
-            .unwrap_or_default();
-        let slice = slice.get(..column.piece.length as usize).ok_or(ChunkError::Cut)?;
-        let values = piece::values(column.piece, slice, count, &self.head.directory.pco_header)?;
-        let mut cells = vec![None; group.cells as usize];
-        for (cell, value) in column.cells.places().zip(values) {
-            cells[cell as usize] = Some(value);
-        }
-        Ok(cells)
+    /// The bytes of the payload that a column needs.
+    pub(super) fn slice(&self, span: Span) -> Result<&'a [u8], ChunkError> {
+        let from = self.payload.get(span.offset as usize..).ok_or(ChunkError::Cut)?;
+        from.get(..span.length as usize).ok_or(ChunkError::Cut)
     }
 }
 

@@ -6,20 +6,19 @@ use nodeglass_model::catalogue::{Attribute, Dimension, Metric};
 use nodeglass_model::sample::CollectFailure;
 use nodeglass_model::{Sample, SampleId, UnixMillis};
 
-use super::directory::Directory;
-use super::head::known;
-use super::lists::Cursor;
+use super::directory::Descriptions;
+use super::lists::{Cursor, Timeline};
 use super::presence::Presence;
 use super::{Chunk, ChunkError};
 
 /// The samples of a [`Chunk`]: all that could go wrong has gone right by the time there is one.
 pub struct Rows<'a> {
-    directory: &'a Directory,
+    descriptions: &'a Descriptions,
     points: vec::IntoIter<(SampleId, UnixMillis)>,
     failures: Cursor<'a>,
     devices: Vec<WantedDevice<'a>>,
-    /// The values of each wanted column, at the cells of its group, in steps.
-    columns: Vec<Vec<Option<i64>>>,
+    /// The values of each wanted column, at the cells of its group,
+    columns: Vec<Vec<Option<f64>>>,
     /// The wanted devices that were there, by number in `devices`, with their cell: for the points to come.
     present: vec::IntoIter<(u32, u32)>,
     /// How many of those belong to each point.
@@ -54,67 +53,56 @@ impl<'a> Rows<'a> {
         chunk: &'a Chunk<'_>,
         mut wanted: impl FnMut(&Metric, &str) -> bool,
     ) -> Result<Self, ChunkError> {
-        let directory = &chunk.head.directory;
+        let descriptions = chunk.descriptions()?;
+        let mut attributes = descriptions.attributes.iter();
         let mut columns = Vec::new();
         let mut devices = Vec::new();
-        for group in &directory.groups {
-            let Some(dimension) = Dimension::from_number(group.dimension) else {
-                continue;
-            };
-            let mut first_cell = 0;
-            let mut members: Vec<(u32, WantedDevice<'_>)> = Vec::with_capacity(group.members.len());
-            for member in &group.members {
-                let device = &directory.devices[*member as usize];
-                let wanted = WantedDevice {
-                    dimension,
-                    label: directory.text(device.label),
-                    attributes: device.attributes.cursor(),
-                    points: &device.points,
-                    first_cell,
-                    metrics: Vec::new(),
-                };
-                members.push((*member, wanted));
-                first_cell += device.points.count();
-            }
-            for (metric, column) in known(group) {
-                let mut is_wanted = false;
-                for (_, device) in &mut members {
-                    if wanted(metric, device.label) {
-                        device.metrics.push((metric, columns.len()));
-                        is_wanted = true;
+        for section in [&chunk.head.opened.own, chunk.shared()?] {
+            for group in &section.groups {
+                let dimension = Dimension::from_number(group.dimension);
+                let mut first_cell = 0;
+                let mut members: Vec<WantedDevice<'_>> = Vec::with_capacity(group.devices.len());
+                for device in section.devices(group) {
+                    let timeline = attributes.next();
+                    members.push(WantedDevice {
+                        dimension: dimension.unwrap_or(Dimension::Host),
+                        label: section.label(device),
+                        attributes: timeline.map(Timeline::cursor).unwrap_or_default(),
+                        points: &device.points,
+                        first_cell,
+                        metrics: Vec::new(),
+                    });
+                    first_cell += device.points.count();
+                }
+                for (metric, column) in chunk.known_of(section, group) {
+                    let mut is_wanted = false;
+                    for device in &mut members {
+                        if wanted(metric, device.label) {
+                            device.metrics.push((metric, columns.len()));
+                            is_wanted = true;
+                        }
+                    }
+                    if is_wanted {
+                        let values = column.read(chunk.slice(column.span())?)?;
+                        columns.push(values.by_cell());
                     }
                 }
-                if is_wanted {
-                    columns.push(chunk.cells(group, column)?);
-                }
+                devices.extend(members.into_iter().filter(|device| !device.metrics.is_empty()));
             }
-            devices.extend(
-                members
-                    .into_iter()
-                    .filter(|(_, device)| !device.metrics.is_empty()),
-            );
         }
-        devices.sort_by_key(|(number, _)| *number);
-        let devices: Vec<_> = devices.into_iter().map(|(_, device)| device).collect();
+        devices.sort_by_key(|device| device.dimension);
         let (counts, present) = by_point(&devices, chunk.len());
         let points: Vec<_> = chunk.ids().zip(chunk.timestamps()?).collect();
         Ok(Self {
-            directory,
+            descriptions,
             points: points.into_iter(),
-            failures: directory.failures.cursor(),
+            failures: descriptions.failures.cursor(),
             devices,
             columns,
             present: present.into_iter(),
             counts: counts.into_iter(),
             frame: Frame::default(),
         })
-    }
-
-    fn list(&self, number: u32) -> &'a [(u32, u32)] {
-        self.directory
-            .lists
-            .get(number as usize)
-            .map_or(&[], Vec::as_slice)
     }
 
     /// Makes the frame one of these devices.
@@ -132,9 +120,9 @@ impl<'a> Rows<'a> {
             } else {
                 device.dimension.find_or_add(&mut sample, device.label)
             };
-            for (attribute, text) in self.list(*attributes) {
+            for (attribute, text) in self.descriptions.list(*attributes) {
                 if let Some(attribute) = u8::try_from(*attribute).ok().and_then(Attribute::from_number) {
-                    let text = self.directory.text(*text);
+                    let text = self.descriptions.text(*text);
                     device.dimension.describe(&mut sample, place, attribute, text);
                 }
             }
@@ -186,16 +174,16 @@ impl Iterator for Rows<'_> {
         sample.timestamp = timestamp;
         for ((device, cell), place) in present.into_iter().zip(&self.frame.places) {
             for (metric, column) in &self.devices[device as usize].metrics {
-                if let Some(steps) = self.columns[*column][cell as usize] {
-                    metric.set_steps(&mut sample, *place, steps);
+                if let Some(value) = self.columns[*column][cell as usize] {
+                    metric.set(&mut sample, *place, value);
                 }
             }
         }
         let failures = self.failures.next()?;
-        for (collector, reason) in self.list(failures) {
+        for (collector, reason) in self.descriptions.list(failures) {
             sample.failures.push(CollectFailure {
-                collector: self.directory.text(*collector).to_owned(),
-                reason: self.directory.text(*reason).to_owned(),
+                collector: self.descriptions.text(*collector).to_owned(),
+                reason: self.descriptions.text(*reason).to_owned(),
             });
         }
         Some((id, sample))

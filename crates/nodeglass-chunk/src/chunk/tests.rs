@@ -3,6 +3,7 @@
 mod arbitrary;
 mod golden;
 mod limits;
+mod merging;
 
 use nodeglass_model::catalogue::{self, Dimension};
 use nodeglass_model::history::{HistoryBuilder, HistoryQuery};
@@ -11,6 +12,8 @@ use nodeglass_model::sample::{
 };
 use nodeglass_model::{Sample, SampleId, UnixMillis};
 
+use super::directory::{Basics, Descriptions, Section};
+use super::piece::PieceWriter;
 use super::*;
 use crate::row;
 
@@ -152,14 +155,21 @@ fn devices_that_were_there_shortly_share_their_pieces() {
     }
     let bytes = encode(&samples);
     let chunk = Chunk::open(&bytes).unwrap();
-    assert_eq!(chunk.head.directory.devices.len(), 144 * 8);
-    let pieces: Vec<_> = chunk
-        .directory
-        .groups
-        .iter()
-        .map(|group| group.columns.len())
-        .collect();
-    assert_eq!(pieces, [4]);
+    let shared = chunk.head.shared().unwrap();
+    assert_eq!(shared.devices.len(), 144 * 8);
+    assert_eq!((shared.groups.len(), shared.columns.len()), (1, 4));
+    let metric = catalogue::by_path("process.memory_bytes").unwrap();
+    let [column] = chunk.columns(metric).unwrap()[..] else {
+        panic!("all of them in one");
+    };
+    assert_eq!(column.labels().count(), 144 * 8);
+    let values = column.read(chunk.slice(column.span()).unwrap()).unwrap();
+    let last = values.series().last().unwrap();
+    assert_eq!(last.label(), "5151.1763703575");
+    assert_eq!(
+        last.points().map(|(point, _)| point).collect::<Vec<_>>(),
+        [715, 716, 717, 718, 719]
+    );
     let values = 720 * 8 * 4;
     assert!(bytes.len() < values, "{} bytes for {values} values", bytes.len());
     assert_eq!(chunk.samples().unwrap(), samples);
@@ -172,24 +182,11 @@ fn a_series_is_read_without_the_others() {
     let metric = catalogue::by_path("disk.used_bytes").unwrap();
     let expected = chunk.column(metric, "/").unwrap().unwrap();
     assert_eq!(expected[299], Some(4096.0 * (100_000.0 + 897.0)));
-    let group = chunk
-        .directory
-        .groups
-        .iter()
-        .find(|group| group.dimension == Dimension::Mount as u8);
-    let column = group
-        .unwrap()
-        .columns
-        .iter()
-        .find(|column| column.metric == metric.id.0);
-    let piece = column.unwrap().piece;
-    let pieces: u64 = (chunk.head.directory.groups.iter())
-        .flat_map(|group| &group.columns)
-        .map(|column| column.piece.length)
-        .sum();
+    let span = chunk.span(metric, "/").unwrap().unwrap();
+    let pieces = chunk.payload_len();
 
     let start = bytes.len() - pieces as usize;
-    let own = start + piece.start as usize..start + (piece.start + piece.length) as usize;
+    let own = start + span.offset as usize..start + (span.offset + span.length) as usize;
     for at in (start..bytes.len()).filter(|at| !own.contains(at)) {
         bytes[at] = 0xff;
     }
@@ -257,24 +254,28 @@ fn wanted_series_answer_queries_as_all_of_them_do() {
 fn what_is_unknown_is_passed_over() {
     let samples = busy_host();
     let bytes = encode(&samples);
-    let mut chunk = Chunk::open(&bytes).unwrap();
-    let directory = &mut chunk.head.directory;
-    let group = directory
+    let mut directory = Directory::of(&bytes);
+    let own = &mut directory.own;
+    let group = own
         .groups
-        .iter_mut()
+        .iter()
         .find(|group| group.dimension == Dimension::Mount as u8);
-    group.unwrap().columns.last_mut().unwrap().metric = 60_000;
-    for device in &mut directory.devices {
-        if device.dimension == Dimension::Sensor as u8 {
-            device.dimension = 200;
+    let columns = group.unwrap().columns.clone();
+    own.columns[columns.end as usize - 1].metric = 60_000;
+    for section in [&mut directory.own, &mut directory.shared] {
+        for (device, group) in section.devices.iter_mut().zip(&mut section.groups) {
+            if device.dimension == Dimension::Sensor as u8 {
+                device.dimension = 200;
+                group.dimension = 200;
+            }
         }
     }
-    let list = directory
-        .lists
+    let lists = &mut directory.descriptions.lists;
+    let list = lists
         .iter_mut()
         .find(|list| list.first().is_some_and(|(a, _)| *a == 1));
     list.unwrap().push((250, 0));
-    let changed = with_directory(&bytes, &directory.write());
+    let changed = directory.with(&Chunk::open(&bytes).unwrap());
 
     let back = Chunk::open(&changed).unwrap().samples().unwrap();
     for ((_, mut expected), (_, found)) in samples.into_iter().zip(back) {
@@ -284,17 +285,44 @@ fn what_is_unknown_is_passed_over() {
     }
 }
 
-/// The directory of a chunk, as bytes.
-fn directory_of(chunk: &[u8]) -> Vec<u8> {
-    Chunk::open(chunk).unwrap().directory.write()
+/// A directory, all of it, to be changed.
+#[derive(Default)]
+struct Directory {
+    basics: Basics,
+    own: Section,
+    shared: Section,
+    descriptions: Descriptions,
 }
 
-/// The chunk with another directory.
-fn with_directory(chunk: &[u8], directory: &[u8]) -> Vec<u8> {
-    let head = Chunk::open(chunk).unwrap().head;
-    let payload = chunk[chunk.len() - head.payload_len() as usize..].to_vec();
-    let directory = Encoder::new().head(directory, &head.times).unwrap();
-    Parts { directory, payload }.join()
+impl Directory {
+    fn of(chunk: &[u8]) -> Self {
+        let chunk = Chunk::open(chunk).unwrap();
+        Self {
+            basics: chunk.opened.basics.clone(),
+            own: chunk.opened.own.clone(),
+            shared: chunk.shared().unwrap().clone(),
+            descriptions: chunk.descriptions().unwrap().clone(),
+        }
+    }
+
+    fn write(&self) -> Vec<u8> {
+        let mut pieces = PieceWriter::new();
+        directory::write(
+            &self.basics,
+            &self.own,
+            &self.shared,
+            &self.descriptions,
+            &mut pieces,
+        )
+        .unwrap()
+    }
+
+    /// The chunk with this directory in place of its own.
+    fn with(&self, chunk: &Chunk<'_>) -> Vec<u8> {
+        let payload = chunk.payload.to_vec();
+        let directory = self.write();
+        Parts { directory, payload }.join()
+    }
 }
 
 #[test]

@@ -88,21 +88,29 @@ fn cases() -> [(&'static str, Samples); 3] {
 }
 
 #[test]
-fn chunks_of_version_1_are_read() {
-    for (name, samples) in cases() {
-        let bytes = fixture(name);
-        assert_eq!(bytes[1], 1);
-        let chunk = Chunk::open(&bytes).unwrap();
-        assert!(chunk.ids().eq(samples.iter().map(|(id, _)| *id)), "{name}");
-        for ((_, found), (_, expected)) in chunk.samples().unwrap().iter().zip(&samples) {
-            assert_eq!(found.timestamp, expected.timestamp);
-            assert_eq!(found.failures, expected.failures);
-            assert_eq!(flat(found), flat(expected), "{name}");
+fn chunks_of_every_version_are_read() {
+    for version in [1, 2] {
+        for (name, samples) in cases() {
+            let bytes = fixture(version, name);
+            assert_eq!(bytes[1], version);
+            let chunk = Chunk::open(&bytes).unwrap();
+            assert!(
+                chunk.ids().eq(samples.iter().map(|(id, _)| *id)),
+                "{version} {name}"
+            );
+            for ((_, found), (_, expected)) in chunk.samples().unwrap().iter().zip(&samples) {
+                assert_eq!(found.timestamp, expected.timestamp);
+                assert_eq!(found.failures, expected.failures);
+                assert_eq!(flat(found), flat(expected), "{version} {name}");
+            }
         }
     }
 }
 
-fn fixture(name: &str) -> Vec<u8> {
-    let path = format!("{}/tests/fixtures/v1-{name}.chunk", env!("CARGO_MANIFEST_DIR"));
+fn fixture(version: u8, name: &str) -> Vec<u8> {
+    let path = format!(
+        "{}/tests/fixtures/v{version}-{name}.chunk",
+        env!("CARGO_MANIFEST_DIR")
+    );
     std::fs::read(path).unwrap()
 }
