@@ -8,6 +8,7 @@
 //! already are left out and counted as duplicates. Full chunks are made of small ones and of what they replace, so the
 //! rollups take only what comes from the small ones.
 
+mod batch;
 mod merge;
 mod pack;
 mod plan;
@@ -17,23 +18,21 @@ mod slot;
 mod tests;
 
 use std::collections::hash_map::RandomState;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::hash::BuildHasher;
 use std::ops::AddAssign;
 use std::time::Duration;
 
-use nodeglass_chunk::chunk::{ChunkError, EncodeError, Encoder, Head, Span};
+use nodeglass_chunk::chunk::{ChunkError, EncodeError, Encoder, Span};
 use nodeglass_chunk::row::RowError;
 use nodeglass_model::{TimeRange, UnixMillis};
 
-use crate::tiers::{ChunkHead, ClosedSlot, Level, Levels, NewChunk, Outcome, PackedAgent, Tiers};
-use crate::{AgentKey, StagedSample, StoreError};
+use crate::tiers::{ChunkId, Level, Levels, NewChunk, Outcome, Tiers};
+use crate::{AgentKey, StoreError};
 
+use batch::Batch;
 use pack::{DAY, FEWEST_POINTS, POINTS};
 use plan::{Cluster, Outlined};
-
-/// Rows of a slot that one step takes, unless a single agent has more: 2 MB or so.
-const ROWS: u32 = 4_000;
 
 /// Small chunks are merged once they have enough points, or once they are so old: until then they are in no rollup.
 const MERGE_AGE: Duration = Duration::from_hours(2);
@@ -43,6 +42,12 @@ const DUE_AGENTS: u32 = 64;
 
 /// The most small chunks that one step looks at.
 const SMALL_CHUNKS: u32 = 512;
+
+/// However old late samples are, they are merged.
+const ALL_TIME: TimeRange = TimeRange {
+    start: UnixMillis(i64::MIN),
+    end: UnixMillis(i64::MAX),
+};
 
 /// Full chunks within this time of small ones may have later samples of the same hour.
 const ROLLUP_REACH: Duration = Duration::from_hours(1);
@@ -120,6 +125,7 @@ impl AddAssign for Compacted {
 #[derive(Default)]
 pub struct Compactor {
     encoder: Option<Encoder>,
+    slots_behind: usize,
     /// Agents to merge next.
     due: VecDeque<AgentKey>,
     /// Agents that are left alone because a chunk of theirs can't be read.
@@ -145,7 +151,9 @@ impl Compactor {
         store: &dyn Tiers,
         now: UnixMillis,
     ) -> Result<Option<Compacted>, CompactError> {
-        let Some(slot) = store.closed_slots().await?.into_iter().next() else {
+        let slots = store.closed_slots().await?;
+        self.slots_behind = slots.len();
+        let Some(slot) = slots.into_iter().next() else {
             return Ok(None);
         };
         let mut batch = Batch::default();
@@ -169,6 +177,11 @@ impl Compactor {
             batch.done.slots = 1;
         }
         Ok(Some(batch.done))
+    }
+
+    /// How many closed slots were waiting at the last look.
+    pub fn slots_behind(&self) -> usize {
+        self.slots_behind
     }
 
     /// Merges small chunks of one agent; `None` if nothing is due.
@@ -213,7 +226,7 @@ impl Compactor {
             stale: 1,
             ..Compacted::default()
         };
-        let heads = store.heads(agent, Levels::Small, None, SMALL_CHUNKS).await?;
+        let heads = store.heads(agent, ALL_TIME, Levels::Small, SMALL_CHUNKS).await?;
         let Some(day) = heads.first().map(|head| head.id.t0.floor(DAY)) else {
             return Ok(stale);
         };
@@ -295,7 +308,7 @@ fn around(small: &[Outlined], day: UnixMillis) -> TimeRange {
 }
 
 /// Full chunks that stay, and may have later samples of the hours that the small chunks of a cluster are in.
-fn beside(cluster: &Cluster, full: &[Outlined]) -> Vec<crate::tiers::ChunkId> {
+fn beside(cluster: &Cluster, full: &[Outlined]) -> Vec<ChunkId> {
     let first = cluster.small.iter().map(|it| it.range.start).min();
     let end = cluster.range().end.plus(ROLLUP_REACH);
     full.iter()
@@ -308,122 +321,6 @@ fn beside(cluster: &Cluster, full: &[Outlined]) -> Vec<crate::tiers::ChunkId> {
 fn size(chunks: &[NewChunk]) -> u64 {
     let sizes = chunks.iter().map(|it| it.directory.len() + it.payload.len());
     sizes.sum::<usize>() as u64
-}
-
-/// Some agents of a slot, packed.
-#[derive(Default)]
-struct Batch {
-    packed: Vec<PackedAgent>,
-    done: Compacted,
-}
-
-impl Batch {
-    /// Reads rows until there are whole agents to store, and packs them; says whether the slot has no more.
-    async fn read(
-        &mut self,
-        store: &dyn Tiers,
-        slot: &ClosedSlot,
-        compactor: &mut Compactor,
-    ) -> Result<bool, CompactError> {
-        let mut after = None;
-        loop {
-            let mut rows = store.slot_rows(slot.id, after, ROWS).await?;
-            let is_last = rows.len() < ROWS as usize;
-            let Some(last) = rows.last() else {
-                return Ok(true);
-            };
-            after = Some((last.agent, last.position()));
-            if !is_last {
-                // The last agent may have more rows: it waits for the next step, unless it is the only one.
-                let last = last.agent;
-                let first = self.packed.first().map_or(rows[0].agent, |packed| packed.agent);
-                if first != last {
-                    rows.retain(|row| row.agent != last);
-                    self.pack(store, rows, compactor).await?;
-                    return Ok(false);
-                }
-            }
-            self.pack(store, rows, compactor).await?;
-            if is_last {
-                return Ok(true);
-            }
-        }
-    }
-
-    async fn pack(
-        &mut self,
-        store: &dyn Tiers,
-        rows: Vec<StagedSample>,
-        compactor: &mut Compactor,
-    ) -> Result<(), CompactError> {
-        let ranges: Vec<(AgentKey, TimeRange)> = rows
-            .chunk_by(|one, next| one.agent == next.agent)
-            .map(|rows| {
-                let (first, last) = (&rows[0], &rows[rows.len() - 1]);
-                let end = UnixMillis(last.timestamp.0.saturating_add(1));
-                let start = first.timestamp;
-                (first.agent, TimeRange { start, end })
-            })
-            .collect();
-        let mut there: BTreeMap<AgentKey, Vec<ChunkHead>> = BTreeMap::new();
-        for (agent, head) in store.overlapping(&ranges).await? {
-            there.entry(agent).or_default().push(head);
-        }
-        self.done.bytes_in += rows.iter().map(|row| row.payload.len() as u64).sum::<u64>();
-        let packed = compactor
-            .work(move |encoder| condense(encoder, &rows, &there))
-            .await?;
-        for (agent, condensed) in packed {
-            self.done.samples += condensed
-                .chunks
-                .iter()
-                .map(|it| u64::from(it.points))
-                .sum::<u64>();
-            self.done.duplicates += condensed.duplicate;
-            self.done.unreadable += condensed.unreadable;
-            self.done.small_chunks += condensed.chunks.len() as u64;
-            self.done.bytes_out += size(&condensed.chunks);
-            // An agent of more than one page.
-            if let Some(more) = self.packed.last_mut().filter(|packed| packed.agent == agent) {
-                more.chunks.extend(condensed.chunks);
-                more.stored += condensed.stored;
-                more.duplicate += condensed.duplicate;
-            } else {
-                self.packed.push(PackedAgent {
-                    agent,
-                    chunks: condensed.chunks,
-                    stored: condensed.stored,
-                    duplicate: condensed.duplicate,
-                });
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Packs rows of several agents. A directory that can't be read tells nothing of what is there already; it is logged, and
-/// the agent's rows are packed all the same.
-fn condense(
-    encoder: &mut Encoder,
-    rows: &[StagedSample],
-    there: &BTreeMap<AgentKey, Vec<ChunkHead>>,
-) -> Result<Vec<(AgentKey, slot::Condensed)>, CompactError> {
-    let mut packed = Vec::new();
-    for rows in rows.chunk_by(|one, next| one.agent == next.agent) {
-        let agent = rows[0].agent;
-        let mut heads = Vec::new();
-        for head in there.get(&agent).into_iter().flatten() {
-            match Head::read(&head.directory) {
-                Ok(head) => heads.push(head),
-                Err(error @ ChunkError::Version(_)) => return Err(error.into()),
-                Err(error) => {
-                    tracing::error!(agent = agent.0, t0 = %head.id.t0, %error, "a chunk can't be read")
-                }
-            }
-        }
-        packed.push((agent, slot::condense(encoder, rows, &heads)?));
-    }
-    Ok(packed)
 }
 
 /// Some bytes of a payload.

@@ -4,6 +4,7 @@
 //! read or write is the server's business. One conformance suite (`tests/conformance.rs`) runs on both databases.
 
 mod both;
+mod compact;
 mod error;
 mod postgres;
 mod rollup;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use nodeglass_model::{AgentId, SampleId, TimeRange, UnixMillis};
 
+pub use compact::{CompactError, Compacted, Compactor};
 pub use error::StoreError;
 use tiers::{
     AgentRetention, LatestSample, Levels, Outline, Removed, Retention, RollupPoint, SeriesName, Sizes, Slice,
@@ -113,7 +115,7 @@ impl StagedSample {
 }
 
 /// The order of one agent's samples: by time, then by identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// When the sample was taken.
     pub timestamp: UnixMillis,

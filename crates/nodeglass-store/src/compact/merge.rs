@@ -1,12 +1,14 @@
 //! Small chunks, and the full ones that they overlap, into full ones.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
+use std::ops::Range;
 
-use nodeglass_chunk::chunk::{Chunk, Effort, Encoder, Head};
+use nodeglass_chunk::chunk::{Chunk, Effort, Encoder, Head, Merge, MergeError};
 use nodeglass_model::UnixMillis;
 
 use super::CompactError;
-use super::pack::{Identified, pack, parts, position};
+use super::pack::{pack, parts};
 use super::rollup::{Addition, positions};
 use crate::Position;
 use crate::tiers::{Level, NewChunk, StoredChunk};
@@ -29,44 +31,38 @@ pub(super) fn merge(
     chunks: &[StoredChunk],
     beside: &[StoredChunk],
 ) -> Result<Merged, CompactError> {
-    let mut before: HashSet<Position> = HashSet::new();
-    let mut samples: Vec<Identified> = Vec::new();
-    // Full ones first, then by revision: the sort is stable, so of two with one identity the first that was stored stays.
+    // Of two samples with one identity the first that was stored stays: the one of a full chunk, or of a lower revision.
     let mut in_order: Vec<&StoredChunk> = chunks.iter().collect();
-    in_order.sort_by_key(|it| (std::cmp::Reverse(it.head.level), it.head.id.rev));
+    in_order.sort_by_key(|it| (Reverse(it.head.level), it.head.id.rev));
+    let mut before: HashSet<Position> = HashSet::new();
+    let mut opened = Vec::with_capacity(in_order.len());
     for stored in in_order {
         let head = Head::read(&stored.head.directory)?;
         if stored.head.level == Level::Full {
             before.extend(positions(&head)?);
         }
-        samples.extend(Chunk::of(head, &stored.payload)?.samples()?);
+        opened.push(Chunk::of(head, &stored.payload)?);
     }
-    samples.sort_by_key(position);
-    samples.dedup_by_key(|identified| position(identified));
-
+    let merge = Merge::of(&opened)?;
+    let times: Vec<UnixMillis> = merge.points().map(|(_, time)| time).collect();
     let mut merged = Merged::default();
     let mut refused = 0;
-    let times: Vec<UnixMillis> = samples.iter().map(|(_, sample)| sample.timestamp).collect();
+    let mut encode = |range: Range<usize>| match merge.parts(encoder, range, Effort::Best) {
+        Ok(parts) => Ok(Ok(parts)),
+        Err(MergeError::Encode(error)) => Ok(Err(error)),
+        Err(MergeError::Chunk(error)) => Err(CompactError::from(error)),
+    };
     for part in parts(&times) {
-        pack(
-            encoder,
-            Effort::Best,
-            &samples[part],
-            &mut merged.chunks,
-            &mut refused,
-        )?;
+        refused += pack(&times, part, &mut merged.chunks, &mut encode)?;
     }
     if refused > 0 {
         // They were in a chunk, so they fit into one: better to leave everything as it is than to lose them.
         return Err(CompactError::Refused(refused));
     }
-    drop(samples);
     for chunk in &merged.chunks {
-        merged
-            .rollups
-            .add(&Head::read(&chunk.directory)?, &chunk.payload, |at| {
-                !before.contains(at)
-            })?;
+        let head = Head::read(&chunk.directory)?;
+        let is_new = |at: &Position| !before.contains(at);
+        merged.rollups.add(&head, &chunk.payload, is_new)?;
     }
     for stored in beside {
         let head = Head::read(&stored.head.directory)?;

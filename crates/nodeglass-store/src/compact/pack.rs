@@ -3,10 +3,9 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use nodeglass_chunk::chunk::{Effort, EncodeError, Encoder};
-use nodeglass_model::{Sample, SampleId, TimeRange, UnixMillis};
+use nodeglass_chunk::chunk::{EncodeError, Parts};
+use nodeglass_model::{TimeRange, UnixMillis};
 
-use crate::Position;
 use crate::tiers::NewChunk;
 
 /// The points of a full chunk, more or less: an hour at five seconds. Fewer cost more bytes for each value, more make a
@@ -22,49 +21,39 @@ pub(super) const DAY: Duration = Duration::from_hours(24);
 /// How many full chunks one small chunk overlaps at most: all of them are read when it is merged.
 const MOST_OVERLAPS: usize = 4;
 
-/// A sample with its identity, as chunks take them.
-pub(super) type Identified = (SampleId, Sample);
-
-/// Where a sample stands among those of its agent.
-pub(super) fn position((id, sample): &Identified) -> Position {
-    Position {
-        timestamp: sample.timestamp,
-        id: *id,
-    }
-}
-
-/// Makes one chunk of samples that are in order; more where a host has so many devices that one would be over a chunk's
-/// limits. A single sample that is over them is left out and counted in `refused`.
+/// Makes one chunk of the samples in `range`, of which `times` are the times, in order; more where a host has so many
+/// devices that one would be over a chunk's limits. Says how many samples are over them by themselves and were left out.
 ///
 /// # Errors
-/// No memory.
-pub(super) fn pack(
-    encoder: &mut Encoder,
-    effort: Effort,
-    samples: &[Identified],
+/// Whatever `encode` says besides.
+pub(super) fn pack<E: From<EncodeError>>(
+    times: &[UnixMillis],
+    range: Range<usize>,
     packed: &mut Vec<NewChunk>,
-    refused: &mut u64,
-) -> Result<(), EncodeError> {
-    let (Some((_, first)), Some((_, last))) = (samples.first(), samples.last()) else {
-        return Ok(());
-    };
-    match encoder.parts(samples, effort) {
-        Ok(parts) => packed.push(NewChunk {
-            t0: first.timestamp,
-            end: UnixMillis(last.timestamp.0.saturating_add(1)),
-            points: samples.len() as u32,
-            directory: parts.directory,
-            payload: parts.payload,
-        }),
-        Err(EncodeError::TooMuch(_)) if samples.len() > 1 => {
-            let (one, other) = samples.split_at(samples.len() / 2);
-            pack(encoder, effort, one, packed, refused)?;
-            pack(encoder, effort, other, packed, refused)?;
-        }
-        Err(EncodeError::TooMuch(_)) => *refused += 1,
-        Err(error @ EncodeError::Compression) => return Err(error),
+    encode: &mut impl FnMut(Range<usize>) -> Result<Result<Parts, EncodeError>, E>,
+) -> Result<u64, E> {
+    if range.is_empty() {
+        return Ok(0);
     }
-    Ok(())
+    match encode(range.clone())? {
+        Ok(parts) => {
+            packed.push(NewChunk {
+                t0: times[range.start],
+                end: UnixMillis(times[range.end - 1].0.saturating_add(1)),
+                points: range.len() as u32,
+                directory: parts.directory,
+                payload: parts.payload,
+            });
+            Ok(0)
+        }
+        Err(EncodeError::TooMuch(_)) if range.len() > 1 => {
+            let middle = range.start + range.len() / 2;
+            let refused = pack(times, range.start..middle, packed, encode)?;
+            Ok(refused + pack(times, middle..range.end, packed, encode)?)
+        }
+        Err(EncodeError::TooMuch(_)) => Ok(1),
+        Err(error @ EncodeError::Compression) => Err(error.into()),
+    }
 }
 
 /// Which samples of these times, which are in order, make a chunk each: about [`POINTS`], evenly, within a day.
@@ -174,6 +163,22 @@ mod tests {
         let times = times((0..24).map(|hour| hour * 1000 + 500));
         let parts = parts_between(&times, &there);
         assert_eq!(parts, [0..4, 4..8, 8..12, 12..16, 16..20, 20..24]);
+    }
+
+    #[test]
+    fn what_is_too_much_for_one_chunk_becomes_several() {
+        let times = times(0..10);
+        let mut packed = Vec::new();
+        // No chunk may have more than three samples, and none the one at 5.
+        let refused = pack::<EncodeError>(&times, 0..10, &mut packed, &mut |range| {
+            Ok(match range.len() {
+                0..=3 if !range.contains(&5) => Ok(Parts::default()),
+                _ => Err(EncodeError::TooMuch("more than three")),
+            })
+        });
+        assert_eq!(refused, Ok(1));
+        let spans: Vec<_> = packed.iter().map(|it| (it.t0.0, it.end.0, it.points)).collect();
+        assert_eq!(spans, [(0, 2, 2), (2, 5, 3), (6, 7, 1), (7, 10, 3)]);
     }
 
     proptest! {

@@ -141,7 +141,7 @@ impl Addition {
                             }
                         }
                         if let Some(part) = part {
-                            self.join(*start, metric.id, series.label, &part);
+                            self.join(*start, metric.id, series.label(), &part);
                         }
                     }
                 }
@@ -184,7 +184,7 @@ impl Addition {
                 for column in head.columns(metric)? {
                     let values = column.read(slice(payload, column.span())?)?;
                     for series in values.series() {
-                        let Some(part) = devices.get_mut(series.label) else {
+                        let Some(part) = devices.get_mut(series.label()) else {
                             continue;
                         };
                         for (point, value) in series.points().filter(|(point, _)| points.contains(point)) {

@@ -1,13 +1,14 @@
 //! One agent's rows of a closed slot into small chunks.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use nodeglass_chunk::chunk::{Effort, Encoder, Head};
 use nodeglass_chunk::row::{self, RowError};
-use nodeglass_model::{TimeRange, UnixMillis};
+use nodeglass_model::{Sample, SampleId, TimeRange, UnixMillis};
 
 use super::CompactError;
-use super::pack::{Identified, pack, parts_between};
+use super::pack::{pack, parts_between};
 use super::rollup::positions;
 use crate::tiers::NewChunk;
 use crate::{Position, StagedSample};
@@ -48,7 +49,7 @@ pub(super) fn condense(
     let times: Vec<UnixMillis> = rows.iter().map(|row| row.timestamp).collect();
     let ranges: Vec<TimeRange> = there.iter().filter_map(Head::time_range).collect();
     for part in parts_between(&times, &ranges) {
-        let mut samples: Vec<Identified> = Vec::with_capacity(part.len());
+        let mut samples: Vec<(SampleId, Sample)> = Vec::with_capacity(part.len());
         for row in &rows[part] {
             match row::read(&row.payload, row.timestamp) {
                 Ok(sample) => {
@@ -59,13 +60,10 @@ pub(super) fn condense(
                 Err(_) => condensed.unreadable += 1,
             }
         }
-        pack(
-            encoder,
-            Effort::Quick,
-            &samples,
-            &mut condensed.chunks,
-            &mut condensed.unreadable,
-        )?;
+        let times: Vec<UnixMillis> = samples.iter().map(|(_, sample)| sample.timestamp).collect();
+        let mut encode = |range: Range<usize>| Ok(encoder.parts(&samples[range], Effort::Quick));
+        let all = 0..samples.len();
+        condensed.unreadable += pack::<CompactError>(&times, all, &mut condensed.chunks, &mut encode)?;
     }
     Ok(condensed)
 }

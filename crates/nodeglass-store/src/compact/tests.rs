@@ -10,12 +10,20 @@ use nodeglass_model::{Sample, SampleId, UnixMillis};
 use proptest::prelude::*;
 
 use super::merge::{Merged, merge};
-use super::pack::{Identified, pack, position};
 use super::slot::condense;
 use crate::tiers::{
     ChunkHead, ChunkId, Hour, Level, NewChunk, RollupChange, SeriesName, StoredChunk, Summary,
 };
-use crate::{AgentKey, StagedSample};
+use crate::{AgentKey, Position, StagedSample};
+
+type Identified = (SampleId, Sample);
+
+fn position((id, sample): &Identified) -> Position {
+    Position {
+        timestamp: sample.timestamp,
+        id: *id,
+    }
+}
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -55,10 +63,15 @@ fn stored(chunk: &NewChunk, level: Level, rev: i32) -> StoredChunk {
 }
 
 fn small(samples: &[Identified], rev: i32) -> StoredChunk {
-    let mut packed = Vec::new();
-    pack(&mut Encoder::new(), Effort::Quick, samples, &mut packed, &mut 0).unwrap();
-    assert_eq!(packed.len(), 1);
-    stored(&packed[0], Level::Small, rev)
+    let parts = Encoder::new().parts(samples, Effort::Quick).unwrap();
+    let chunk = NewChunk {
+        t0: samples[0].1.timestamp,
+        end: UnixMillis(samples[samples.len() - 1].1.timestamp.0 + 1),
+        points: samples.len() as u32,
+        directory: parts.directory,
+        payload: parts.payload,
+    };
+    stored(&chunk, Level::Small, rev)
 }
 
 fn samples_of(chunks: &[StoredChunk]) -> Vec<Identified> {
