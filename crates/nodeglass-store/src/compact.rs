@@ -34,6 +34,9 @@ use batch::Batch;
 use pack::{DAY, FEWEST_POINTS, POINTS};
 use plan::{Cluster, Outlined};
 
+/// Rows of a slot that one step takes, unless a single agent has more: 2 MB or so.
+const PAGE: u32 = 4_000;
+
 /// Small chunks are merged once they have enough points, or once they are so old: until then they are in no rollup.
 const MERGE_AGE: Duration = Duration::from_hours(2);
 
@@ -122,8 +125,9 @@ impl AddAssign for Compacted {
 }
 
 /// Takes the steps of compaction, and remembers what is worth to remember between them; all of it may be forgotten.
-#[derive(Default)]
 pub struct Compactor {
+    /// Rows that a step reads at once.
+    page: u32,
     encoder: Option<Encoder>,
     slots_behind: usize,
     /// Agents to merge next.
@@ -141,7 +145,24 @@ impl std::fmt::Debug for Compactor {
     }
 }
 
+impl Default for Compactor {
+    fn default() -> Self {
+        Self::with_page(PAGE)
+    }
+}
+
 impl Compactor {
+    /// One that reads so many rows at once, at least one: fewer make shorter steps, and more of them.
+    pub fn with_page(rows: u32) -> Self {
+        Self {
+            page: rows.max(1),
+            encoder: None,
+            slots_behind: 0,
+            due: VecDeque::new(),
+            troubled: BTreeSet::new(),
+        }
+    }
+
     /// Turns some more rows of the oldest closed slot into small chunks; `None` if no slot is waiting.
     ///
     /// # Errors

@@ -10,9 +10,6 @@ use super::{CompactError, Compacted, Compactor, size};
 use crate::tiers::{ChunkHead, ClosedSlot, PackedAgent, Tiers};
 use crate::{AgentKey, StagedSample};
 
-/// Rows of a slot that one step takes, unless a single agent has more: 2 MB or so.
-const ROWS: u32 = 4_000;
-
 /// Some agents of a slot, packed.
 #[derive(Default)]
 pub(super) struct Batch {
@@ -30,8 +27,8 @@ impl Batch {
     ) -> Result<bool, CompactError> {
         let mut after = None;
         loop {
-            let mut rows = store.slot_rows(slot.id, after, ROWS).await?;
-            let is_last = rows.len() < ROWS as usize;
+            let mut rows = store.slot_rows(slot.id, after, compactor.page).await?;
+            let is_last = rows.len() < compactor.page as usize;
             let Some(last) = rows.last() else {
                 return Ok(true);
             };
