@@ -43,6 +43,8 @@ pub struct ServerConfig {
     pub admin_token: Option<Secret>,
     /// How long samples are kept.
     pub retention_period: Duration,
+    /// How long samples are gathered before they become chunks.
+    pub compaction_interval: Duration,
     /// Whether stored samples are compressed.
     pub compression: bool,
     /// Samples that wait for the database at most, in bytes of memory.
@@ -121,6 +123,11 @@ impl ServerConfig {
             database,
             admin_token: reader.env_text("NODEGLASS_ADMIN_TOKEN").map(Secret::from),
             retention_period,
+            compaction_interval: reader.duration(
+                "metrics.storage.compaction_interval",
+                SECOND * 300,
+                SECOND..=HOUR,
+            ),
             compression: reader.flag("metrics.storage.compression_enabled", true),
             queue_bytes: reader.bytes("metrics.storage.queue_max_bytes", 64 * MIB, MIB..=16_384 * MIB)
                 as usize,

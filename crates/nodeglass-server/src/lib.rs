@@ -7,6 +7,7 @@ pub mod access;
 pub mod api;
 pub mod auth;
 pub mod cli;
+pub mod compaction;
 pub mod config;
 pub mod enrol;
 pub mod error;

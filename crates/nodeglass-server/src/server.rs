@@ -38,7 +38,7 @@ use crate::service::ClientService;
 use crate::state::{DataDirLock, ServerState};
 use crate::tls::Tls;
 use crate::writer::Writer;
-use crate::{enrol, listener, retention, tokens};
+use crate::{compaction, enrol, listener, retention, tokens};
 
 /// A token of fewer characters may be found by trying.
 const GUESSABLE: usize = 16;
@@ -216,6 +216,17 @@ impl Server {
             Ok(())
         });
         tasks.spawn("persist windows", ingest.sweep(stop.clone(), last).map(Ok));
+        tasks.spawn(
+            "compaction",
+            compaction::run(
+                store.clone(),
+                clock.clone(),
+                config.compaction_interval,
+                Arc::default(),
+                stop.clone(),
+            )
+            .map(Ok),
+        );
         tasks.spawn(
             "retention",
             retention::run(store, clock, config.retention_period, stop.clone()).map(Ok),

@@ -27,8 +27,8 @@ pub enum MergeError {
     Encode(#[from] EncodeError),
 }
 
-/// The samples of several chunks in the order in which they are kept: by time and then identity, each identity once.
-/// Of a sample that is in two of them, that of the first counts.
+/// The samples of several chunks in the order in which they are kept: by time and then identity, each once. Of a sample
+/// that is in two of them, that of the first counts; one of another time is another sample, as it is in the store.
 ///
 /// Metrics and kinds of devices that this program doesn't know are left out of what is made, as they are from samples.
 pub struct Merge<'c> {
@@ -64,9 +64,9 @@ impl<'c> Merge<'c> {
             }));
         }
         let all = points.len();
-        points.sort_by_key(|point| (point.id.epoch, point.id.seq));
-        points.dedup_by_key(|point| point.id);
+        // Stable: of two that are one, that of the first chunk stays in front.
         points.sort_by_key(|point| (point.time, point.id.epoch, point.id.seq));
+        points.dedup_by_key(|point| (point.time, point.id));
         let duplicates = all - points.len();
         Ok(Self {
             chunks,

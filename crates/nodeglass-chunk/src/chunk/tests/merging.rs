@@ -11,11 +11,12 @@ use super::arbitrary::any_samples;
 use super::{Samples, bare, busy_host, flat};
 use crate::chunk::{Chunk, Effort, Encoder, Merge, Partial};
 
-/// The samples of several chunks in order, each identity once, the first of each.
+/// The samples of several chunks in order, each time and identity once, the first of each.
 fn in_order(chunks: &[Samples]) -> Samples {
     let mut all: Vec<(SampleId, Sample)> = Vec::new();
     for (id, sample) in chunks.iter().flatten() {
-        if !all.iter().any(|(known, _)| known == id) {
+        let is_it = |(known, it): &(SampleId, Sample)| known == id && it.timestamp == sample.timestamp;
+        if !all.iter().any(is_it) {
             all.push((*id, sample.clone()));
         }
     }

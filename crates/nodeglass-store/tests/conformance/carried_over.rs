@@ -1,0 +1,89 @@
+//! What a database has from before there were tiers.
+
+use nodeglass_model::UnixMillis;
+use nodeglass_store::open;
+use sqlx::{Connection, PgConnection, SqliteConnection};
+
+use crate::slots::compact;
+use crate::{A, B, enrol, latest, sample, stored};
+
+on_every_database!(keeps_what_was_staged_before_there_were_tiers);
+
+/// The last migration before.
+const THEN: i64 = 2;
+
+const LEDGER: &str = "insert into ledger (agent_key, stored, duplicate) values ($1, 7, 1)";
+const STAGING: &str = "insert into staging (ts, agent_key, epoch, seq, payload) values ($1, $2, $3, $4, $5)";
+const LATEST: &str = "insert into latest (agent_key, ts, epoch, seq) values ($1, $2, $3, $4)";
+
+async fn keeps_what_was_staged_before_there_were_tiers(url: &str) {
+    let before = [sample(A, 10, 1), sample(B, 15, 1), sample(A, 20, 2)];
+    // Both databases understand the same statements.
+    macro_rules! fill {
+        ($connection:expr) => {
+            for one in &before {
+                let (epoch, seq) = (one.id.epoch as i64, one.id.seq as i64);
+                sqlx::query(STAGING)
+                    .bind(one.timestamp.0)
+                    .bind(one.agent.0)
+                    .bind(epoch)
+                    .bind(seq)
+                    .bind(&one.payload)
+                    .execute($connection)
+                    .await
+                    .unwrap();
+            }
+            let newest = &before[2];
+            sqlx::query(LATEST)
+                .bind(A.0)
+                .bind(newest.timestamp.0)
+                .bind(newest.id.epoch as i64)
+                .bind(newest.id.seq as i64)
+                .execute($connection)
+                .await
+                .unwrap();
+            sqlx::query(LEDGER)
+                .bind(A.0)
+                .execute($connection)
+                .await
+                .unwrap();
+        };
+    }
+    if url.starts_with("sqlite") {
+        let mut connection = SqliteConnection::connect(&format!("{url}?mode=rwc"))
+            .await
+            .unwrap();
+        let migrator = sqlx::migrate!("../../migrations/sqlite");
+        migrator.run_to(THEN, &mut connection).await.unwrap();
+        fill!(&mut connection);
+        connection.close().await.unwrap();
+    } else {
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        let migrator = sqlx::migrate!("../../migrations/postgres");
+        migrator.run_to(THEN, &mut connection).await.unwrap();
+        fill!(&mut connection);
+        connection.close().await.unwrap();
+    }
+
+    let store = open(url).await.unwrap();
+    assert_eq!((enrol(&store, "a").await, enrol(&store, "b").await), (A, B));
+    assert_eq!(latest(&store).await, [(A, 20), (B, 15)]);
+    assert_eq!(stored(&store, A).await, [1, 2]);
+    let ledger = store.ledger(A).await.unwrap();
+    assert_eq!(
+        (ledger.stored, ledger.duplicate),
+        (7, 1),
+        "they were counted then"
+    );
+    let again = store.append(&[sample(A, 20, 2), sample(A, 30, 3)]).await.unwrap();
+    assert_eq!((again.stored, again.duplicate), (1, 1));
+    compact(&store, UnixMillis(1)).await;
+    assert_eq!(
+        (stored(&store, A).await, stored(&store, B).await),
+        (vec![1, 2, 3], vec![1])
+    );
+    let ledger = store.ledger(A).await.unwrap();
+    assert_eq!((ledger.stored, ledger.duplicate), (8, 2));
+    assert_eq!(latest(&store).await[0], (A, 20), "as it was saved last");
+    store.close().await;
+}

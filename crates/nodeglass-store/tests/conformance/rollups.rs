@@ -1,0 +1,179 @@
+//! Hourly rollups: what merges add to them, and reading one series of many.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use nodeglass_model::catalogue::MetricId;
+use nodeglass_model::{TimeRange, UnixMillis};
+use nodeglass_store::tiers::{Hour, Levels, Outcome, RollupChange, RollupPoint, SeriesName, Summary};
+use nodeglass_store::{AgentKey, Store, open};
+
+use crate::slots::{chunk, compact};
+use crate::{A, ALL, B, sample};
+
+on_every_database!(
+    adds_up_what_merges_bring,
+    reads_one_series_of_many,
+    brings_two_merges_of_an_hour_together,
+);
+
+const HOUR: i64 = 3_600_000;
+
+/// Adds values to the hours, one sample each.
+struct Add(BTreeMap<i64, Vec<(SeriesName, f64)>>);
+
+impl RollupChange for Add {
+    fn hours(&self) -> Vec<UnixMillis> {
+        self.0.keys().map(|hour| UnixMillis(*hour)).collect()
+    }
+
+    fn apply(&self, hour: UnixMillis, before: &Hour) -> Vec<(SeriesName, Summary)> {
+        let add = |(name, value): &(SeriesName, f64)| {
+            let was = before.get(name);
+            let count = was.map_or(0, |was| was.count);
+            let sum = was.map_or(0.0, |was| was.mean * f64::from(count)) + value;
+            let summary = Summary {
+                count: count + 1,
+                mean: sum / f64::from(count + 1),
+                min: was.map_or(*value, |was| was.min.min(*value)),
+                max: was.map_or(*value, |was| was.max.max(*value)),
+            };
+            (name.clone(), summary)
+        };
+        self.0[&hour.0].iter().map(add).collect()
+    }
+}
+
+fn series(metric: u16, device: &str) -> SeriesName {
+    SeriesName {
+        metric: MetricId(metric),
+        device: Some(device.to_owned()).filter(|device| !device.is_empty()),
+    }
+}
+
+/// A merge of one sample that adds to the rollups.
+async fn merge(store: &Arc<dyn Store>, agent: AgentKey, seq: u64, add: &Add) {
+    let row = [sample(agent, seq as i64 * 1_000, seq)];
+    store.append(&row).await.unwrap();
+    compact(store, UnixMillis(seq as i64)).await;
+    let small = store.heads(agent, ALL, Levels::Small, 1).await.unwrap();
+    let replaced = store.replace(agent, &[small[0].id], &[chunk(&row)], add).await;
+    assert_eq!(replaced.unwrap(), Outcome::Done);
+}
+
+async fn adds_up_what_merges_bring(url: &str) {
+    let store = open(url).await.unwrap();
+    let (cpu, disk) = (series(1, ""), series(70, "sda"));
+    let first = BTreeMap::from([
+        (HOUR, vec![(cpu.clone(), 10.0), (disk.clone(), 16_777_217.0)]),
+        (2 * HOUR, vec![(cpu.clone(), 1.0)]),
+    ]);
+    merge(&store, A, 1, &Add(first)).await;
+    let second = BTreeMap::from([(HOUR, vec![(cpu.clone(), 20.0), (series(1, "x"), 0.1)])]);
+    merge(&store, A, 2, &Add(second)).await;
+
+    let found = store
+        .rollups(
+            A,
+            ALL,
+            &[disk.clone(), cpu.clone(), series(2, ""), series(1, "x")],
+        )
+        .await
+        .unwrap();
+    let point = |hour, series: &SeriesName, count, mean, min, max| RollupPoint {
+        hour: UnixMillis(hour),
+        series: series.clone(),
+        summary: Summary {
+            count,
+            mean,
+            min,
+            max,
+        },
+    };
+    assert_eq!(
+        found,
+        [
+            // The bounds have 24 bits, but never pass the mean of equal values.
+            point(HOUR, &disk, 1, 16_777_217.0, 16_777_216.0, 16_777_217.0),
+            point(HOUR, &cpu, 2, 15.0, 10.0, 20.0),
+            point(2 * HOUR, &cpu, 1, 1.0, 1.0, 1.0),
+            point(HOUR, &series(1, "x"), 1, 0.1, 0.1, f64::from(0.1_f32)),
+        ]
+    );
+    let range = TimeRange {
+        start: UnixMillis(HOUR + 1),
+        end: UnixMillis(2 * HOUR + 1),
+    };
+    assert_eq!(
+        store
+            .rollups(A, range, std::slice::from_ref(&cpu))
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(
+        store.rollups(B, ALL, std::slice::from_ref(&cpu)).await.unwrap(),
+        []
+    );
+    assert_eq!(store.rollups(A, ALL, &[]).await.unwrap(), []);
+    assert_eq!(store.series(A).await.unwrap(), [cpu, series(1, "x"), disk]);
+    store.close().await;
+}
+
+async fn reads_one_series_of_many(url: &str) {
+    let store = open(url).await.unwrap();
+    let all: Vec<_> = (0..150)
+        .map(|n| series(n % 3 + 1, &format!("device {n:03}")))
+        .collect();
+    let values = |hour: i64| -> Vec<_> {
+        let there = all
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| *n as i64 % (hour + 1) == 0);
+        there
+            .map(|(n, name)| (name.clone(), n as f64 + 1_000.0 * hour as f64))
+            .collect()
+    };
+    let hours = (0..5).map(|hour| (hour * HOUR, values(hour))).collect();
+    merge(&store, A, 1, &Add(hours)).await;
+    for (n, name) in all.iter().enumerate() {
+        let found = store.rollups(A, ALL, std::slice::from_ref(name)).await.unwrap();
+        let expected: Vec<_> = (0..5)
+            .filter(|hour| n as i64 % (hour + 1) == 0)
+            .map(|hour| (hour * HOUR, n as f64 + 1_000.0 * hour as f64))
+            .collect();
+        let found: Vec<_> = found
+            .iter()
+            .map(|point| (point.hour.0, point.summary.mean))
+            .collect();
+        assert_eq!(found, expected, "{name:?}");
+    }
+    assert_eq!(store.series(A).await.unwrap().len(), 150);
+    store.close().await;
+}
+
+async fn brings_two_merges_of_an_hour_together(url: &str) {
+    let (one, other) = (open(url).await.unwrap(), open(url).await.unwrap());
+    let rows: Vec<_> = (1..=20).map(|seq| sample(A, seq * 1_000, seq as u64)).collect();
+    for row in &rows {
+        one.append(std::slice::from_ref(row)).await.unwrap();
+        compact(&one, row.timestamp).await;
+    }
+    let small = one.heads(A, ALL, Levels::Small, 100).await.unwrap();
+    let merge_all = async |store: &Arc<dyn Store>, parity: usize| {
+        for (n, head) in small.iter().enumerate().filter(|(n, _)| n % 2 == parity) {
+            let names = [series(1, ""), series(2, &format!("disk {n}"))];
+            let add = Add(BTreeMap::from([(0, names.map(|name| (name, 1.0)).to_vec())]));
+            let full = [chunk(&rows[n..=n])];
+            let replaced = store.replace(A, &[head.id], &full, &add).await.unwrap();
+            assert_eq!(replaced, Outcome::Done);
+        }
+    };
+    tokio::join!(merge_all(&one, 0), merge_all(&other, 1));
+    let found = one.rollups(A, ALL, &[series(1, "")]).await.unwrap();
+    assert_eq!(found[0].summary.count, 20);
+    assert_eq!(one.series(A).await.unwrap().len(), 21);
+    one.close().await;
+    other.close().await;
+}
