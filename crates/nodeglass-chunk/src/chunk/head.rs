@@ -4,10 +4,10 @@ mod column;
 
 use std::sync::OnceLock;
 
-use nodeglass_model::catalogue::{self, Dimension, Metric, MetricId};
+use nodeglass_model::catalogue::{self, Attribute, Dimension, Metric, MetricId};
 use nodeglass_model::{SampleId, TimeRange, UnixMillis};
 
-use super::directory::{Basics, Descriptions, Group, Opened, Section, Version1};
+use super::directory::{Basics, Descriptions, Device, Group, Opened, Section, Version1};
 use super::piece::Numbers;
 use super::{ChunkError, MAGIC, VERSION, piece};
 use crate::varint::Reader;
@@ -281,5 +281,32 @@ impl Head {
             Some(column) => Ok(column.read(slice)?.of(label)),
             None => Ok(None),
         }
+    }
+
+    /// The texts that last described a device; none if the chunk doesn't have it.
+    ///
+    /// # Errors
+    /// Bytes that no encoder wrote.
+    pub fn attributes(
+        &self,
+        dimension: Dimension,
+        label: &str,
+    ) -> Result<Vec<(Attribute, &str)>, ChunkError> {
+        let descriptions = self.descriptions()?;
+        let sections = [&self.opened.own, self.shared()?];
+        let devices = sections
+            .iter()
+            .flat_map(|section| section.devices.iter().map(move |device| (section, device)));
+        let is_it = |(section, device): &(&&Section, &Device)| {
+            device.dimension == dimension as u8 && section.label(device) == label
+        };
+        let place = devices.into_iter().position(|device| is_it(&device));
+        let timeline = place.and_then(|place| descriptions.attributes.get(place));
+        let list = timeline.and_then(|timeline| descriptions.lists.get(timeline.last()? as usize));
+        let known = |(number, text): &(u32, u32)| {
+            let attribute = Attribute::from_number(u8::try_from(*number).ok()?)?;
+            Some((attribute, descriptions.texts.get(*text)?))
+        };
+        Ok(list.into_iter().flatten().filter_map(known).collect())
     }
 }
