@@ -17,6 +17,7 @@ use nodeglass_tests::line::{DatabaseLine, Line};
 use nodeglass_tests::namespace::{mount_small, ran_in_own_mounts};
 use nodeglass_tests::server::{Server, assert_all_stored, settled_since};
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 use xtask::postgres::{Binaries, Cluster, Options};
 
@@ -261,13 +262,12 @@ async fn an_sqlite_whose_disk_is_full_costs_nothing() {
 async fn an_sqlite_that_another_process_locks_costs_nothing() {
     let database = Database::sqlite();
     let server = Server::start_with(&database, Some(CONFIG)).await;
-    let mut other = SqliteConnection::connect(database.url()).await.unwrap();
-    let other = std::cell::RefCell::new(&mut other);
+    let other = Mutex::new(SqliteConnection::connect(database.url()).await.unwrap());
     let begin = async || {
-        other.borrow_mut().execute("begin immediate").await.unwrap();
+        other.lock().await.execute("begin immediate").await.unwrap();
     };
     let end = async || {
-        other.borrow_mut().execute("rollback").await.unwrap();
+        other.lock().await.execute("rollback").await.unwrap();
     };
     survive(&server, Storing::Stops, begin, end).await;
     assert_once(&database).await;

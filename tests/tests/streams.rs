@@ -197,7 +197,7 @@ async fn readers_who_do_not_read_cost_little_and_are_cut_off() {
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "all places are taken");
 
     // A sample each second, as they asked for; the good reader has them all.
-    let (sent, mut last) = (Instant::now(), 1);
+    let (began, mut last) = (Instant::now(), 1);
     let good = tokio::spawn(ids(response, 20));
     let mut most = 0;
     while server.connections() > before.0 + 1 {
@@ -205,15 +205,15 @@ async fn readers_who_do_not_read_cost_little_and_are_cut_off() {
         send(&mut agent, last).await;
         most = most.max(server.resident_bytes());
         let here = server.connections().saturating_sub(before.0);
-        assert!(sent.elapsed() < GONE_WITHIN, "{here} are still here");
-        tokio::time::sleep_until(sent + Duration::from_secs(last - 1)).await;
+        assert!(began.elapsed() < GONE_WITHIN, "{here} are still here");
+        tokio::time::sleep_until(began + Duration::from_secs(last - 1)).await;
     }
     let more = most.saturating_sub(before.1);
     assert!(more < MORE_BYTES, "{} KiB more than before", more >> 10);
     while !good.is_finished() {
         last += 1;
         send(&mut agent, last).await;
-        tokio::time::sleep_until(sent + Duration::from_secs(last - 1)).await;
+        tokio::time::sleep_until(began + Duration::from_secs(last - 1)).await;
     }
     let given = good.await.unwrap();
     let expected: Vec<String> = (1..=20).map(|seq| format!("1-{seq}")).collect();

@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn a_rest_saves_up_no_more_than_a_little() {
         let began = Instant::now();
-        let mut pace = Pace::new(100);
+        let mut turns = Pace::new(100);
         let at = |millis| began + Duration::from_millis(millis);
         let later = at(10_000);
         let at_once = std::iter::repeat_with(|| pace.next(later)).take_while(Option::is_none);

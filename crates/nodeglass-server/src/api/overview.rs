@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use http::HeaderMap;
+use nodeglass_model::AgentId;
 use nodeglass_model::selector::Selector;
 use serde::Serialize;
 
@@ -52,6 +53,15 @@ pub(super) async fn overview(
     Ok(tag.answer(&headers, || json(body(&rows, &request, next.as_deref()))))
 }
 
+/// What decides on an agent's place: what it is sorted by, and its name.
+type Standing<'a> = (Option<f64>, &'a AgentId);
+
+impl Row {
+    fn standing(&self) -> Standing<'_> {
+        (self.key, &self.agent.id)
+    }
+}
+
 /// The agents of a page, and the cursor of the next.
 fn page(live: &Live, request: &Request) -> (Vec<Row>, Option<String>) {
     let mut rows = Vec::new();
@@ -69,10 +79,10 @@ fn page(live: &Live, request: &Request) -> (Vec<Row>, Option<String>) {
             true
         });
         if let Some(Cursor { key, id }) = &request.cursor {
-            let given = |row: &Row| order(request, (row.key, &row.agent.id), (*key, id)).is_le();
+            let given = |row: &Row| order(request, row.standing(), (*key, id)).is_le();
             rows.retain(|row| !given(row));
         }
-        rows.sort_by(|one, other| order(request, (one.key, &one.agent.id), (other.key, &other.agent.id)));
+        rows.sort_by(|one, other| order(request, one.standing(), other.standing()));
     }
     let is_last = rows.len() <= most;
     rows.truncate(most);
@@ -109,7 +119,7 @@ fn row(agent: &Arc<LiveAgent>, request: &Request) -> Option<Row> {
 }
 
 /// How two agents are ordered: by what they are sorted by, those without it last, and by name among equals.
-fn order<Name: Ord>(request: &Request, one: (Option<f64>, Name), other: (Option<f64>, Name)) -> Ordering {
+fn order(request: &Request, one: Standing<'_>, other: Standing<'_>) -> Ordering {
     let turned = |ordering: Ordering| {
         if request.descending {
             ordering.reverse()
@@ -117,7 +127,7 @@ fn order<Name: Ord>(request: &Request, one: (Option<f64>, Name), other: (Option<
             ordering
         }
     };
-    let names = || one.1.cmp(&other.1);
+    let names = || one.1.cmp(other.1);
     match (one.0, other.0) {
         _ if matches!(request.order, Order::Name) => turned(names()),
         (Some(one), Some(other)) => turned(one.total_cmp(&other)).then_with(names),

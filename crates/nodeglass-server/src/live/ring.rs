@@ -14,7 +14,7 @@ use super::LiveSample;
 /// Samples kept: at one a second more than enough for a browser, which comes back after some 3 s.
 const SAMPLES: usize = 20;
 /// How long they are kept after the last reader has gone.
-const LINGER: Duration = Duration::from_secs(60);
+const LINGER: Duration = Duration::from_mins(1);
 
 /// The samples, the oldest first.
 #[derive(Debug)]

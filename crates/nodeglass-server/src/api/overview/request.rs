@@ -15,11 +15,14 @@ const SHOWN: [&str; 2] = ["cpu.usage_percent", "memory.usage_percent"];
 /// Agents on one page at most.
 const MAX_LIMIT: usize = 10_000;
 
+/// Metrics by the section of a sample in which they stand, each with its name in it.
+pub(super) type Shown = Vec<(String, Vec<(String, Selector)>)>;
+
 /// What is asked for.
 #[derive(Debug)]
 pub(super) struct Request {
-    /// The metrics, by the section of a sample in which they stand, with their name in it.
-    pub(super) shown: Vec<(String, Vec<(String, Selector)>)>,
+    /// The metrics.
+    pub(super) shown: Shown,
     /// Whether connected agents are wanted, or those that are not; `None` for both.
     pub(super) connected: Option<bool>,
     /// Which names are wanted; `None` for all.
@@ -137,13 +140,13 @@ fn order(by: &str) -> Result<Order, ApiError> {
 }
 
 /// The metrics of the parameter `metrics`, by section.
-fn shown(parameters: &Parameters) -> Result<Vec<(String, Vec<(String, Selector)>)>, ApiError> {
+fn shown(parameters: &Parameters) -> Result<Shown, ApiError> {
     let named = parameters.list("metrics");
     let wanted = if named.is_empty() { SHOWN.to_vec() } else { named };
     if wanted.len() > MAX_SELECTORS {
         return Err(ApiError::Query(QueryError::TooManyMetrics(wanted.len())));
     }
-    let mut sections: Vec<(String, Vec<(String, Selector)>)> = Vec::new();
+    let mut sections = Shown::new();
     for text in wanted {
         let selector = Selector::parse(text).map_err(|unknown| ApiError::Query(unknown.into()))?;
         let (section, name) = text.split_once('.').unwrap_or(("", text));
