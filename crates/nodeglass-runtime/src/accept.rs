@@ -144,9 +144,9 @@ mod tests {
         let mut turns = Pace::new(100);
         let at = |millis| began + Duration::from_millis(millis);
         let later = at(10_000);
-        let at_once = std::iter::repeat_with(|| pace.next(later)).take_while(Option::is_none);
+        let at_once = std::iter::repeat_with(|| turns.next(later)).take_while(Option::is_none);
         assert_eq!(at_once.count(), 21);
-        assert_eq!(pace.next(later), Some(at(10_020)));
-        assert_eq!(pace.next(at(10_500)), None);
+        assert_eq!(turns.next(later), Some(at(10_020)));
+        assert_eq!(turns.next(at(10_500)), None);
     }
 }
