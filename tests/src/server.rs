@@ -156,14 +156,6 @@ impl Server {
         self.process.as_ref().expect("a running server").hang_up();
     }
 
-    /// Its pid.
-    ///
-    /// # Panics
-    /// It does not run.
-    pub fn pid(&self) -> u32 {
-        self.process.as_ref().expect("a running server").pid()
-    }
-
     fn prepared(database: &Database, config: Option<&str>) -> Self {
         Self {
             process: None,

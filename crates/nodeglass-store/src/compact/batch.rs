@@ -117,7 +117,7 @@ fn condense(
                 Ok(head) => heads.push(head),
                 Err(error @ ChunkError::Version(_)) => return Err(error.into()),
                 Err(error) => {
-                    tracing::error!(agent = agent.0, t0 = %head.id.t0, %error, "a chunk can't be read")
+                    tracing::error!(agent = agent.0, t0 = %head.id.t0, %error, "a chunk can't be read");
                 }
             }
         }
