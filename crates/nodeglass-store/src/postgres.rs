@@ -1,4 +1,4 @@
-//! PostgreSQL: groups of samples go in as arrays, one statement a group.
+//! PostgreSQL: groups of samples go in by `copy`, one transaction a group.
 
 mod append;
 mod chunks;
@@ -14,7 +14,7 @@ use nodeglass_model::{AgentId, TimeRange, UnixMillis};
 use sqlx::Row;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
-use append::PlaceStatements;
+use append::{PlaceStatements, Repeats};
 
 use crate::both::{implement_store, token_hash};
 use crate::error::{ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT, StoreError, within};
@@ -42,6 +42,7 @@ pub(crate) struct Postgres {
     writer: PgPool,
     worker: PgPool,
     places: [PlaceStatements; PLACES],
+    repeats: Repeats,
     /// Names of partitions that are known to be there.
     partitions: tokio::sync::Mutex<HashSet<String>>,
 }
@@ -79,6 +80,7 @@ impl Postgres {
             writer,
             worker,
             places: PlaceStatements::all(),
+            repeats: Repeats::default(),
             partitions: tokio::sync::Mutex::default(),
         };
         within("write down the catalogue", store.fill_metrics()).await?;
