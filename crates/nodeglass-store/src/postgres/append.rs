@@ -11,9 +11,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use nodeglass_model::UnixMillis;
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Row};
 use tokio::time::Instant;
 
+use super::session::Statements;
 use super::{PLACES, Postgres};
 use crate::StagedSample;
 
@@ -220,7 +221,7 @@ impl Postgres {
     /// Which samples of a group are in slots that were closed, as indices.
     async fn known_in(
         &self,
-        connection: &mut PgConnection,
+        statements: &mut Statements,
         closed: &[Slot],
         group: &[&StagedSample],
     ) -> Result<Vec<usize>, sqlx::Error> {
@@ -240,7 +241,7 @@ impl Postgres {
                 .bind(columns.timestamps)
                 .bind(columns.epochs)
                 .bind(columns.seqs)
-                .fetch_all(&mut *connection)
+                .fetch_all(&mut *statements)
                 .await?;
             for row in rows {
                 let number: i64 = row.try_get(0)?;
@@ -255,14 +256,14 @@ impl Postgres {
 /// The open slot, which stays open until the transaction ends and whose span then holds the group, and those closed ones
 /// that may have some of its samples.
 async fn slots_for(
-    connection: &mut PgConnection,
+    statements: &mut Statements,
     group: &[&StagedSample],
 ) -> Result<(Slot, Vec<Slot>), sqlx::Error> {
     sqlx::query(include_str!("lock_slots_shared.sql"))
-        .execute(&mut *connection)
+        .execute(&mut *statements)
         .await?;
     let rows = sqlx::query(include_str!("slots_for_append.sql"))
-        .fetch_all(&mut *connection)
+        .fetch_all(&mut *statements)
         .await?;
     let (mut open, mut closed) = (None, Vec::new());
     for row in rows {
@@ -288,7 +289,7 @@ async fn slots_for(
             .bind(open.id)
             .bind(rounded_down(earliest))
             .bind(rounded_down(latest).saturating_add(SPAN_STEP_MS))
-            .execute(connection)
+            .execute(statements)
             .await?;
     }
     Ok((open, closed))
