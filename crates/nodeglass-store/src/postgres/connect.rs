@@ -44,10 +44,10 @@ pub(crate) async fn connect(database: &str, options: &Options) -> Result<Pools, 
         Err(Error::Database(error)) if !is_final(error.code().as_deref()) => {
             let connection = attempt(&plain, options.silence)
                 .await
-                .map_err(StoreError::connect)?;
+                .map_err(|error| failed(error, &plain))?;
             (connection, plain, Route::Pooler)
         }
-        Err(error) => return Err(StoreError::connect(error)),
+        Err(error) => return Err(failed(error, &plain)),
     };
     let _ = timeout(options.silence, connection.close()).await;
     tracing::debug!(?route, "connected to PostgreSQL");
@@ -88,6 +88,19 @@ fn is_final(code: Option<&str>) -> bool {
     code.is_some_and(|code| {
         code.starts_with("28") || code.starts_with("57P0") || code == "3D000" || code == "53300"
     })
+}
+
+fn failed(error: Error, options: &PgConnectOptions) -> StoreError {
+    use std::io::ErrorKind::{NotFound, PermissionDenied};
+    match &error {
+        // Without a socket there is no file but those of certificates.
+        Error::Io(io)
+            if options.get_socket().is_none() && matches!(io.kind(), NotFound | PermissionDenied) =>
+        {
+            StoreError::Tls(error)
+        }
+        _ => StoreError::connect(error),
+    }
 }
 
 async fn route(connection: &mut PgConnection, limit: Duration) -> Result<Route, Error> {

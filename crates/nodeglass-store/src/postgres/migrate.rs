@@ -64,9 +64,10 @@ async fn applied(pool: &Pool) -> Result<Vec<Applied>, Error> {
 }
 
 async fn applied_within(transaction: &mut Transaction) -> Result<Vec<Applied>, Error> {
-    let exists: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
-        .fetch_one(&mut **transaction)
-        .await?;
+    // Not to_regclass: within a transaction it may still say what was so before the lock was waited for.
+    const IS_THERE: &str = "select exists (select from pg_catalog.pg_class \
+                            where relname = '_sqlx_migrations' and pg_catalog.pg_table_is_visible(oid))";
+    let exists: bool = sqlx::query_scalar(IS_THERE).fetch_one(&mut **transaction).await?;
     if !exists {
         return Ok(Vec::new());
     }
@@ -139,3 +140,6 @@ fn is_busy(error: &Error) -> bool {
         .and_then(sqlx::error::DatabaseError::code);
     matches!(code.as_deref(), Some("55P03" | "40P01"))
 }
+
+#[cfg(test)]
+mod tests;
