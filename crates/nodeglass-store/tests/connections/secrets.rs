@@ -42,7 +42,7 @@ fn everything(error: &(dyn Error + 'static)) -> String {
     let mut said = format!("{error} {error:?} {error:#?}");
     let mut cause = error.source();
     while let Some(error) = cause {
-        said.push_str(&format!(" {error} {error:?}"));
+        said += &format!(" {error} {error:?}");
         cause = error.source();
     }
     said
