@@ -180,6 +180,7 @@ fn database_pool(reader: &mut ConfigReader) -> nodeglass_store::Options {
     nodeglass_store::Options {
         readers: reader.integer("database_pool.readers", default.readers.into(), 1..=200) as u32,
         writers: reader.integer("database_pool.writers", default.writers.into(), 1..=50) as u32,
+        workers: reader.integer("database_pool.workers", default.workers.into(), 1..=20) as u32,
         silence: reader.duration("database_pool.silence", default.silence, SECOND..=SECOND * 10),
     }
 }
@@ -293,16 +294,17 @@ mod tests {
 
     #[test]
     fn the_database_s_limits_are_checked() {
-        let yaml = "database_pool: {readers: 12, writers: 4, silence: 2s}";
+        let yaml = "database_pool: {readers: 12, writers: 4, workers: 1, silence: 2s}";
         let pool = read(yaml, &[]).unwrap().database_pool;
-        assert_eq!((pool.readers, pool.writers, pool.silence), (12, 4, SECOND * 2));
+        assert_eq!((pool.readers, pool.writers, pool.workers), (12, 4, 1));
+        assert_eq!(pool.silence, SECOND * 2);
         assert_eq!(
             read("", &[]).unwrap().database_pool,
             nodeglass_store::Options::default()
         );
-        let yaml = "database_pool: {readers: 0, writers: 1000, silence: 1h, size: 3}";
+        let yaml = "database_pool: {readers: 0, writers: 1000, workers: 0, silence: 1h, size: 3}";
         let problems = read(yaml, &[]).unwrap_err().problems().join("\n");
-        for named in ["readers", "writers", "silence", "size"] {
+        for named in ["readers", "writers", "workers", "silence", "size"] {
             let key = format!("database_pool.{named}");
             assert!(problems.contains(&key), "{key} in\n{problems}");
         }

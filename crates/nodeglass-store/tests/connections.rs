@@ -78,6 +78,7 @@ async fn no_more_connections_than_allowed() {
     let limits = Options {
         readers: 2,
         writers: 1,
+        workers: 1,
         ..Options::default()
     };
     let store = open_with(&url, &limits).await.unwrap();
@@ -97,7 +98,10 @@ async fn no_more_connections_than_allowed() {
             .fetch_one(&mut beside)
             .await
             .unwrap();
-    assert_eq!(count, 3, "two and one");
+    assert!(
+        (3..=4).contains(&count),
+        "two and one, and one for what is done beside them: {count}"
+    );
     assert_eq!(store.ledger(AgentKey(1)).await.unwrap().stored, 40);
     store.close().await;
 }

@@ -10,7 +10,8 @@ use xtask::postgres::{Cluster, Tcp};
 use crate::relay::Relay;
 use crate::{binaries, sample};
 
-const SILENCE: Duration = Duration::from_millis(600);
+/// Long enough for a busy machine to take up a connection.
+const SILENCE: Duration = Duration::from_secs(2);
 
 fn cluster() -> Cluster {
     let options = xtask::postgres::Options { fsync: false };
@@ -40,7 +41,7 @@ async fn a_silent_database_is_noticed_and_used_again() {
     relay.set_silent(true);
     let began = Instant::now();
     let mut calls = tokio::task::JoinSet::new();
-    for seq in 2..12 {
+    for seq in 2..8 {
         let store = store.clone();
         calls.spawn(async move { store.append(&[sample(seq)]).await });
     }
@@ -49,8 +50,8 @@ async fn a_silent_database_is_noticed_and_used_again() {
         assert!(error.is_unreachable(), "{error:?}");
     }
     let noticed = began.elapsed();
-    // Two connections for ten calls: five rounds of one silence each, some of two.
-    assert!(noticed < SILENCE * 12, "noticed after {noticed:?}");
+    // Two connections for six calls: three rounds of one silence each, some of two.
+    assert!(noticed < SILENCE * 7, "noticed after {noticed:?}");
 
     relay.set_silent(false);
     let began = Instant::now();
@@ -59,7 +60,7 @@ async fn a_silent_database_is_noticed_and_used_again() {
     assert!(resumed < SILENCE, "resumed after {resumed:?}");
     assert_eq!(store.ledger(AgentKey(1)).await.unwrap().stored, 2);
     eprintln!(
-        "silence of {SILENCE:?}: ten calls noticed it within {noticed:?}, and storing went on after {resumed:?}"
+        "silence of {SILENCE:?}: six calls noticed it within {noticed:?}, and storing went on after {resumed:?}"
     );
     store.close().await;
 }
@@ -78,7 +79,7 @@ async fn a_statement_amid_silence_is_given_up() {
         .unwrap();
     let call = tokio::spawn({
         let store = store.clone();
-        async move { store.append(&[sample(1)]).await }
+        async move { store.ledger(AgentKey(1)).await }
     });
     until_blocked(&cluster).await;
     relay.set_silent(true);
@@ -105,18 +106,18 @@ async fn a_database_that_takes_its_time_is_waited_for() {
         .unwrap();
     let call = tokio::spawn({
         let store = store.clone();
-        async move { store.append(&[sample(1)]).await }
+        async move { store.ledger(AgentKey(1)).await }
     });
     until_blocked(&cluster).await;
     // As long as the server would have to show no sign of life several times over.
-    let slept = format!("select pg_sleep({})", (SILENCE * 4).as_secs_f64());
+    let slept = format!("select pg_sleep({})", (SILENCE * 3).as_secs_f64());
     sqlx::query(sqlx::AssertSqlSafe(slept))
         .execute(&mut *lock)
         .await
         .unwrap();
     assert!(!call.is_finished());
     lock.rollback().await.unwrap();
-    assert_eq!(call.await.unwrap().unwrap().stored, 1);
+    assert_eq!(call.await.unwrap().unwrap().stored, 0);
     store.close().await;
 }
 
