@@ -161,7 +161,7 @@ struct Site {
     url: String,
 }
 
-async fn postgres() -> Site {
+fn postgres() -> Site {
     let cluster = Cluster::start(&Binaries::find().unwrap(), Options { fsync: false }).unwrap();
     let url = cluster.url("postgres");
     Site { cluster, url }
@@ -180,7 +180,7 @@ async fn the_views_on_postgresql_and_the_role_that_only_reads_them() {
     let Site {
         cluster: _cluster,
         url,
-    } = postgres().await;
+    } = postgres();
     fill(&url).await;
     let mut connection = PgConnection::connect(&url).await.unwrap();
     connection.execute("set role nodeglass_reader").await.unwrap();
@@ -233,7 +233,7 @@ async fn the_views_on_postgresql_and_the_role_that_only_reads_them() {
 
 #[tokio::test]
 async fn a_server_that_may_not_make_roles_does_without() {
-    let Site { cluster, url } = postgres().await;
+    let Site { cluster, url } = postgres();
     let mut administrator = PgConnection::connect(&url).await.unwrap();
     administrator.execute("create role plain login").await.unwrap();
     administrator

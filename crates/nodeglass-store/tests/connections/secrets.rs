@@ -39,13 +39,13 @@ impl<'a> MakeWriter<'a> for Log {
 
 /// Whatever can be said of an error.
 fn everything(error: &(dyn Error + 'static)) -> String {
-    let mut said = format!("{error} {error:?} {error:#?}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        said += &format!(" {error} {error:?}");
-        cause = error.source();
+    let mut said = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        said.push(format!("{error} {error:?} {error:#?}"));
+        next = error.source();
     }
-    said
+    said.join(" ")
 }
 
 fn assert_secret(said: &str, of: &str) {
