@@ -156,13 +156,11 @@ impl Postgres {
         let mut transaction = self.writer.begin().await?;
         let (open, closed) = slots_for(&mut transaction, group).await?;
         if !self.known_in(&mut transaction, &closed, group).await?.is_empty() {
+            transaction.rollback().await?;
             return Ok(None);
         }
-        let mut copy = transaction
-            .copy_in_raw(&self.places[open.place].append_copied)
-            .await?;
-        copy.send(rows(open.place, group)).await?;
-        match copy.finish().await {
+        let statement = &self.places[open.place].append_copied;
+        match transaction.copy_in(statement, rows(open.place, group)).await {
             Err(error) if is_repeated(&error) => {
                 transaction.rollback().await?;
                 return Ok(None);

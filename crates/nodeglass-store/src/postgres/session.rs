@@ -208,6 +208,19 @@ impl DerefMut for Transaction {
 #[derive(Debug)]
 pub(crate) struct Statements(Lease);
 
+impl Statements {
+    /// Runs a `copy … from stdin` with all of its rows, and says how many they were.
+    pub(crate) async fn copy_in(&mut self, statement: &str, rows: Vec<u8>) -> Result<u64, Error> {
+        let (connection, pool) = self.0.parts();
+        let copied = async {
+            let mut copy = connection.copy_in_raw(statement).await?;
+            copy.send(rows).await?;
+            copy.finish().await
+        };
+        pool.answered(copied).await
+    }
+}
+
 impl<'c> Executor<'c> for &'c mut Statements {
     type Database = Postgres;
 
