@@ -94,7 +94,7 @@ create table chunk_small partition of chunk (primary key (agent_key, t0, rev)) f
 create table chunk_full partition of chunk (primary key (agent_key, t0, rev)) for values in (1)
     partition by range (t0);
 
--- Hourly rollups of what full chunks hold. The series of an agent are numbered; a row has those from block * 64 on, in
+-- Hourly rollups of what full chunks hold. The series of an agent are numbered; a row has those from block * 72 on, in
 -- the order of their numbers, each at its own place in the arrays. A series without samples has the count 0.
 create table series (
     agent_key  integer  not null,

@@ -64,7 +64,7 @@ create table chunk (
 create index chunk_key on chunk (agent_key, t0, t1);
 create index chunk_by_end on chunk (level, t1);
 
--- Hourly rollups of what full chunks hold. The series of an agent are numbered; a row has those from block * 64 on, in
+-- Hourly rollups of what full chunks hold. The series of an agent are numbered; a row has those from block * 72 on, in
 -- the order of their numbers, each at its own place in the arrays, which are JSON. A series without samples has the count 0.
 create table series (
     agent_key  integer not null,

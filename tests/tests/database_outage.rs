@@ -7,12 +7,15 @@ use std::time::Duration;
 use nodeglass_model::UnixMillis;
 use nodeglass_proto::v1::server_message::Message as Down;
 use nodeglass_tests::agent::Agent;
+use nodeglass_tests::chance::Chance;
 use nodeglass_tests::database::Database;
 use nodeglass_tests::eventually;
 use nodeglass_tests::fake_agent::{FakeAgent, now, sample};
+use nodeglass_tests::proxy::{Proxy, Weather};
 use nodeglass_tests::server::Server;
 use reqwest::StatusCode;
-use xtask::postgres::{Binaries, Cluster, Options};
+use tokio::time::Instant;
+use xtask::postgres::{Binaries, Cluster, Options, Tcp};
 
 /// A server of the test's own, which it may kill.
 fn cluster() -> Cluster {
@@ -106,6 +109,59 @@ async fn an_outage_of_the_database_costs_nothing() {
         let expected: Vec<i64> = (1..=seqs.len() as i64).collect();
         assert_eq!(seqs, expected, "every sample of {name}, each once");
     }
+}
+
+/// The longest that a silent database may go unnoticed, and that storing may take to go on when it speaks again: one sign
+/// of life more, the connection after it, and the pause between two attempts, with room for a busy machine.
+const NOTICED: Duration = Duration::from_secs(20);
+const RESUMED: Duration = Duration::from_secs(20);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_behind_a_black_hole_is_noticed_and_storing_goes_on_soon() {
+    let binaries = Binaries::find().expect("PostgreSQL's programs");
+    let tcp = Tcp {
+        tls: None,
+        method: "trust",
+    };
+    let cluster =
+        Cluster::start_on_tcp(&binaries, Options { fsync: true }, tcp).expect("a PostgreSQL on TCP");
+    let port = cluster.port().expect("its port");
+    let hole = Proxy::start(&format!("http://127.0.0.1:{port}"), Chance::new("black hole")).await;
+    let address = hole.url.trim_start_matches("http://");
+    let server = Server::start(&Database::borrowed(format!(
+        "postgres://postgres@{address}/postgres"
+    )))
+    .await;
+    let mut agent = FakeAgent::open(&server.enrolment("load").await, 1).await.unwrap();
+    let first = now().minus(Duration::from_hours(1));
+    let batch =
+        |from: u64| (from..from + 200).map(move |seq| (seq, sample(UnixMillis(first.0 + seq as i64), 1.0)));
+    agent.send(batch(1)).await;
+    agent.settled(200).await.unwrap();
+
+    hole.set(Weather::Silence);
+    agent.send(batch(201)).await;
+    let began = Instant::now();
+    eventually("the silence to be noticed", async || {
+        let (status, _) = server.get("/ready").await;
+        (status == StatusCode::SERVICE_UNAVAILABLE).then_some(())
+    })
+    .await;
+    let noticed = began.elapsed();
+    // The live view knows nothing of it.
+    assert_eq!(server.get("/api/v1/agents/load/metrics").await.0, StatusCode::OK);
+
+    hole.set(Weather::Calm);
+    let began = Instant::now();
+    agent.heartbeat().await;
+    let (stored, rejected) = agent.settled(200).await.expect("the session lives on");
+    let resumed = began.elapsed();
+    eprintln!("the black hole was noticed after {noticed:?}, and storing went on {resumed:?} after its end");
+    assert_eq!((stored, rejected.len()), ((201..=400).collect::<Vec<_>>(), 0));
+    assert!(noticed < NOTICED, "noticed after {noticed:?}");
+    assert!(resumed < RESUMED, "went on after {resumed:?}");
+    let database = Database::borrowed(cluster.url("postgres"));
+    assert_eq!(database.stored().await.unwrap().len(), 400, "each once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,9 @@
 //! the server (on Linux), and only the temporary directory stays.
 
 mod binaries;
+mod pooler;
 mod server;
+mod tcp;
 mod user;
 
 use std::fs;
@@ -19,7 +21,9 @@ use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 
 pub use binaries::Binaries;
+pub use pooler::Pooler;
 use server::Server;
+pub use tcp::{Tcp, Tls};
 use user::User;
 
 /// How long the server may take to start or stop.
@@ -39,6 +43,8 @@ pub struct Cluster {
     options: Options,
     user: User,
     directory: TempDir,
+    /// The port on the loopback address, and settings, where it serves TCP.
+    tcp: Option<(u16, Vec<String>)>,
     server: Option<Server>,
 }
 
@@ -48,6 +54,13 @@ impl Cluster {
     /// # Errors
     /// A program of PostgreSQL's failed; says what it said.
     pub fn start(binaries: &Binaries, options: Options) -> anyhow::Result<Self> {
+        let mut cluster = Self::make(binaries, options)?;
+        cluster.start_again()?;
+        Ok(cluster)
+    }
+
+    /// Makes one, not started yet.
+    fn make(binaries: &Binaries, options: Options) -> anyhow::Result<Self> {
         let user = User::unprivileged()?;
         let parent = parent_directory(user);
         let directory = tempfile::Builder::new()
@@ -55,11 +68,12 @@ impl Cluster {
             .tempdir_in(&parent)
             .with_context(|| format!("can't make a directory in {}", parent.display()))?;
         user.own(directory.path())?;
-        let mut cluster = Self {
+        let cluster = Self {
             binaries: binaries.clone(),
             options,
             user,
             directory,
+            tcp: None,
             server: None,
         };
         let mut initdb = cluster.program("initdb");
@@ -72,7 +86,6 @@ impl Cluster {
             "--no-sync",
         ]);
         succeed(&mut initdb)?;
-        cluster.start_again()?;
         Ok(cluster)
     }
 
@@ -109,7 +122,10 @@ impl Cluster {
     /// slash is the directory of the socket, to `libpq` and to `sqlx` alike.
     pub fn url(&self, database: &str) -> String {
         let socket = percent_encoded(self.directory.path());
-        format!("postgres://postgres@{socket}/{database}")
+        match &self.tcp {
+            None => format!("postgres://postgres@{socket}/{database}"),
+            Some((port, _)) => format!("postgres://postgres@{socket}:{port}/{database}"),
+        }
     }
 
     /// Starts it after [`Cluster::stop_immediate`].
@@ -125,14 +141,18 @@ impl Cluster {
             .arg(self.data())
             .arg("-k")
             .arg(self.directory.path());
-        command.args([
-            "-c",
-            "listen_addresses=",
-            "-c",
-            "max_connections=200",
-            "-c",
-            "shared_buffers=64MB",
-        ]);
+        command.args(["-c", "max_connections=200", "-c", "shared_buffers=64MB"]);
+        match &self.tcp {
+            None => {
+                command.args(["-c", "listen_addresses="]);
+            }
+            Some((port, settings)) => {
+                command.arg("-p").arg(port.to_string());
+                for setting in settings {
+                    command.arg("-c").arg(setting);
+                }
+            }
+        }
         if !self.options.fsync {
             command.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
         }
@@ -189,6 +209,9 @@ impl Cluster {
     /// The name is taken, or the server is stopped.
     pub fn create_database(&self, name: &str) -> anyhow::Result<()> {
         let mut create = self.program("createdb");
+        if let Some((port, _)) = &self.tcp {
+            create.arg("--port").arg(port.to_string());
+        }
         succeed(
             create
                 .arg("--host")

@@ -1,9 +1,10 @@
 //! `cargo xtask test`: every test there is, with the databases that they need.
 
+mod routes;
 mod sum;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::Instant;
 
@@ -13,7 +14,7 @@ use clap::Args;
 use crate::cargo;
 use crate::interrupt::Interrupt;
 use crate::postgres::{Binaries, Cluster, Options};
-use crate::tools::{NODE_EXPORTER, PROMTOOL};
+use crate::tools::{NODE_EXPORTER, PGBOUNCER, PROMTOOL};
 use sum::Sum;
 
 /// Run all tests, on SQLite and on a PostgreSQL that is started for them.
@@ -37,12 +38,26 @@ impl Test {
             NODE_EXPORTER
                 .find_or_unpack()
                 .and(PROMTOOL.find_or_unpack())
+                .and(PGBOUNCER.find_or_unpack())
                 .map(drop)
         })?;
         timed("built the programs", || {
             interrupt.run(cargo().args(["build", "--workspace", "--bins", "--locked"]))
         })?;
-        let sum = timed("ran the tests", || self.test(&interrupt, &database))?;
+        let mut sum = timed("ran the tests", || {
+            let mut command = cargo();
+            command.args(["test", "--locked", "--no-fail-fast"]);
+            if !names_packages(&self.cargo_arguments) {
+                command.arg("--workspace");
+            }
+            command
+                .args(&self.cargo_arguments)
+                .env("TEST_DATABASE_URL", &database);
+            test(&interrupt, command)
+        })?;
+        if self.tests_the_store() {
+            sum += routes::run(&interrupt, cluster.as_ref())?;
+        }
         drop(cluster);
         println!("{sum}");
         Ok(if sum.failed == 0 && sum.passed > 0 {
@@ -52,28 +67,30 @@ impl Test {
         })
     }
 
-    fn test(&self, interrupt: &Interrupt, database: &str) -> anyhow::Result<Sum> {
-        let mut command = cargo();
-        command.args(["test", "--locked", "--no-fail-fast"]);
-        if !names_packages(&self.cargo_arguments) {
-            command.arg("--workspace");
-        }
-        command
-            .args(&self.cargo_arguments)
-            .env("TEST_DATABASE_URL", database)
-            .stdout(Stdio::piped());
-        let mut tests = Interrupt::start(&mut command)?;
-        let output = tests.stdout.take().context("the tests' output")?;
-        let reader = thread::spawn(move || pass_on(output));
-        let status = interrupt.wait(&mut tests)?;
-        if !status.success() {
-            eprintln!("cargo test failed: {status}; what failed is named above");
-        }
-        let sum = reader
-            .join()
-            .map_err(|_| anyhow!("the tests' output can't be read"))?;
-        Ok(sum.finish(status.success()))
+    /// Whether all is tested, or the store by name.
+    fn tests_the_store(&self) -> bool {
+        let arguments = &self.cargo_arguments;
+        arguments.is_empty()
+            || arguments
+                .iter()
+                .any(|argument| argument.contains("nodeglass-store"))
     }
+}
+
+/// Runs tests, and adds up what they say.
+fn test(interrupt: &Interrupt, mut command: Command) -> anyhow::Result<Sum> {
+    command.stdout(Stdio::piped());
+    let mut tests = Interrupt::start(&mut command)?;
+    let output = tests.stdout.take().context("the tests' output")?;
+    let reader = thread::spawn(move || pass_on(output));
+    let status = interrupt.wait(&mut tests)?;
+    if !status.success() {
+        eprintln!("cargo test failed: {status}; what failed is named above");
+    }
+    let sum = reader
+        .join()
+        .map_err(|_| anyhow!("the tests' output can't be read"))?;
+    Ok(sum.finish(status.success()))
 }
 
 /// The PostgreSQL to test on: its URL, and the cluster if it is our own.

@@ -17,6 +17,9 @@ pub struct Tool {
     package: &'static str,
     /// Where the package has it.
     directory: &'static str,
+    /// Whether the libraries that it needs and that are not installed are unpacked with it, to be found by
+    /// [`Tool::libraries`].
+    with_libraries: bool,
 }
 
 /// Prometheus' exporter of a host's figures.
@@ -24,6 +27,7 @@ pub const NODE_EXPORTER: Tool = Tool {
     program: "prometheus-node-exporter",
     package: "prometheus-node-exporter",
     directory: "usr/bin",
+    with_libraries: false,
 };
 
 /// Prometheus' checker of its formats.
@@ -31,6 +35,7 @@ pub const PROMTOOL: Tool = Tool {
     program: "promtool",
     package: "prometheus",
     directory: "usr/bin",
+    with_libraries: false,
 };
 
 /// A collector of a host's figures, as a daemon.
@@ -38,6 +43,15 @@ pub const COLLECTD: Tool = Tool {
     program: "collectd",
     package: "collectd-core",
     directory: "usr/sbin",
+    with_libraries: false,
+};
+
+/// PostgreSQL's most common pooler.
+pub const PGBOUNCER: Tool = Tool {
+    program: "pgbouncer",
+    package: "pgbouncer",
+    directory: "usr/sbin",
+    with_libraries: true,
 };
 
 impl Tool {
@@ -46,7 +60,7 @@ impl Tool {
     /// # Errors
     /// Neither is possible; says what to install.
     pub fn find_or_unpack(self) -> anyhow::Result<PathBuf> {
-        let directory = crate::target().join("tools").join(self.package);
+        let directory = self.unpacked();
         let unpacked = directory.join(self.directory).join(self.program);
         if let Some(found) = self.find(&unpacked) {
             return Ok(found);
@@ -59,6 +73,24 @@ impl Tool {
             )
         })?;
         Ok(unpacked)
+    }
+
+    /// Where its package is unpacked to, if it is.
+    fn unpacked(self) -> PathBuf {
+        crate::target().join("tools").join(self.package)
+    }
+
+    /// Directories of libraries that were unpacked with it, for `LD_LIBRARY_PATH`.
+    pub fn libraries(self) -> Vec<PathBuf> {
+        let parent = self.unpacked().join("usr/lib");
+        let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+        entries
+            .map(|entry| entry.path())
+            .filter(|path| {
+                path.file_name()
+                    .is_some_and(|name| name.as_encoded_bytes().ends_with(b"-linux-gnu"))
+            })
+            .collect()
     }
 
     fn find(self, unpacked: &Path) -> Option<PathBuf> {
@@ -76,18 +108,26 @@ impl Tool {
         fs::create_dir_all(parent)?;
         // Tests that need the same tool may unpack it at once: each for itself, and the first one's is used.
         let work = tempfile::tempdir_in(parent)?;
-        let download = || apt(&["download", "--quiet", self.package], work.path());
-        if download().is_err() {
+        let download = |package: &str| apt(&["download", "--quiet", package], work.path());
+        if download(self.package).is_err() {
             apt(&["update", "--quiet"], work.path())?;
-            download()?;
+            download(self.package)?;
         }
-        let package = fs::read_dir(work.path())?
-            .flatten()
-            .map(|entry| entry.path())
-            .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-            .context("the package that was downloaded")?;
+        if self.with_libraries {
+            missing_libraries(self.package)?
+                .iter()
+                .try_for_each(|library| download(library))?;
+        }
         let content = work.path().join("content");
-        crate::run(Command::new("dpkg").arg("-x").arg(package).arg(&content))?;
+        for entry in fs::read_dir(work.path())?.flatten() {
+            if entry
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "deb")
+            {
+                crate::run(Command::new("dpkg").arg("-x").arg(entry.path()).arg(&content))?;
+            }
+        }
         if !content.join(self.directory).join(self.program).is_file() {
             bail!("the package {} has no {}", self.package, self.program);
         }
@@ -96,4 +136,25 @@ impl Tool {
             renamed => Ok(renamed?),
         }
     }
+}
+
+/// The packages of libraries that a package depends on and that are not installed.
+fn missing_libraries(package: &str) -> anyhow::Result<Vec<String>> {
+    let output = Command::new("apt-cache").args(["depends", package]).output()?;
+    let depends = String::from_utf8_lossy(&output.stdout);
+    let libraries = depends
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Depends: "))
+        .filter(|name| name.starts_with("lib"));
+    Ok(libraries
+        .filter(|name| !is_installed(name))
+        .map(str::to_owned)
+        .collect())
+}
+
+fn is_installed(package: &str) -> bool {
+    Command::new("dpkg-query")
+        .args(["--show", "--showformat=${Status}", package])
+        .output()
+        .is_ok_and(|output| output.stdout.ends_with(b"ok installed"))
 }

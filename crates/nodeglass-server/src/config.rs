@@ -39,6 +39,8 @@ pub struct ServerConfig {
     pub data_dir: PathBuf,
     /// The database; `None` is the embedded one under `data_dir`.
     pub database: Option<Secret>,
+    /// How the database is used.
+    pub database_pool: nodeglass_store::Options,
     /// The first admin token; made and printed once if it is not given.
     pub admin_token: Option<Secret>,
     /// How long samples are kept.
@@ -121,6 +123,7 @@ impl ServerConfig {
                 .or(data_dir)
                 .unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
             database,
+            database_pool: database_pool(&mut reader),
             admin_token: reader.env_text("NODEGLASS_ADMIN_TOKEN").map(Secret::from),
             retention_period,
             compaction_interval: reader.duration(
@@ -182,6 +185,17 @@ impl ServerConfig {
 /// The embedded database under a data directory.
 pub fn embedded(data_dir: &Path) -> Secret {
     Secret::from(format!("sqlite://{}", data_dir.join("nodeglass.db").display()))
+}
+
+/// How the database is used.
+fn database_pool(reader: &mut ConfigReader) -> nodeglass_store::Options {
+    let default = nodeglass_store::Options::default();
+    nodeglass_store::Options {
+        readers: reader.integer("database_pool.readers", default.readers.into(), 1..=200) as u32,
+        writers: reader.integer("database_pool.writers", default.writers.into(), 1..=50) as u32,
+        workers: reader.integer("database_pool.workers", default.workers.into(), 1..=20) as u32,
+        silence: reader.duration("database_pool.silence", default.silence, SECOND..=SECOND * 10),
+    }
 }
 
 /// The database of the file, or of the environment's `POSTGRES_*`.
@@ -289,6 +303,24 @@ mod tests {
             !format!("{config:?}").contains("a%2Fb"),
             "the password is not shown"
         );
+    }
+
+    #[test]
+    fn the_database_s_limits_are_checked() {
+        let yaml = "database_pool: {readers: 12, writers: 4, workers: 1, silence: 2s}";
+        let pool = read(yaml, &[]).unwrap().database_pool;
+        assert_eq!((pool.readers, pool.writers, pool.workers), (12, 4, 1));
+        assert_eq!(pool.silence, SECOND * 2);
+        assert_eq!(
+            read("", &[]).unwrap().database_pool,
+            nodeglass_store::Options::default()
+        );
+        let yaml = "database_pool: {readers: 0, writers: 1000, workers: 0, silence: 1h, size: 3}";
+        let problems = read(yaml, &[]).unwrap_err().problems().join("\n");
+        for named in ["readers", "writers", "workers", "silence", "size"] {
+            let key = format!("database_pool.{named}");
+            assert!(problems.contains(&key), "{key} in\n{problems}");
+        }
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Server {
         let listener = listener::bind(config.listen)?;
         let address = listener.local_addr()?;
         let tls = Tls::open(&config, address)?.map(Arc::new);
-        let store = open_store(config.database_url().expose()).await?;
+        let store = open_store(config.database_url().expose(), &config.database_pool).await?;
         let url = config
             .public_url
             .clone()
@@ -263,11 +263,11 @@ fn routes(ingest: Ingest, client: ClientService, api: Api) -> Router {
 }
 
 /// Opens the database; one that does not answer yet is waited for.
-async fn open_store(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+async fn open_store(url: &str, options: &nodeglass_store::Options) -> Result<Arc<dyn Store>, StoreError> {
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(5));
     let began = tokio::time::Instant::now();
     loop {
-        match nodeglass_store::open(url).await {
+        match nodeglass_store::open_with(url, options).await {
             Err(error) if error.is_unreachable() && began.elapsed() < DATABASE_START => {
                 warn!(error = %chain(&error), "waiting for the database");
                 tokio::time::sleep(backoff.next_delay()).await;

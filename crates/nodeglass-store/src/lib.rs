@@ -6,6 +6,8 @@
 mod both;
 mod compact;
 mod error;
+mod migrate;
+mod options;
 mod postgres;
 mod rollup;
 mod samples;
@@ -21,6 +23,7 @@ use nodeglass_model::{AgentId, SampleId, TimeRange, UnixMillis};
 
 pub use compact::{CompactError, Compacted, Compactor};
 pub use error::StoreError;
+pub use options::Options;
 use tiers::{
     AgentRetention, LatestSample, Levels, Outline, Removed, Retention, RollupPoint, SeriesName, Sizes, Slice,
     StoredSample, Tiers,
@@ -325,19 +328,27 @@ pub trait Store: Tiers {
 /// [`StoreError::Url`] for another kind of URL, [`StoreError::Connect`] if nobody answers, [`StoreError::Schema`] if
 /// its tables are from a newer Nodeglass. No message has a password in it.
 pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    open_with(url, &Options::default()).await
+}
+
+/// The same, used as `options` say.
+///
+/// # Errors
+/// Those of [`open`].
+pub async fn open_with(url: &str, options: &Options) -> Result<Arc<dyn Store>, StoreError> {
     Ok(match Kind::of(url)? {
-        Kind::Postgres => Arc::new(postgres::Postgres::open(url).await?),
-        Kind::Sqlite => Arc::new(sqlite::Sqlite::open(url).await?),
+        Kind::Postgres => Arc::new(postgres::Postgres::open(url, options).await?),
+        Kind::Sqlite => Arc::new(sqlite::Sqlite::open(url, options).await?),
     })
 }
 
 /// Checks a database's URL without connecting.
 ///
 /// # Errors
-/// [`StoreError::Url`].
+/// [`StoreError::Url`] or [`StoreError::UrlParameter`].
 pub fn check_url(url: &str) -> Result<(), StoreError> {
     match Kind::of(url)? {
-        Kind::Postgres => postgres::options(url).map(drop),
+        Kind::Postgres => postgres::url::options(url).map(drop),
         Kind::Sqlite => sqlite::options(url).map(drop),
     }
 }

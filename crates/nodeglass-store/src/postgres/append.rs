@@ -1,24 +1,49 @@
 //! Storing groups of samples in the open slot of staging.
 //!
-//! A group is one `insert` of arrays. The ledger is not touched: staged rows carry their weight, and are counted where
-//! they lie until compaction has counted them. Only duplicates, which are rare, are written down at once.
+//! A group of new samples is one `copy`, which costs a third of an `insert` that looks for conflicts, and fails as a whole
+//! if one of them is there already. Then, and for a moment after, groups are inserted with an eye on each sample. The
+//! ledger is not touched: staged rows carry their weight, and are counted where they lie until compaction has counted
+//! them. Only duplicates, which are rare, are written down at once.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use nodeglass_model::UnixMillis;
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Row};
+use tokio::time::Instant;
 
+use super::session::Statements;
 use super::{PLACES, Postgres};
 use crate::StagedSample;
 
 /// How much wider than its samples a slot's span is kept, so that few appends have to change it.
 const SPAN_STEP_MS: i64 = 60_000;
 
+/// How long groups are inserted with care after one had a sample that was there already: who sends one sample again
+/// sends others again, and each group that fails leaves a line in the server's log.
+const CARE: Duration = Duration::from_secs(1);
+
+/// When a sample last came again.
+#[derive(Debug, Default)]
+pub(super) struct Repeats(Mutex<Option<Instant>>);
+
+impl Repeats {
+    fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn are_likely(&self) -> bool {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|at| at.elapsed() < CARE)
+    }
+}
+
 /// Statements that name the table of a place.
 #[derive(Debug)]
 pub(super) struct PlaceStatements {
-    append: String,
+    append_copied: String,
     append_counted: String,
     append_known: String,
     pub(super) rows: String,
@@ -30,7 +55,7 @@ impl PlaceStatements {
         std::array::from_fn(|place| {
             let of = |template: &str| template.replace("$place", &place.to_string());
             Self {
-                append: of(include_str!("append.sql")),
+                append_copied: of(include_str!("append_copied.sql")),
                 append_counted: of(include_str!("append_counted.sql")),
                 append_known: of(include_str!("append_known.sql")),
                 rows: of(include_str!("slot_rows.sql")),
@@ -66,6 +91,41 @@ impl<'a> Columns<'a> {
     }
 }
 
+/// The rows of a group in PostgreSQL's binary format for `copy`.
+fn rows(place: usize, group: &[&StagedSample]) -> Vec<u8> {
+    const BEGIN: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+    const END: [u8; 2] = (-1_i16).to_be_bytes();
+    const COLUMNS: [u8; 2] = 7_i16.to_be_bytes();
+    /// What a row takes besides its payload.
+    const ROW: usize = 2 + 7 * 4 + 2 + 4 + 3 * 8 + 4;
+    let payloads: usize = group.iter().map(|sample| sample.payload.len()).sum();
+    let mut rows = Vec::with_capacity(BEGIN.len() + group.len() * ROW + payloads + END.len());
+    rows.extend_from_slice(BEGIN);
+    let put = |rows: &mut Vec<u8>, value: &[u8]| {
+        rows.extend_from_slice(&(value.len() as i32).to_be_bytes());
+        rows.extend_from_slice(value);
+    };
+    for sample in group {
+        rows.extend_from_slice(&COLUMNS);
+        put(&mut rows, &(place as i16).to_be_bytes());
+        put(&mut rows, &sample.agent.0.to_be_bytes());
+        put(&mut rows, &sample.timestamp.0.to_be_bytes());
+        put(&mut rows, &(sample.id.epoch as i64).to_be_bytes());
+        put(&mut rows, &(sample.id.seq as i64).to_be_bytes());
+        put(&mut rows, &(sample.weight as i32).to_be_bytes());
+        put(&mut rows, &sample.payload);
+    }
+    rows.extend_from_slice(&END);
+    rows
+}
+
+/// Whether a row is there already.
+fn is_repeated(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
 /// A slot that may have samples of a group.
 struct Slot {
     id: i64,
@@ -83,10 +143,12 @@ impl Postgres {
         }
         let mut group: Vec<&StagedSample> = samples.iter().collect();
         group.sort_by_key(|sample| (sample.agent, sample.position(), Reverse(sample.weight)));
-        match self.append_new(&group).await? {
-            Some(stored) => Ok(stored),
-            None => self.append_counted(&group).await,
+        if !self.repeats.are_likely()
+            && let Some(stored) = self.append_new(&group).await?
+        {
+            return Ok(stored);
         }
+        self.append_counted(&group).await
     }
 
     /// Stores a group of which every sample is new; `None`, and nothing done, if one is not.
@@ -94,23 +156,17 @@ impl Postgres {
         let mut transaction = self.writer.begin().await?;
         let (open, closed) = slots_for(&mut transaction, group).await?;
         if !self.known_in(&mut transaction, &closed, group).await?.is_empty() {
-            return Ok(None);
-        }
-        let columns = Columns::of(group);
-        let inserted = sqlx::query(AssertSqlSafe(self.places[open.place].append.as_str()))
-            .bind(&columns.agents)
-            .bind(&columns.timestamps)
-            .bind(&columns.epochs)
-            .bind(&columns.seqs)
-            .bind(&columns.payloads)
-            .bind(&columns.weights)
-            .execute(&mut *transaction)
-            .await?
-            .rows_affected();
-        if inserted < group.len() as u64 {
             transaction.rollback().await?;
             return Ok(None);
         }
+        let statement = &self.places[open.place].append_copied;
+        match transaction.copy_in(statement, rows(open.place, group)).await {
+            Err(error) if is_repeated(&error) => {
+                transaction.rollback().await?;
+                return Ok(None);
+            }
+            other => other?,
+        };
         transaction.commit().await?;
         Ok(Some(group.iter().map(|sample| u64::from(sample.weight)).sum()))
     }
@@ -147,12 +203,15 @@ impl Postgres {
             }
         }
         duplicate.retain(|_, weight| *weight > 0);
-        let (agents, weights): (Vec<i32>, Vec<i64>) = duplicate.into_iter().unzip();
-        sqlx::query(include_str!("append_duplicates.sql"))
-            .bind(agents)
-            .bind(weights)
-            .execute(&mut *transaction)
-            .await?;
+        if !duplicate.is_empty() {
+            self.repeats.note();
+            let (agents, weights): (Vec<i32>, Vec<i64>) = duplicate.into_iter().unzip();
+            sqlx::query(include_str!("append_duplicates.sql"))
+                .bind(agents)
+                .bind(weights)
+                .execute(&mut *transaction)
+                .await?;
+        }
         transaction.commit().await?;
         Ok(stored as u64)
     }
@@ -160,7 +219,7 @@ impl Postgres {
     /// Which samples of a group are in slots that were closed, as indices.
     async fn known_in(
         &self,
-        connection: &mut PgConnection,
+        statements: &mut Statements,
         closed: &[Slot],
         group: &[&StagedSample],
     ) -> Result<Vec<usize>, sqlx::Error> {
@@ -180,7 +239,7 @@ impl Postgres {
                 .bind(columns.timestamps)
                 .bind(columns.epochs)
                 .bind(columns.seqs)
-                .fetch_all(&mut *connection)
+                .fetch_all(&mut *statements)
                 .await?;
             for row in rows {
                 let number: i64 = row.try_get(0)?;
@@ -195,14 +254,14 @@ impl Postgres {
 /// The open slot, which stays open until the transaction ends and whose span then holds the group, and those closed ones
 /// that may have some of its samples.
 async fn slots_for(
-    connection: &mut PgConnection,
+    statements: &mut Statements,
     group: &[&StagedSample],
 ) -> Result<(Slot, Vec<Slot>), sqlx::Error> {
     sqlx::query(include_str!("lock_slots_shared.sql"))
-        .execute(&mut *connection)
+        .execute(&mut *statements)
         .await?;
     let rows = sqlx::query(include_str!("slots_for_append.sql"))
-        .fetch_all(&mut *connection)
+        .fetch_all(&mut *statements)
         .await?;
     let (mut open, mut closed) = (None, Vec::new());
     for row in rows {
@@ -228,7 +287,7 @@ async fn slots_for(
             .bind(open.id)
             .bind(rounded_down(earliest))
             .bind(rounded_down(latest).saturating_add(SPAN_STEP_MS))
-            .execute(connection)
+            .execute(statements)
             .await?;
     }
     Ok((open, closed))

@@ -1,10 +1,11 @@
 //! Chunks: finding them, reading whole ones and slices, replacing them.
 
 use nodeglass_model::{TimeRange, UnixMillis};
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
 
 use super::Postgres;
+use super::session::Statements;
 use crate::AgentKey;
 use crate::tiers::{
     ChunkHead, ChunkId, Level, Levels, MAX_CHUNK_SPAN, NewChunk, Outcome, RollupChange, Slice, StoredChunk,
@@ -38,7 +39,7 @@ fn head(row: &PgRow, first: usize) -> Result<ChunkHead, sqlx::Error> {
 
 /// Inserts chunks by one of two statements.
 pub(super) async fn insert(
-    connection: &mut PgConnection,
+    statements: &mut Statements,
     statement: &'static str,
     chunks: &[(AgentKey, &NewChunk)],
 ) -> Result<(), sqlx::Error> {
@@ -62,7 +63,7 @@ pub(super) async fn insert(
         .bind(points)
         .bind(directories)
         .bind(payloads)
-        .execute(connection)
+        .execute(statements)
         .await
         .map(drop)
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nodeglass_model::UnixMillis;
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Row};
 
 use super::Postgres;
+use super::session::Statements;
 use super::slots::limit_waiting;
 
 /// What a partition of full chunks spans.
@@ -78,13 +79,10 @@ impl Partition {
     }
 }
 
-pub(super) async fn list(
-    connection: &mut PgConnection,
-    parted: Parted,
-) -> Result<Vec<Partition>, sqlx::Error> {
+pub(super) async fn list(statements: &mut Statements, parted: Parted) -> Result<Vec<Partition>, sqlx::Error> {
     let rows = sqlx::query(include_str!("partitions.sql"))
         .bind(parted.table())
-        .fetch_all(connection)
+        .fetch_all(statements)
         .await?;
     rows.iter()
         .map(|row| {

@@ -60,7 +60,9 @@ impl Postgres {
     }
 
     async fn drop_old(&self, parted: Parted, keeping: &Keeping, now: UnixMillis) -> Result<u64, sqlx::Error> {
-        let partitions = list(&mut *self.reader.acquire().await?, parted).await?;
+        let mut transaction = self.reader.begin().await?;
+        let partitions = list(&mut transaction, parted).await?;
+        transaction.commit().await?;
         let mut dropped = 0;
         for partition in partitions.iter().filter(|one| !one.is_early()) {
             // A chunk lies where it begins.

@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 
 use nodeglass_model::{TimeRange, UnixMillis};
-use sqlx::{PgConnection, Row as _};
+use sqlx::Row as _;
 
 use super::Postgres;
+use super::session::Statements;
 use crate::AgentKey;
 use crate::rollup::{self, Numbers, Row, place_of, series_name};
 use crate::tiers::{LatestSample, RollupChange, RollupPoint, SeriesName};
 
 /// The numbers of an agent's series.
-async fn numbers(connection: &mut PgConnection, agent: AgentKey) -> Result<Numbers, sqlx::Error> {
+async fn numbers(statements: &mut Statements, agent: AgentKey) -> Result<Numbers, sqlx::Error> {
     let rows = sqlx::query(include_str!("series.sql"))
         .bind(agent.0)
-        .fetch_all(connection)
+        .fetch_all(statements)
         .await?;
     let known = rows
         .iter()
@@ -24,7 +25,7 @@ async fn numbers(connection: &mut PgConnection, agent: AgentKey) -> Result<Numbe
 }
 
 async fn save_added(
-    connection: &mut PgConnection,
+    statements: &mut Statements,
     agent: AgentKey,
     numbers: &Numbers,
 ) -> Result<(), sqlx::Error> {
@@ -42,14 +43,14 @@ async fn save_added(
         .bind(ids)
         .bind(metrics)
         .bind(devices)
-        .execute(connection)
+        .execute(statements)
         .await
         .map(drop)
 }
 
 /// Changes the rollups of an agent, which the transaction has locked.
 pub(super) async fn change(
-    connection: &mut PgConnection,
+    statements: &mut Statements,
     agent: AgentKey,
     hours: &[UnixMillis],
     change: &dyn RollupChange,
@@ -57,11 +58,11 @@ pub(super) async fn change(
     if hours.is_empty() {
         return Ok(());
     }
-    let mut numbers = numbers(connection, agent).await?;
+    let mut numbers = numbers(statements, agent).await?;
     let rows = sqlx::query(include_str!("rollup_hours.sql"))
         .bind(agent.0)
         .bind(rollup::starts(hours))
-        .fetch_all(&mut *connection)
+        .fetch_all(&mut *statements)
         .await?;
     let rows = rows
         .iter()
@@ -77,7 +78,7 @@ pub(super) async fn change(
         })
         .collect::<Result<BTreeMap<_, _>, sqlx::Error>>()?;
     let changed = rollup::changed(rows, &mut numbers, change);
-    save_added(connection, agent, &numbers).await?;
+    save_added(statements, agent, &numbers).await?;
     for ((hour, block), row) in &changed {
         sqlx::query(include_str!("put_rollup.sql"))
             .bind(agent.0)
@@ -87,7 +88,7 @@ pub(super) async fn change(
             .bind(&row.mean)
             .bind(&row.min)
             .bind(&row.max)
-            .execute(&mut *connection)
+            .execute(&mut *statements)
             .await?;
     }
     Ok(())

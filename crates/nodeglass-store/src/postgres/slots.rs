@@ -5,8 +5,9 @@
 
 use nodeglass_model::{SampleId, TimeRange, UnixMillis};
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Row};
 
+use super::session::Statements;
 use super::{PLACES, Postgres};
 use crate::tiers::{ClosedSlot, Outcome, PackedAgent, SlotId, SlotLimits};
 use crate::{AgentKey, DROP_GRACE, LOCK_TIMEOUT, NO_AGENT, Position, StagedSample};
@@ -26,10 +27,10 @@ pub(super) fn gave_up_waiting(error: &sqlx::Error) -> bool {
 }
 
 /// Makes the rest of a transaction give up rather than have others wait behind it.
-pub(super) async fn limit_waiting(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+pub(super) async fn limit_waiting(statements: &mut Statements) -> Result<(), sqlx::Error> {
     sqlx::query("select set_config('lock_timeout', $1, true)")
         .bind(LOCK_TIMEOUT.as_millis().to_string())
-        .execute(connection)
+        .execute(statements)
         .await
         .map(drop)
 }

@@ -2,10 +2,10 @@
 
 use nodeglass_model::UnixMillis;
 use nodeglass_store::open;
-use sqlx::{Connection, PgConnection, SqliteConnection};
+use sqlx::{Connection, SqliteConnection};
 
 use crate::slots::compact;
-use crate::{A, B, enrol, latest, sample, stored};
+use crate::{A, B, direct, enrol, latest, sample, stored};
 
 on_every_database!(keeps_what_was_staged_before_there_were_tiers);
 
@@ -58,7 +58,7 @@ async fn keeps_what_was_staged_before_there_were_tiers(url: &str) {
         fill!(&mut connection);
         connection.close().await.unwrap();
     } else {
-        let mut connection = PgConnection::connect(url).await.unwrap();
+        let mut connection = direct(url).await;
         let migrator = sqlx::migrate!("../../migrations/postgres");
         migrator.run_to(THEN, &mut connection).await.unwrap();
         fill!(&mut connection);

@@ -9,14 +9,14 @@ use nodeglass_store::tiers::{Levels, Outcome, Retention};
 use sqlx::{Connection, PgConnection};
 
 use crate::slots::{AT_ONCE, chunk, compact};
-use crate::{A, ALL, B, Database, sample, stored};
+use crate::{A, ALL, B, Database, direct, sample, stored};
 
 /// Longer than anything here takes, even on a busy machine; what waits for a lock waits for ever.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A connection on which something is read and kept.
 async fn reading(url: &str, tables: &str) -> PgConnection {
-    let mut connection = PgConnection::connect(url).await.unwrap();
+    let mut connection = direct(url).await;
     let statement = format!("begin; lock table {tables} in access share mode");
     sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
         .execute(&mut connection)
@@ -43,7 +43,7 @@ async fn appending_never_waits_for_what_is_dropped() {
     let dropping = store.drop_slots(later);
     assert!(!tokio::time::timeout(DEADLINE, dropping).await.unwrap().unwrap());
     // Somebody without our patience waits for the very tables that are done with, and would hold up all who touch them.
-    let mut impatient = PgConnection::connect(&url).await.unwrap();
+    let mut impatient = direct(&url).await;
     let waiting = tokio::spawn(async move {
         sqlx::raw_sql("begin; lock table staging_0, staging_1 in access exclusive mode")
             .execute(&mut impatient)
@@ -51,7 +51,7 @@ async fn appending_never_waits_for_what_is_dropped() {
             .unwrap();
         impatient.close().await.unwrap();
     });
-    let mut observer = PgConnection::connect(&url).await.unwrap();
+    let mut observer = direct(&url).await;
     let until = tokio::time::Instant::now() + DEADLINE;
     let waits =
         "select exists (select 1 from pg_locks where not granted and relation = 'staging_0'::regclass)";
