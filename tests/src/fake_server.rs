@@ -174,7 +174,8 @@ impl FakeSession {
                 let packed = batch.packed.expect("an agent packs its samples");
                 self.unpacker
                     .unpack(&packed, batch.backfill, |id, sample| {
-                        samples.push((id, sample.expect("a sample that is right")));
+                        let sample = sample.expect("a sample that is right");
+                        samples.push((id, sample.into_sample()));
                     })
                     .expect("records that can be read");
                 return Batch {

@@ -19,6 +19,7 @@
 
 mod decode;
 mod encode;
+mod flat;
 
 pub use decode::Decoder;
 pub use encode::Encoder;

@@ -22,7 +22,7 @@ pub use scan::{Figure, Scanner};
 
 use crate::varint::{Broken, Reader, put, put_signed, put_text};
 
-const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 1;
 
 /// The largest row that [`read`] makes. A sample is a few kilobytes; more is a bomb.
 pub const MAX_ROW_BYTES: usize = 4 << 20;
@@ -65,12 +65,7 @@ pub fn encode(sample: &Sample) -> Vec<u8> {
     for (values, device) in devices {
         out.push(device.dimension as u8);
         put_text(&mut out, &device.label);
-        let attributes = device.attributes(sample);
-        put(&mut out, attributes.len() as u64);
-        for (attribute, text) in attributes {
-            out.push(attribute as u8);
-            put_text(&mut out, text);
-        }
+        put_attributes(&mut out, &device.attributes(sample));
         put(&mut out, values.len() as u64);
         let mut before = 0;
         for (metric, value) in values {
@@ -79,12 +74,24 @@ pub fn encode(sample: &Sample) -> Vec<u8> {
             before = metric.id.0;
         }
     }
-    put(&mut out, sample.failures.len() as u64);
-    for failure in &sample.failures {
-        put_text(&mut out, &failure.collector);
-        put_text(&mut out, &failure.reason);
-    }
+    put_failures(&mut out, &sample.failures);
     out
+}
+
+pub(crate) fn put_attributes(out: &mut Vec<u8>, attributes: &[(Attribute, &str)]) {
+    put(out, attributes.len() as u64);
+    for (attribute, text) in attributes {
+        out.push(*attribute as u8);
+        put_text(out, text);
+    }
+}
+
+pub(crate) fn put_failures(out: &mut Vec<u8>, failures: &[CollectFailure]) {
+    put(out, failures.len() as u64);
+    for failure in failures {
+        put_text(out, &failure.collector);
+        put_text(out, &failure.reason);
+    }
 }
 
 /// Reads a sample that was taken at `timestamp`.

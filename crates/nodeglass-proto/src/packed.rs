@@ -1,10 +1,10 @@
 //! Samples as differences to each other: how agents of ours send, and how servers read it.
 
 use nodeglass_chunk::delta::{Decoder, Encoder};
-use nodeglass_chunk::row::RowError;
+use nodeglass_chunk::row::{self, RowError};
 use nodeglass_chunk::varint::{Reader, put};
 use nodeglass_model::catalogue::Dimension;
-use nodeglass_model::{Sample, SampleId, contiguous};
+use nodeglass_model::{Sample, SampleId, UnixMillis, contiguous};
 
 use crate::convert::{InvalidSample, sample};
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_SAMPLES, MAX_DEVICES, MAX_MESSAGE_BYTES};
@@ -109,7 +109,7 @@ impl Unpacker {
         &mut self,
         packed: &v1::PackedSamples,
         backfill: bool,
-        mut each: impl FnMut(SampleId, Result<Sample, InvalidSample>),
+        mut each: impl FnMut(SampleId, Result<Unpacked<'_>, InvalidSample>),
     ) -> Result<(), Unreadable> {
         let whole = |error| Unreadable { id: None, error };
         let runs: Vec<_> = packed.ids.iter().map(|run| seq_range_from_wire(*run)).collect();
@@ -135,7 +135,8 @@ impl Unpacker {
                 let unreadable = |error| Unreadable { id: Some(id), error };
                 let record = reader.unsigned().and_then(|length| reader.bytes(length));
                 let record = record.map_err(|broken| whole(broken.into()))?;
-                each(id, checked(decoder.decode(record).map_err(unreadable)?));
+                decoder.advance(record).map_err(unreadable)?;
+                each(id, Unpacked::check(decoder));
             }
         }
         if reader.is_empty() {
@@ -143,6 +144,58 @@ impl Unpacker {
         } else {
             Err(whole(RowError::Malformed("more records than identities")))
         }
+    }
+}
+
+/// A sample that was unpacked and checked.
+#[derive(Debug)]
+pub struct Unpacked<'a> {
+    decoder: &'a mut Decoder,
+    /// The sample, where it had to be made to be checked.
+    sample: Option<Sample>,
+}
+
+impl<'a> Unpacked<'a> {
+    /// Checks it. One whose devices were found good before and whose values are within their ranges needs no further look.
+    fn check(decoder: &'a mut Decoder) -> Result<Self, InvalidSample> {
+        sample::timestamp(Some(decoder.timestamp().0))?;
+        let mut sample = None;
+        if !decoder.is_sound() {
+            let mut whole = decoder.sample();
+            sample::finish(&mut whole)?;
+            decoder.vouch();
+            sample = Some(whole);
+        }
+        Ok(Self { decoder, sample })
+    }
+
+    /// When it was taken.
+    pub fn timestamp(&self) -> UnixMillis {
+        self.decoder.timestamp()
+    }
+
+    /// The sample as a row, as [`row::encode`] writes it.
+    pub fn row(&mut self) -> Vec<u8> {
+        match &self.sample {
+            // Its values may not be what its steps say.
+            Some(sample) if !self.decoder.is_sound() => row::encode(sample),
+            _ => self.decoder.row(),
+        }
+    }
+
+    /// Whether it says something of tasks.
+    pub fn has_tasks(&self) -> bool {
+        self.decoder.has(Dimension::Task)
+    }
+
+    /// The sample itself.
+    pub fn sample(&mut self) -> &Sample {
+        self.sample.get_or_insert_with(|| self.decoder.sample())
+    }
+
+    /// The sample itself.
+    pub fn into_sample(self) -> Sample {
+        self.sample.unwrap_or_else(|| self.decoder.sample())
     }
 }
 
@@ -172,12 +225,6 @@ pub fn is_too_large(sample: &Sample) -> bool {
         > MAX_DEVICES
 }
 
-fn checked(mut sample: Sample) -> Result<Sample, InvalidSample> {
-    sample::timestamp(Some(sample.timestamp.0))?;
-    sample::finish(&mut sample)?;
-    Ok(sample)
-}
-
 fn unzipped(packed: &v1::PackedSamples) -> Result<std::borrow::Cow<'_, [u8]>, RowError> {
     let size = packed.unpacked_bytes as usize;
     if size == 0 {
@@ -194,7 +241,6 @@ fn unzipped(packed: &v1::PackedSamples) -> Result<std::borrow::Cow<'_, [u8]>, Ro
 
 #[cfg(test)]
 mod tests {
-    use nodeglass_model::UnixMillis;
     use proptest::prelude::*;
 
     use super::*;
@@ -217,7 +263,15 @@ mod tests {
     fn unpack(unpacker: &mut Unpacker, batch: &v1::SampleBatch) -> (Vec<Found>, bool) {
         let mut found = Vec::new();
         let inside = batch.packed.as_ref().unwrap();
-        let read = unpacker.unpack(inside, batch.backfill, |id, sample| found.push((id.seq, sample)));
+        let read = unpacker.unpack(inside, batch.backfill, |id, unpacked| {
+            let sample = unpacked.map(|mut unpacked| {
+                let row = unpacked.row();
+                let sample = unpacked.into_sample();
+                assert_eq!(row, row::encode(&sample), "what is stored is what is shown");
+                sample
+            });
+            found.push((id.seq, sample));
+        });
         (found, read.is_ok())
     }
 

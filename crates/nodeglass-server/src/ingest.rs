@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use nodeglass_model::{Clock, Sample, SampleId, UnixMillis};
+use nodeglass_proto::packed::Unpacked;
 use nodeglass_proto::pushback::push_back;
 use nodeglass_proto::v1::agent_service_server::AgentService;
 use nodeglass_proto::{InvalidSample, v1};
@@ -152,9 +153,42 @@ struct Refusal {
     message: String,
 }
 
+/// An acceptable sample, in the form that it came in: most are stored and not looked at.
+enum Arrived<'a> {
+    Whole(Sample),
+    Packed(Unpacked<'a>),
+}
+
+impl Arrived<'_> {
+    fn timestamp(&self) -> UnixMillis {
+        match self {
+            Self::Whole(sample) => sample.timestamp,
+            Self::Packed(packed) => packed.timestamp(),
+        }
+    }
+
+    fn sample(&mut self) -> &Sample {
+        match self {
+            Self::Whole(sample) => sample,
+            Self::Packed(packed) => packed.sample(),
+        }
+    }
+
+    fn into_sample(self) -> Sample {
+        match self {
+            Self::Whole(sample) => sample,
+            Self::Packed(packed) => packed.into_sample(),
+        }
+    }
+}
+
 impl Shared {
     /// Checks one sample from the wire, which its conversion let through or not.
-    fn check(&self, id: SampleId, sample: Result<Sample, InvalidSample>) -> Result<Sample, Refusal> {
+    fn check<'a>(
+        &self,
+        id: SampleId,
+        sample: Result<Arrived<'a>, InvalidSample>,
+    ) -> Result<Arrived<'a>, Refusal> {
         let refuse = |code, message: String| Err(Refusal { code, message });
         if id.seq == 0 || i64::try_from(id.seq).is_err() || i64::try_from(id.epoch).is_err() {
             return refuse(
@@ -174,11 +208,11 @@ impl Shared {
             }
         };
         let now = self.clock.now();
-        if sample.timestamp > now.plus(MAX_AHEAD) {
+        let timestamp = sample.timestamp();
+        if timestamp > now.plus(MAX_AHEAD) {
             let message = format!(
-                "the sample is from {}, {} s ahead of the server's clock, at most {} s are taken: set the host's clock",
-                sample.timestamp,
-                sample.timestamp.since(now).as_secs(),
+                "the sample is from {timestamp}, {} s ahead of the server's clock, at most {} s are taken: set the host's clock",
+                timestamp.since(now).as_secs(),
                 MAX_AHEAD.as_secs()
             );
             return refuse("future_timestamp", message);
@@ -187,13 +221,24 @@ impl Shared {
     }
 
     /// Hands a checked sample to the writer; `false` if there was no room, and the agent has to send it again.
-    fn keep(&self, agent: &Arc<LiveAgent>, id: SampleId, sample: &Sample, backfill: bool) -> bool {
+    fn keep(&self, agent: &Arc<LiveAgent>, id: SampleId, sample: &mut Arrived<'_>, backfill: bool) -> bool {
         if self.settings.persist_interval.is_zero() {
-            return self.queue.offer(Entry::new(agent.clone(), sample, id, vec![id]));
+            let entry = match sample {
+                Arrived::Packed(packed) if !packed.has_tasks() => {
+                    Entry::of_row(agent.clone(), packed.timestamp(), packed.row(), id)
+                }
+                sample => Entry::new(agent.clone(), sample.sample(), id, vec![id]),
+            };
+            return self.queue.offer(entry.replayed(backfill));
         }
         let closed = {
             let mut windows = agent.windows.lock().unwrap_or_else(PoisonError::into_inner);
-            windows.add(id, sample.clone(), self.settings.persist_interval, backfill)
+            windows.add(
+                id,
+                sample.sample().clone(),
+                self.settings.persist_interval,
+                backfill,
+            )
         };
         // Each is offered, whatever became of the one before.
         let offered = closed

@@ -20,8 +20,13 @@ use tracing::{info, warn};
 
 use crate::live::LiveAgent;
 
-/// How long a group is gathered: long enough to share one commit among many agents, short against any interval.
+/// How long a group is gathered at least: long enough to share one commit among several agents.
 const GATHER: Duration = Duration::from_millis(200);
+/// How long a group is gathered while many agents send: a commit costs the database much the same for ten samples and for a
+/// thousand. Nobody waits for these acknowledgements: the live view has the samples already, and their agents have room.
+const GATHER_MANY: Duration = Duration::from_secs(1);
+/// From so many samples within [`GATHER`] on there are many agents.
+const MANY: usize = 16;
 /// Samples in one group at most; a statement of this size takes tens of milliseconds.
 const MAX_GROUP: usize = 4_000;
 /// What one queued sample costs beyond its own bytes.
@@ -39,6 +44,8 @@ pub(crate) struct Entry {
     id: SampleId,
     covers: Vec<SampleId>,
     tasks: Vec<TaskRecord>,
+    /// Its agent goes on with its backlog when this one is acknowledged.
+    replayed: bool,
 }
 
 impl Entry {
@@ -51,7 +58,26 @@ impl Entry {
             covers,
             tasks: tasks_of(agent.key, sample),
             agent,
+            replayed: false,
         }
+    }
+
+    /// A sample of which only its row is at hand, and which says nothing of tasks.
+    pub(crate) fn of_row(agent: Arc<LiveAgent>, timestamp: UnixMillis, row: Vec<u8>, id: SampleId) -> Self {
+        Self {
+            agent,
+            timestamp,
+            row,
+            id,
+            covers: vec![id],
+            tasks: Vec::new(),
+            replayed: false,
+        }
+    }
+
+    /// Says whether it is from a backlog.
+    pub(crate) fn replayed(self, replayed: bool) -> Self {
+        Self { replayed, ..self }
     }
 
     /// What it costs in memory while it waits.
@@ -200,7 +226,7 @@ impl Writer {
         }
     }
 
-    /// Fills `group` with what comes within [`GATHER`]; `false` once there is nothing left and nothing will come.
+    /// Fills `group` with what comes within [`gather_time`]; `false` once there is nothing left and nothing will come.
     async fn gather(&mut self, group: &mut Vec<Queued>, stop: &CancellationToken) -> bool {
         let first = tokio::select! {
             biased;
@@ -209,7 +235,8 @@ impl Writer {
         };
         let Some(first) = first else { return false };
         group.push(first);
-        let until = Instant::now() + GATHER;
+        let began = Instant::now();
+        let mut until = began + GATHER;
         while group.len() < MAX_GROUP {
             tokio::select! {
                 biased;
@@ -217,7 +244,14 @@ impl Writer {
                     Some(next) => group.push(next),
                     None => break,
                 },
-                () = tokio::time::sleep_until(until) => break,
+                () = tokio::time::sleep_until(until) => {
+                    let replayed = group.iter().filter(|queued| queued.entry.replayed).count();
+                    let longer = began + gather_time(group.len(), replayed);
+                    if longer <= until {
+                        break;
+                    }
+                    until = longer;
+                }
                 () = stop.cancelled() => match self.entries.try_recv() {
                     Ok(next) => group.push(next),
                     Err(_) => break,
@@ -313,6 +347,15 @@ impl Writer {
     }
 }
 
+/// How long a group is gathered that has so many samples after [`GATHER`], and so many of them from backlogs.
+fn gather_time(samples: usize, replayed: usize) -> Duration {
+    if samples >= MANY && replayed * 2 <= samples {
+        GATHER_MANY
+    } else {
+        GATHER
+    }
+}
+
 /// Tells each agent's session which of its samples are stored now.
 fn acknowledge(group: impl Iterator<Item = Queued>) {
     let mut by_agent: HashMap<AgentKey, (Arc<LiveAgent>, Vec<SampleId>)> = HashMap::new();
@@ -326,5 +369,26 @@ fn acknowledge(group: impl Iterator<Item = Queued>) {
         if let Some(session) = agent.session() {
             session.acknowledge(ids);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_nobody_waits_for_is_gathered_for_long() {
+        assert_eq!(
+            gather_time(MANY - 1, 0),
+            GATHER,
+            "a few agents: a commit more or less is nothing"
+        );
+        assert_eq!(gather_time(MANY, 0), GATHER_MANY);
+        assert_eq!(
+            gather_time(2_000, 2_000),
+            GATHER,
+            "backlogs wait for their acknowledgements"
+        );
+        assert_eq!(gather_time(2_000, 10), GATHER_MANY);
     }
 }

@@ -123,7 +123,10 @@ impl Player {
             let room = IN_FLIGHT - (self.sent - self.settled);
             let left = steps as u64 - self.sent;
             if room >= IN_FLIGHT / 4 && left > 0 {
-                self.send_backlog(began, room.min(left)).await;
+                let (batch, count) = self.backlog(began, room.min(left));
+                if let Some(batch) = batch {
+                    self.send(batch, count).await;
+                }
             } else {
                 tokio::select! {
                     message = self.session.next() => self.take(message.context("a session")?)?,
@@ -147,7 +150,8 @@ impl Player {
         self.send(batch, 1).await;
     }
 
-    async fn send_backlog(&mut self, began: UnixMillis, most: u64) {
+    /// The next batch of the backlog, of at most so many samples, and of how many it is.
+    fn backlog(&self, began: UnixMillis, most: u64) -> (Option<v1::SampleBatch>, u64) {
         let mut packer = BackfillPacker::default();
         let mut count = 0;
         let mut trace = self.world.trace.borrow_mut();
@@ -163,10 +167,7 @@ impl Player {
             }
             count += 1;
         }
-        drop(trace);
-        if let Some(batch) = packer.finish() {
-            self.send(batch, count).await;
-        }
+        (packer.finish(), count)
     }
 
     async fn send(&mut self, batch: v1::SampleBatch, count: u64) {

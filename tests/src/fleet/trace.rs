@@ -160,8 +160,8 @@ fn spread(
                 return Ok(all);
             }
             let values = || rows.iter().map(|row| row[column]);
-            let named = columns::named(name).filter(|_| round == 0);
-            let Some(Place { path, device }) = named.or_else(|| spare.next(values)) else {
+            let own = columns::named(name).filter(|_| round == 0);
+            let Some(Place { path, device }) = own.or_else(|| spare.next(values)) else {
                 continue;
             };
             let metric = catalogue::by_path(path).with_context(|| format!("no metric is called {path}"))?;

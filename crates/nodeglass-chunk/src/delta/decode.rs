@@ -4,6 +4,7 @@ use nodeglass_model::catalogue::{self, Attribute, Dimension, Metric, MetricId};
 use nodeglass_model::sample::CollectFailure;
 use nodeglass_model::{Sample, UnixMillis};
 
+use super::flat::{Heads, RowWriter};
 use super::{ABSENT, FAILURES, FIRST, LAYOUT, MAX_METRICS, MAX_VALUES, VERSION};
 use crate::row::RowError;
 use crate::varint::Reader;
@@ -16,6 +17,10 @@ pub struct Decoder {
     /// The last sample's devices, without their figures, and its failures.
     layout: Sample,
     time: i64,
+    /// What stands before the values of each device in a row, made when it is asked for; `None` after the devices changed.
+    heads: Option<Heads>,
+    /// Whether the sample was vouched for by [`Decoder::vouch`], and nothing has come since that could have spoiled it.
+    sound: bool,
 }
 
 /// One kind of device as the writer knows it.
@@ -37,6 +42,8 @@ impl Decoder {
             kinds: Vec::new(),
             layout: Sample::default(),
             time: 0,
+            heads: None,
+            sound: false,
         }
     }
 
@@ -46,6 +53,16 @@ impl Decoder {
     /// Bytes that no [`super::Encoder`] wrote, or a record without those before it. After that this decoder reads only
     /// a record that begins anew.
     pub fn decode(&mut self, record: &[u8]) -> Result<Sample, RowError> {
+        self.advance(record)?;
+        Ok(self.sample())
+    }
+
+    /// Reads the next record, which is all of `record`, without making a sample of it: [`Decoder::sample`] and
+    /// [`Decoder::row`] do.
+    ///
+    /// # Errors
+    /// As [`Decoder::decode`].
+    pub fn advance(&mut self, record: &[u8]) -> Result<(), RowError> {
         let read = self.read(record);
         if read.is_err() {
             *self = Self::new(self.max_devices);
@@ -53,7 +70,7 @@ impl Decoder {
         read
     }
 
-    fn read(&mut self, record: &[u8]) -> Result<Sample, RowError> {
+    fn read(&mut self, record: &[u8]) -> Result<(), RowError> {
         let mut reader = Reader::new(record);
         let flags = reader.byte()?;
         if flags & FIRST != 0 {
@@ -69,6 +86,8 @@ impl Decoder {
         }
         self.time = self.time.wrapping_add(reader.signed()?);
         if flags & LAYOUT != 0 {
+            self.heads = None;
+            self.sound = false;
             self.read_layout(&mut reader)?;
         }
         if flags & FAILURES != 0 {
@@ -81,7 +100,7 @@ impl Decoder {
         }
         self.read_values(&mut reader)?;
         if reader.is_empty() {
-            Ok(self.sample())
+            Ok(())
         } else {
             Err(RowError::Malformed("more than a record"))
         }
@@ -204,12 +223,20 @@ impl Decoder {
 
     fn read_values(&mut self, reader: &mut Reader<'_>) -> Result<(), RowError> {
         let changes = reader.unsigned()?;
-        let mut all = self.kinds.iter_mut().flat_map(|kind| &mut kind.values);
+        let mut kinds = self.kinds.iter_mut();
+        let mut kind = kinds.next();
+        let mut at = 0_usize;
         for _ in 0..changes {
             let passed = usize::try_from(reader.unsigned()?).unwrap_or(usize::MAX);
-            let value = all
-                .nth(passed)
-                .ok_or(RowError::Malformed("a value of no device"))?;
+            at = at.saturating_add(passed);
+            while let Some(whole) = kind.as_ref().map(|kind| kind.values.len())
+                && at >= whole
+            {
+                at -= whole;
+                kind = kinds.next();
+            }
+            let kind = kind.as_mut().ok_or(RowError::Malformed("a value of no device"))?;
+            let value = &mut kind.values[at];
             *value = match reader.unsigned()?.checked_sub(1) {
                 None => ABSENT,
                 Some(folded) => {
@@ -217,12 +244,38 @@ impl Decoder {
                     base.wrapping_add((folded >> 1) as i64 ^ -((folded & 1) as i64))
                 }
             };
+            self.sound &= can_be(kind.metrics[at % kind.metrics.len()], *value);
+            at += 1;
         }
         Ok(())
     }
 
+    /// When the sample was taken that the last record made.
+    pub fn timestamp(&self) -> UnixMillis {
+        UnixMillis(self.time)
+    }
+
+    /// Whether that sample is of the devices of one that [`Decoder::vouch`] was called for, and its values can be right.
+    pub fn is_sound(&self) -> bool {
+        self.sound
+    }
+
+    /// Says that the sample's devices are acceptable. It is sound then, unless a value of it is outside its metric's range.
+    pub fn vouch(&mut self) {
+        self.sound = self.kinds.iter().all(|kind| {
+            let devices = kind.values.chunks_exact(kind.metrics.len().max(1));
+            let mut values = devices.flat_map(|device| kind.metrics.iter().zip(device));
+            values.all(|(metric, value)| can_be(*metric, *value))
+        });
+    }
+
+    /// Whether it has devices of this kind.
+    pub fn has(&self, kind: Dimension) -> bool {
+        kind.len(&self.layout) > 0
+    }
+
     /// The sample that the last record made.
-    fn sample(&self) -> Sample {
+    pub fn sample(&self) -> Sample {
         let mut sample = self.layout.clone();
         sample.timestamp = UnixMillis(self.time);
         for kind in self.kinds.iter().filter(|kind| !kind.metrics.is_empty()) {
@@ -239,6 +292,30 @@ impl Decoder {
             }
         }
         sample
+    }
+}
+
+/// Whether a metric can have a value of so many steps. What this program does not know it has no say in.
+fn can_be(metric: Option<&Metric>, steps: i64) -> bool {
+    steps == ABSENT || metric.is_none_or(|metric| metric.unit.steps_range().contains(&steps))
+}
+
+impl Decoder {
+    /// The same as a row, as [`crate::row::encode`] writes it, of a sample that is sound.
+    pub fn row(&mut self) -> Vec<u8> {
+        let heads = self.heads.get_or_insert_with(|| Heads::new(&self.layout));
+        let mut row = RowWriter::new(heads);
+        for dimension in Dimension::ALL {
+            let kind = self.kinds.iter().find(|kind| kind.known == Some(dimension));
+            let Some(kind) = kind.filter(|kind| !kind.metrics.is_empty()) else {
+                continue;
+            };
+            let devices = kind.values.chunks_exact(kind.metrics.len());
+            for (index, values) in devices.take(dimension.len(&self.layout)).enumerate() {
+                row.device(dimension, index, &kind.metrics, values);
+            }
+        }
+        row.finish(&self.layout.failures)
     }
 }
 

@@ -102,6 +102,35 @@ fn a_device_that_stays_is_not_described_again() {
 }
 
 #[test]
+fn a_sample_is_sound_until_its_devices_or_a_value_speak_against_it() {
+    let mut wrong = busy_host(0..3);
+    wrong.cpu.usage_percent = Some(100.5);
+    let all = [
+        busy_host(0..3),
+        busy_host(0..3),
+        wrong,
+        busy_host(0..3),
+        busy_host(0..4),
+    ];
+    let mut decoder = Decoder::new(DEVICES);
+    let mut sound = Vec::new();
+    for record in records(&all) {
+        decoder.advance(&record).unwrap();
+        let before = decoder.is_sound();
+        decoder.vouch();
+        sound.push((before, decoder.is_sound()));
+    }
+    let expected = [
+        (false, true),
+        (true, true),
+        (false, false),
+        (false, true),
+        (false, true),
+    ];
+    assert_eq!(sound, expected);
+}
+
+#[test]
 fn a_record_without_those_before_it_is_refused() {
     let records = records(&[busy_host(0..2), busy_host(0..3)]);
     let mut decoder = Decoder::new(DEVICES);
@@ -155,6 +184,15 @@ fn kinds_that_lie_elsewhere_than_here_are_passed_over() {
 }
 
 proptest! {
+    #[test]
+    fn rows_are_those_of_the_samples(samples in proptest::collection::vec(any_sample(), 1..6)) {
+        let mut decoder = Decoder::new(DEVICES);
+        for record in records(&samples) {
+            decoder.advance(&record).unwrap();
+            prop_assert_eq!(decoder.row(), crate::row::encode(&decoder.sample()));
+        }
+    }
+
     #[test]
     fn samples_come_back_exactly(samples in proptest::collection::vec(any_sample(), 1..6)) {
         let mut decoder = Decoder::new(DEVICES);

@@ -236,6 +236,13 @@ impl Unit {
         }
     }
 
+    /// The values that can be right, in whole steps.
+    pub fn steps_range(self) -> RangeInclusive<i64> {
+        let steps = f64::from(self.steps());
+        let range = self.range();
+        (range.start() * steps).ceil() as i64..=(range.end() * steps).floor() as i64
+    }
+
     /// The unit as people read it.
     pub fn name(self) -> &'static str {
         match self {

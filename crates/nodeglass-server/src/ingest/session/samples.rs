@@ -11,7 +11,7 @@ use tonic::Status;
 use tracing::warn;
 
 use super::{End, Session};
-use crate::ingest::Refusal;
+use crate::ingest::{Arrived, Refusal};
 
 /// What became of a batch.
 #[derive(Default)]
@@ -26,13 +26,13 @@ impl Session {
         let mut taken = Taken::default();
         let backfill = batch.backfill;
         for v1::Sample { epoch, seq, data } in batch.samples {
-            let sample = Sample::try_from(data.unwrap_or_default());
+            let sample = Sample::try_from(data.unwrap_or_default()).map(Arrived::Whole);
             self.take_sample(SampleId { epoch, seq }, sample, backfill, &mut taken);
         }
         let mut unpacker = std::mem::take(&mut self.unpacker);
         let read = batch.packed.map_or(Ok(()), |packed| {
             unpacker.unpack(&packed, backfill, |id, sample| {
-                self.take_sample(id, sample, backfill, &mut taken);
+                self.take_sample(id, sample.map(Arrived::Packed), backfill, &mut taken);
             })
         });
         self.unpacker = unpacker;
@@ -69,19 +69,19 @@ impl Session {
     fn take_sample(
         &mut self,
         id: SampleId,
-        sample: Result<Sample, InvalidSample>,
+        sample: Result<Arrived<'_>, InvalidSample>,
         backfill: bool,
         taken: &mut Taken,
     ) {
         self.shared.books.received.fetch_add(1, Ordering::Relaxed);
         match self.shared.check(id, sample) {
-            Ok(sample) => {
-                if self.shared.keep(&self.agent, id, &sample, backfill) {
+            Ok(mut sample) => {
+                if self.shared.keep(&self.agent, id, &mut sample, backfill) {
                     self.unacknowledged += 1;
                 } else {
                     self.turned_away = true;
                 }
-                taken.newest = Some((id, sample)).filter(|_| !backfill);
+                taken.newest = (!backfill).then(|| (id, sample.into_sample()));
             }
             Err(refusal) => {
                 let rejection = self.refuse(id.epoch, id.seq, refusal);
