@@ -73,7 +73,12 @@ async fn main() -> anyhow::Result<()> {
             .expose()
             .to_owned();
         let server = readers.server.clone();
-        let enrolment = Enrolment { server, agent, token };
+        let enrolment = Enrolment {
+            server,
+            ca_pin: None,
+            agent,
+            token,
+        };
         let times: Sent = Arc::new((0..=samples).map(|_| AtomicU64::new(0)).collect());
         let offset = Duration::from_secs(1) * number / readers.agents;
         agents.push(tokio::spawn(play(

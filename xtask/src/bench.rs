@@ -72,7 +72,7 @@ impl Bench {
             ]))?;
             let rows = agent::measure(self.seconds, &interrupt)?;
             println!(
-                "The agent, {} s each, plain HTTP/2 to a server on this host (there is no TLS yet):\n",
+                "The agent, {} s each, over TLS to a server on this host:\n",
                 self.seconds
             );
             table::print(&rows);

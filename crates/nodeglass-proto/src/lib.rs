@@ -3,6 +3,7 @@
 //! Converting from the wire checks what the types can't say (finite values within range, sane labels, counts within
 //! bounds), so nothing behind this crate meets a sample that can't be right.
 
+pub mod codec;
 pub mod connection;
 mod convert;
 pub mod enrolment;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use nodeglass_model::{Clock, Sample, SampleId, UnixMillis};
 use nodeglass_proto::packed::Unpacked;
 use nodeglass_proto::pushback::push_back;
@@ -268,6 +268,8 @@ impl AgentService for Ingest {
         let connection = extensions.get::<Connection>().cloned();
         let session = session::Session::new(self.shared.clone(), agent, number, outbound, connection);
         self.shared.tasks.spawn_transient("session", session.run(inbound));
-        Ok(Response::new(Box::pin(ReceiverStream::new(messages))))
+        Ok(Response::new(Box::pin(
+            ReceiverStream::new(messages).map(|message| *message),
+        )))
     }
 }

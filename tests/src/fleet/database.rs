@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use anyhow::{Context, ensure};
-use nodeglass_chunk::row;
 use nodeglass_model::{AgentId, Sample, SampleId, TimeRange, UnixMillis};
 use nodeglass_store::{AgentKey, Position, Store};
 use serde_json::{Value, json};
@@ -46,10 +45,10 @@ impl Found {
         let mut after: Option<Position> = None;
         loop {
             let page = store.samples(agent, range, after, PAGE).await?;
-            after = page.last().map(nodeglass_store::StagedSample::position);
+            after = page.last().map(nodeglass_store::tiers::StoredSample::position);
             for staged in &page {
                 if seen.insert(staged.id.seq) {
-                    check(staged.id, row::read(&staged.payload, staged.timestamp)?)?;
+                    check(staged.id, staged.sample.clone())?;
                 } else {
                     self.duplicate += 1;
                 }

@@ -18,6 +18,7 @@ use anyhow::{Context, ensure};
 use clap::Parser;
 use nodeglass_model::{AgentId, SampleId};
 use nodeglass_proto::enrolment::Enrolment;
+use nodeglass_runtime::tls::Pin;
 use nodeglass_server::enrol;
 use nodeglass_store::Store;
 use nodeglass_tests::PATIENCE;
@@ -49,6 +50,9 @@ struct Fleet {
     /// The server's address
     #[arg(long)]
     server: String,
+    /// The CA of a server that speaks TLS
+    #[arg(long)]
+    ca: Option<PathBuf>,
     /// The server's database, in which the agents are enrolled
     #[arg(long)]
     database: String,
@@ -154,12 +158,14 @@ impl Fleet {
     }
 
     async fn enrol(&self, store: &Arc<dyn Store>) -> anyhow::Result<Vec<Enrolment>> {
+        let ca_pin = self.ca.as_deref().map(Pin::read).transpose()?.map(|pin| pin.0);
         let mut enrolments = Vec::new();
         for number in 0..self.agents {
             let agent: AgentId = format!("fleet-{number}").parse()?;
             let token = enrol::agent(store.as_ref(), &agent, true).await?;
             enrolments.push(Enrolment {
                 server: self.server.clone(),
+                ca_pin,
                 agent,
                 token: token.expose().to_owned(),
             });

@@ -2,7 +2,7 @@
 //! single parts of it cost. Others run beside it in the same run, each measured by its own processor clock.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::cost::{Memory, cpu_seconds, processes};
 use super::instructions;
 use super::peers::{self, Peer};
-use super::programs::{self, Running, TOKEN, enrol, example, get, program, quiet, server};
+use super::programs::{self, Running, Server, Speaks, enrol, example, program, quiet};
 use super::relay::Relay;
 use super::table::Row;
 use crate::interrupt::Interrupt;
@@ -105,7 +105,7 @@ pub(super) fn measure(seconds: u64, interrupt: &Interrupt) -> anyhow::Result<Vec
         Row::new("series", "series in the sample that the server has", series, ""),
         Row::new(
             "traffic",
-            "traffic at 5 s, plain gRPC, both ways",
+            "traffic at 5 s, gRPC over TLS, both ways",
             traffic.bytes_per_sec,
             "B/s",
         ),
@@ -176,18 +176,14 @@ struct Traffic {
 fn agent(directory: &Path, seconds: u64, interrupt: &Interrupt) -> anyhow::Result<Agent> {
     let (server_dir, agent_dir) = (directory.join("server"), directory.join("agent"));
     let database = format!("sqlite://{}", directory.join("bench.db").display());
-    let (_server, url) = server(&server_dir, &database)?;
+    let server = Server::start(&server_dir, &database, Speaks::Tls, None)?;
     enrol(&server_dir, &agent_dir)?;
-    let server_address: SocketAddr = url
-        .strip_prefix("http://")
-        .and_then(|address| address.parse().ok())
-        .with_context(|| format!("the server's address {url}"))?;
-    let relay = Relay::start(server_address)?;
+    let relay = Relay::start(server.address()?)?;
     let local = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
     let config = agent_dir.join("agent.yaml");
     // Everything else is as agents are installed: a sample each second here, one for the server every 5 s.
     let yaml = format!(
-        "server: http://{}\nlocal_endpoint: {{listen: '{local}'}}\n",
+        "server: https://{}\nlocal_endpoint: {{listen: '{local}'}}\n",
         relay.address
     );
     fs::write(&config, yaml)?;
@@ -200,7 +196,7 @@ fn agent(directory: &Path, seconds: u64, interrupt: &Interrupt) -> anyhow::Resul
     let (before, began) = (relay.traffic()?, Instant::now());
     let cpu_ms = cost(&[agent.pid()], seconds, interrupt, || Ok(()))?[0];
     let (during, elapsed) = (relay.traffic()?.since(before)?, began.elapsed().as_secs_f64());
-    let series = series(server_address)?;
+    let series = series(&server)?;
     let memory = Memory::of(agent.pid())?;
     let age = started.elapsed();
     let more = more_processes(seconds)?;
@@ -221,8 +217,8 @@ fn agent(directory: &Path, seconds: u64, interrupt: &Interrupt) -> anyhow::Resul
 }
 
 /// How many figures the server has of the agent's latest sample.
-fn series(server: SocketAddr) -> anyhow::Result<f64> {
-    let body = get(server, "/api/v1/agents/bench/metrics", Some(TOKEN))?;
+fn series(server: &Server) -> anyhow::Result<f64> {
+    let body = server.get("/api/v1/agents/bench/metrics")?;
     let sample: Value = serde_json::from_slice(&body).context("the server's answer")?;
     Ok(programs::figures(&sample) as f64)
 }

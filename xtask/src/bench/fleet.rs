@@ -12,7 +12,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::cost::{Memory, cpu_seconds, cpu_seconds_of_family, parent};
-use super::programs::{Running, program, server};
+use super::programs::{Running, Server, Speaks, program};
 use super::table::Row;
 use crate::postgres::{Binaries, Cluster, Options as ClusterOptions};
 
@@ -52,6 +52,9 @@ pub(super) struct Options {
     /// Replay a backlog as fast as it is acknowledged, rather than a sample each interval
     #[arg(long)]
     back_to_back: bool,
+    /// Plain HTTP/2 rather than TLS
+    #[arg(long)]
+    plain: bool,
 }
 
 impl Options {
@@ -64,8 +67,9 @@ impl Options {
         } else {
             "at its pace"
         };
+        let transport = if self.plain { "plain HTTP/2" } else { "TLS" };
         format!(
-            "The server, {agents} agents × {series} series at {interval} s, {pace}, {database}, {seconds} s"
+            "The server, {agents} agents × {series} series at {interval} s, {pace}, {transport}, {database}, {seconds} s"
         )
     }
 }
@@ -107,11 +111,16 @@ pub(super) fn measure(options: &Options, seconds: u64) -> anyhow::Result<Vec<Row
             cluster.insert(started).url("bench")
         }
     };
-    let (server, url) = server(&directory.path().join("server"), &database)?;
+    let speaks = if options.plain { Speaks::Plain } else { Speaks::Tls };
+    let server = Server::start(&directory.path().join("server"), &database, speaks, None)?;
     let empty = Memory::of(server.pid())?.resident_mb;
 
     let mut fleet = program("nodeglass-fleet");
-    fleet.args(["--server", &url, "--database", &database, "--trace"]);
+    fleet.args(["--server", &server.url, "--database", &database]);
+    if let Some(ca) = &server.ca {
+        fleet.arg("--ca").arg(ca);
+    }
+    fleet.arg("--trace");
     fleet.arg(
         options
             .trace

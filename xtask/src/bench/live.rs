@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use super::cost::{Memory, cpu_seconds};
-use super::programs::{TOKEN, program, server_with};
+use super::programs::{Server, Speaks, TOKEN, program};
 use super::table::Row;
 
 /// More streams than the clients open.
@@ -21,10 +21,11 @@ pub(super) fn measure(seconds: u64) -> anyhow::Result<Vec<Row>> {
     let database = format!("sqlite://{}", directory.path().join("bench.db").display());
     let config = directory.path().join("server.yaml");
     std::fs::write(&config, CONFIG)?;
-    let (server, url) = server_with(&directory.path().join("server"), &database, Some(&config))?;
+    let server_dir = directory.path().join("server");
+    let server = Server::start(&server_dir, &database, Speaks::Plain, Some(&config))?;
     let before = cpu_seconds(server.pid())?;
     let mut readers = program("nodeglass-readers");
-    readers.args(["--server", &url, "--database", &database, "--token", TOKEN]);
+    readers.args(["--server", &server.url, "--database", &database, "--token", TOKEN]);
     readers.args(["--streams", &STREAMS.to_string(), "--agents", &AGENTS.to_string()]);
     readers.args(["--seconds", &seconds.to_string()]);
     let output = readers

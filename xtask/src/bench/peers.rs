@@ -26,7 +26,7 @@ impl Peer {
     /// It does not answer.
     pub(super) fn each_second(&self) -> anyhow::Result<()> {
         match self.scraped {
-            Some(address) => get(address, "/metrics", None).map(drop),
+            Some(address) => get(address, "/metrics").map(drop),
             None => Ok(()),
         }
     }

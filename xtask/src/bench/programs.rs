@@ -2,12 +2,16 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
 
 /// The token of the server's first user.
@@ -65,37 +69,81 @@ impl Running {
     }
 }
 
-/// Starts a server, and gives it with its address.
-pub(super) fn server(data_dir: &Path, database: &str) -> anyhow::Result<(Running, String)> {
-    server_with(data_dir, database, None)
+/// A server that runs until it is dropped.
+pub(super) struct Server {
+    pub(super) process: Running,
+    /// `https://…` if it speaks TLS, and `http://…` if not.
+    pub(super) url: String,
+    /// The CA that it is known by if it speaks TLS.
+    pub(super) ca: Option<PathBuf>,
 }
 
-/// The same with a file of configuration.
-pub(super) fn server_with(
-    data_dir: &Path,
-    database: &str,
-    config: Option<&Path>,
-) -> anyhow::Result<(Running, String)> {
-    let mut command = program("nodeglass-server");
-    if let Some(config) = config {
-        command.arg("--config").arg(config);
+/// What a server speaks.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Speaks {
+    /// TLS with a certificate that it makes: on all addresses, as it is installed.
+    Tls,
+    /// Plain HTTP on loopback.
+    Plain,
+}
+
+impl Server {
+    /// Starts one.
+    pub(super) fn start(
+        data_dir: &Path,
+        database: &str,
+        speaks: Speaks,
+        config: Option<&Path>,
+    ) -> anyhow::Result<Self> {
+        let mut command = program("nodeglass-server");
+        if let Some(config) = config {
+            command.arg("--config").arg(config);
+        }
+        let listen = match speaks {
+            Speaks::Tls => "0.0.0.0:0",
+            Speaks::Plain => "127.0.0.1:0",
+        };
+        command.args(["--listen", listen, "--database", database, "--data-dir"]);
+        command.arg(data_dir).env("NODEGLASS_ADMIN_TOKEN", TOKEN);
+        let process = Running(command.spawn().context("can't start the server")?);
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let state = std::fs::read(data_dir.join("server.json")).unwrap_or_default();
+            let state: Value = serde_json::from_slice(&state).unwrap_or_default();
+            if state["pid"] == process.pid() {
+                let url = state["url"].as_str().context("the server's address")?.to_owned();
+                let ca = state["ca"].as_str().map(PathBuf::from);
+                return Ok(Self { process, url, ca });
+            }
+            ensure!(Instant::now() < until, "the server does not start");
+            thread::sleep(Duration::from_millis(50));
+        }
     }
-    command
-        .args(["--listen", "127.0.0.1:0", "--database", database, "--data-dir"])
-        .arg(data_dir);
-    let server = Running(command.env("NODEGLASS_ADMIN_TOKEN", TOKEN).spawn()?);
-    let until = Instant::now() + Duration::from_secs(20);
-    loop {
-        let state = std::fs::read(data_dir.join("server.json")).unwrap_or_default();
-        let state: Value = serde_json::from_slice(&state).unwrap_or_default();
-        if state["pid"] == server.pid() {
-            let url = state["url"].as_str().context("the server's address")?.to_owned();
-            return Ok((server, url));
-        }
-        if Instant::now() > until {
-            bail!("the server does not start");
-        }
-        thread::sleep(Duration::from_millis(50));
+
+    pub(super) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// The address without what is spoken there.
+    pub(super) fn address(&self) -> anyhow::Result<SocketAddr> {
+        let (_, address) = self.url.split_once("://").context("the server's address")?;
+        Ok(address.parse()?)
+    }
+
+    /// What it answers to its admin.
+    pub(super) fn get(&self, path: &str) -> anyhow::Result<Vec<u8>> {
+        let address = self.address()?;
+        let stream = connect(address)?;
+        let Some(ca) = &self.ca else {
+            return ask(stream, address, path, Some(TOKEN));
+        };
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(ca)?)?;
+        let config = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let tls = ClientConnection::new(Arc::new(config), address.ip().into())?;
+        ask(StreamOwned::new(tls, stream), address, path, Some(TOKEN))
     }
 }
 
@@ -121,9 +169,22 @@ pub(super) fn enrol(data_dir: &Path, agent_dir: &Path) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// It does not answer, or not with 200.
-pub(super) fn get(address: SocketAddr, path: &str, token: Option<&str>) -> anyhow::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect(address)?;
+pub(super) fn get(address: SocketAddr, path: &str) -> anyhow::Result<Vec<u8>> {
+    ask(connect(address)?, address, path, None)
+}
+
+fn connect(address: SocketAddr) -> anyhow::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(ANSWER))?;
+    Ok(stream)
+}
+
+fn ask(
+    mut stream: impl Read + Write,
+    address: SocketAddr,
+    path: &str,
+    token: Option<&str>,
+) -> anyhow::Result<Vec<u8>> {
     let login = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
     write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n{login}\r\n")?;
     let mut answer = Vec::new();

@@ -11,9 +11,12 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::crypto::ring::{self, cipher_suite, kx_group};
+use rustls::crypto::{CryptoProvider, KeyProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::sign::SigningKey;
+use rustls::version::TLS13;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, InvalidMessage, RootCertStore,
     SignatureScheme,
@@ -25,7 +28,7 @@ use tokio_util::either::Either;
 use tower_service::Service;
 
 use super::authority::server_name;
-use super::{BUFFER_BYTES, Pin, TlsError, provider, read_certificates};
+use super::{BUFFER_BYTES, Pin, TlsError, read_certificates};
 
 /// Sessions that are remembered for the next connection: one server, and some room.
 const SESSIONS: usize = 16;
@@ -41,15 +44,15 @@ pub enum Trust {
     System,
 }
 
-/// A configuration for connections to servers that prove who they are. TLS 1.2 and 1.3; the next connection to the same
-/// server is resumed with a ticket, as long as this configuration lives.
+/// A configuration for connections to servers that prove who they are. TLS 1.3; the next connection to the same server is
+/// resumed with a ticket, as long as this configuration lives.
 ///
 /// # Errors
 /// There is no CA to trust.
 pub fn config(trust: &Trust) -> Result<ClientConfig, TlsError> {
-    let provider = provider();
+    let provider = Arc::new(client_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(&[&TLS13])
         .map_err(|source| TlsError::Unusable {
             path: "the cryptography of this system".into(),
             source,
@@ -66,6 +69,30 @@ pub fn config(trust: &Trust) -> Result<ClientConfig, TlsError> {
     let mut config = builder.with_no_client_auth();
     config.resumption = Resumption::in_memory_sessions(SESSIONS);
     Ok(config)
+}
+
+/// What a client needs of the cryptography: it is part of every agent, which is to be small.
+fn client_provider() -> CryptoProvider {
+    CryptoProvider {
+        cipher_suites: vec![
+            cipher_suite::TLS13_AES_128_GCM_SHA256,
+            cipher_suite::TLS13_AES_256_GCM_SHA384,
+            cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+        ],
+        kx_groups: vec![kx_group::X25519, kx_group::SECP256R1],
+        key_provider: &NoKeys,
+        ..ring::default_provider()
+    }
+}
+
+/// A client that shows no certificate has no keys.
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeyProvider for NoKeys {
+    fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
+        Err(Error::General("clients have no keys".to_owned()))
+    }
 }
 
 fn roots(trust: &Trust) -> Result<RootCertStore, TlsError> {

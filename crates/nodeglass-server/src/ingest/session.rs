@@ -66,7 +66,7 @@ pub struct SessionHandle {
     pub(crate) number: u64,
     pub(crate) replaced: CancellationToken,
     words: mpsc::UnboundedSender<Word>,
-    requests: mpsc::Sender<Answer>,
+    requests: mpsc::Sender<Box<Answer>>,
 }
 
 impl SessionHandle {
@@ -94,11 +94,12 @@ impl SessionHandle {
 
     /// Asks the agent something; `false` if the session can't take it.
     pub async fn ask(&self, question: Answer) -> bool {
-        self.requests.send(question).await.is_ok()
+        self.requests.send(Box::new(question)).await.is_ok()
     }
 }
 
-type Outbound = mpsc::Sender<Result<v1::ServerMessage, Status>>;
+/// Boxed, as questions are: a channel takes room for 32 of what it carries, and there is one for each agent.
+pub(super) type Outbound = mpsc::Sender<Box<Result<v1::ServerMessage, Status>>>;
 
 /// Why a session ends; the agent is told.
 type End = Status;
@@ -160,7 +161,7 @@ impl Session {
         self.agent.close_session(self.number);
         self.save_side();
         info!(agent = %self.agent.id, reason = end.message(), "session ended");
-        let _ = self.outbound.try_send(Err(end));
+        let _ = self.outbound.try_send(Box::new(Err(end)));
     }
 
     /// Takes the agent's greeting and answers it.
@@ -250,7 +251,7 @@ impl Session {
                     Err(push_back(Status::unavailable("the server is stopping"), self.shared.admission.later()))
                 }
                 Some(word) = said.recv() => self.pass_on(word, &mut said).await,
-                Some(question) = questions.recv() => self.ask(question).await,
+                Some(question) = questions.recv() => self.ask(*question).await,
                 Ok(()) = onlookers.changed() => {
                     let now = self.watch_interval();
                     if std::mem::replace(&mut self.watched, now) == now {
@@ -289,7 +290,7 @@ impl Session {
         let stop = self.shared.tasks.shutdown_token();
         tokio::select! {
             biased;
-            sent = self.outbound.send(Ok(message)) => sent.map_err(|_| Status::cancelled("the connection is gone")),
+            sent = self.outbound.send(Box::new(Ok(message))) => sent.map_err(|_| Status::cancelled("the connection is gone")),
             () = tokio::time::sleep(SEND) => Err(Status::deadline_exceeded("the agent does not read what it is sent")),
             () = async { stop.cancelled().await; tokio::time::sleep(LAST_SEND).await } => {
                 Err(Status::unavailable("the server is stopping"))

@@ -202,7 +202,9 @@ mod tests {
         let small = chunks(100, 720);
         assert_eq!(first(&small, &[]).0, small[..6]);
         let mut heavy = chunks(100, 60);
-        heavy.iter_mut().for_each(|it| it.bytes = 150_000);
+        for it in &mut heavy {
+            it.bytes = 150_000;
+        }
         assert_eq!(first(&heavy, &[]).0, heavy[..6]);
     }
 
