@@ -149,7 +149,7 @@ mod tests {
     fn samples_of_one_moment_stay_together_unless_they_are_too_many() {
         let moments = (0..700).chain([700; 100]).chain(701..1341);
         assert_eq!(sizes(&times(moments)), [800, 640]);
-        assert_eq!(sizes(&times(&vec![7; 3000])), [750, 750, 750, 750]);
+        assert_eq!(sizes(&times(vec![7; 3000])), [750, 750, 750, 750]);
     }
 
     #[test]
