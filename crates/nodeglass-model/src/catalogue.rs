@@ -96,14 +96,34 @@ impl Device<'_> {
 
 /// The value of one series of a sample: of one device, or the total over devices if `device` is `None`.
 pub fn value(sample: &Sample, metric: &Metric, device: Option<&str>) -> Option<f64> {
-    fold(sample, metric, device, |index| metric.field.read(sample, index))
+    let read = |index| metric.field.read(sample, index);
+    match device {
+        Some(label) => read(index_of(sample, metric, label)?),
+        None => metric.over_devices.fold(counted(sample, metric).filter_map(read)),
+    }
 }
 
 /// As [`value`], in steps of the metric's unit; of a mean over devices they are not whole.
 pub fn steps(sample: &Sample, metric: &Metric, device: Option<&str>) -> Option<f64> {
-    fold(sample, metric, device, |index| {
-        metric.steps(sample, index).map(|steps| steps as f64)
-    })
+    let read = |index| metric.steps(sample, index).map(|steps| steps as f64);
+    match device {
+        Some(label) => read(index_of(sample, metric, label)?),
+        None => metric
+            .over_devices
+            .fold_steps(counted(sample, metric).filter_map(read)),
+    }
+}
+
+fn index_of(sample: &Sample, metric: &Metric, label: &str) -> Option<usize> {
+    let dimension = metric.dimension();
+    (0..dimension.len(sample)).find(|index| dimension.label(sample, *index) == label)
+}
+
+/// The devices that a total is made of.
+fn counted(sample: &Sample, metric: &Metric) -> impl Iterator<Item = usize> {
+    let (dimension, over) = (metric.dimension(), metric.over_devices);
+    (0..dimension.len(sample))
+        .filter(move |index| over != OverDevices::Sum || dimension.is_root(sample, *index))
 }
 
 /// Whether a sum over devices leaves out the device with this label and these attributes, because another one counts it.
@@ -118,29 +138,6 @@ pub fn is_part<'a>(
         dimension.describe(&mut sample, index, attribute, text);
     }
     !dimension.is_root(&sample, index)
-}
-
-fn fold(
-    sample: &Sample,
-    metric: &Metric,
-    device: Option<&str>,
-    read: impl Fn(usize) -> Option<f64>,
-) -> Option<f64> {
-    let dimension = metric.dimension();
-    let entries = 0..dimension.len(sample);
-    match device {
-        Some(label) => {
-            let index = entries
-                .into_iter()
-                .find(|index| dimension.label(sample, *index) == label)?;
-            read(index)
-        }
-        None => metric.over_devices.fold(
-            entries
-                .filter(|index| metric.over_devices != OverDevices::Sum || dimension.is_root(sample, *index))
-                .filter_map(read),
-        ),
-    }
 }
 
 /// Sets or clears one value; a device that the sample does not have yet is added.

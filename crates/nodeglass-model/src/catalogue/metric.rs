@@ -135,6 +135,16 @@ impl OverDevices {
         })
     }
 
+    /// As [`Self::fold`], of values in steps. A mean is rounded to 1024ths of a step: sums of such totals come to the same
+    /// in whatever order they are added.
+    pub fn fold_steps(self, values: impl Iterator<Item = f64>) -> Option<f64> {
+        let folded = self.fold(values)?;
+        Some(match self {
+            Self::Mean => (folded * 1024.0).round() / 1024.0,
+            Self::Sum | Self::Max => folded,
+        })
+    }
+
     /// The word for it in documents.
     pub fn name(self) -> &'static str {
         match self {

@@ -379,7 +379,7 @@ fn total(metric: &Metric, points: usize, devices: &[DeviceColumn<'_>]) -> Vec<Op
         let values = devices
             .iter()
             .filter_map(|device| device.values.get(point).copied().flatten());
-        metric.over_devices.fold(values)
+        metric.over_devices.fold_steps(values)
     };
     (0..points).map(at).collect()
 }
