@@ -8,8 +8,8 @@
 //! schema   = in the first record: count, then each kind of device: its number, its holder's, count, metric numbers (rising,
 //!            each less the one before)
 //! time     = milliseconds since the record before (signed)
-//! layout   = if the devices changed: kind (1 byte), count, then each: 0 label attributes, or 1 + its place in the record
-//!            before; kind 0 ends it
+//! layout   = if the devices changed: kind (1 byte), count, then each: 0 label attributes, or 1 + twice its place in the
+//!            record before, or 2 + twice its place among those that departed; kind 0 ends it
 //! failures = if they changed: count, then each: collector, reason
 //! values   = count, then each: values passed over since the last, then 0 for "absent now" or 1 + the difference in steps
 //! ```
@@ -18,13 +18,15 @@
 //! the writer find its own. A sample that was quantised comes back bit for bit.
 
 mod decode;
+mod departed;
 mod encode;
 mod flat;
 
 pub use decode::Decoder;
 pub use encode::Encoder;
 
-const VERSION: u8 = 1;
+/// In version 1 a device that had departed was described again, and places stood as they are.
+const VERSION: u8 = 2;
 
 /// The record begins anew: nothing came before it.
 const FIRST: u8 = 1;

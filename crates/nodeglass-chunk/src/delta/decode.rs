@@ -4,6 +4,7 @@ use nodeglass_model::catalogue::{self, Attribute, Dimension, Metric, MetricId};
 use nodeglass_model::sample::CollectFailure;
 use nodeglass_model::{Sample, UnixMillis};
 
+use super::departed::{Departed, Place};
 use super::flat::{Heads, RowWriter};
 use super::{ABSENT, FAILURES, FIRST, LAYOUT, MAX_METRICS, MAX_VALUES, VERSION};
 use crate::row::RowError;
@@ -13,9 +14,11 @@ use crate::varint::Reader;
 #[derive(Debug)]
 pub struct Decoder {
     max_devices: usize,
+    version: u8,
     kinds: Vec<Kind>,
     /// The last sample's devices, without their figures, and its failures.
     layout: Sample,
+    departed: Departed,
     time: i64,
     /// What stands before the values of each device in a row, made when it is asked for; `None` after the devices changed.
     heads: Option<Heads>,
@@ -39,8 +42,10 @@ impl Decoder {
     pub fn new(max_devices: usize) -> Self {
         Self {
             max_devices,
+            version: VERSION,
             kinds: Vec::new(),
             layout: Sample::default(),
+            departed: Departed::default(),
             time: 0,
             heads: None,
             sound: false,
@@ -75,10 +80,11 @@ impl Decoder {
         let flags = reader.byte()?;
         if flags & FIRST != 0 {
             let version = reader.byte()?;
-            if version != VERSION {
+            if !(1..=VERSION).contains(&version) {
                 return Err(RowError::Version(version));
             }
             *self = Self::new(self.max_devices);
+            self.version = version;
             self.read_schema(&mut reader)?;
         }
         if self.kinds.is_empty() {
@@ -160,36 +166,32 @@ impl Decoder {
             let mut devices = Sample::default();
             let mut places = Vec::new();
             for index in 0..count {
-                let old = usize::try_from(reader.unsigned()?)
-                    .unwrap_or(usize::MAX)
-                    .checked_sub(1);
-                let label = match old {
-                    None => Some(reader.text()?),
-                    Some(_) => None,
-                };
-                if let (Some(holder), Some(label)) = (holder, label) {
-                    holder.add(&mut devices, label);
-                }
-                match old {
-                    None => {
-                        for view in &views {
-                            self.read_attributes(*view, index, &mut devices, reader)?;
-                        }
+                let place = Place::read(reader, self.version)?;
+                if place == Place::Described {
+                    let label = reader.text()?;
+                    if let Some(holder) = holder {
+                        holder.add(&mut devices, label);
                     }
-                    Some(old) => {
-                        if let Some(holder) = holder
-                            && !holder.copy((&self.layout, old), &mut devices)
-                        {
-                            return Err(RowError::Malformed("a device that was not there"));
-                        }
+                    for view in &views {
+                        self.read_attributes(*view, index, &mut devices, reader)?;
+                    }
+                } else if let Some(holder) = holder {
+                    let is_known = match place {
+                        Place::Departed(place) => self.departed.copy(holder, place, &mut devices),
+                        Place::Before(place) => holder.copy((&self.layout, place), &mut devices),
+                        Place::Described => true,
+                    };
+                    if !is_known {
+                        return Err(RowError::Malformed("a device that was not there"));
                     }
                 }
-                places.push(old);
+                places.push(place);
             }
             for view in views {
                 self.kinds[view].rearrange(&places)?;
             }
             if let Some(holder) = holder {
+                self.departed.update(holder, &self.layout, &places);
                 holder.swap(&mut self.layout, &mut devices);
             }
         }
@@ -321,14 +323,14 @@ impl Decoder {
 
 impl Kind {
     /// Moves values to the new places of their devices.
-    fn rearrange(&mut self, places: &[Option<usize>]) -> Result<(), RowError> {
+    fn rearrange(&mut self, places: &[Place]) -> Result<(), RowError> {
         let width = self.metrics.len();
         if places.len() * width > MAX_VALUES {
             return Err(RowError::Malformed("more devices than a host has"));
         }
         let mut moved = Vec::with_capacity(places.len() * width);
         for place in places {
-            match place {
+            match place.before() {
                 Some(old) => {
                     let values = old
                         .checked_mul(width)

@@ -3,6 +3,7 @@
 use nodeglass_model::Sample;
 use nodeglass_model::catalogue::Dimension;
 
+use super::departed::{Departed, Place};
 use super::{ABSENT, FAILURES, FIRST, LAYOUT, VERSION};
 use crate::varint::{put, put_signed, put_text};
 
@@ -12,6 +13,7 @@ pub struct Encoder {
     begun: bool,
     /// The sample that last had other devices than the one before it: its devices are still those of the last sample.
     layout: Sample,
+    departed: Departed,
     /// The last sample's values in steps, by kind of device.
     values: [Vec<i64>; Dimension::ALL.len()],
     /// When the last sample was taken.
@@ -84,12 +86,20 @@ impl Encoder {
             let mut places = Vec::with_capacity(now);
             for new in 0..now {
                 // Devices keep their order, so the place to look first is the one after the last that was found.
-                let next = places.last().copied().flatten().map_or(0, |last: usize| last + 1);
+                let last = places.iter().rev().find_map(|place: &Place| place.before());
+                let next = last.map_or(0, |last| last + 1);
                 let old = (next..before)
                     .chain(0..next.min(before))
                     .find(|old| is_same(*old, new));
-                put(out, old.map_or(0, |old| old as u64 + 1));
-                if old.is_none() {
+                let place = match old {
+                    Some(old) => Place::Before(old),
+                    None => self
+                        .departed
+                        .find(holder, (sample, new))
+                        .map_or(Place::Described, Place::Departed),
+                };
+                place.put(out);
+                if place == Place::Described {
                     put_text(out, &holder.label(sample, new));
                     for view in views {
                         let attributes = view.attributes(sample, new);
@@ -100,14 +110,15 @@ impl Encoder {
                         }
                     }
                 }
-                places.push(old);
+                places.push(place);
             }
+            self.departed.update(holder, &self.layout, &places);
             for view in views {
                 let width = view.metrics().len();
                 let values = &mut self.values[*view as usize];
                 let mut moved = Vec::with_capacity(now * width);
                 for place in &places {
-                    match place {
+                    match place.before() {
                         Some(old) => moved.extend_from_slice(&values[old * width..(old + 1) * width]),
                         None => moved.resize(moved.len() + width, ABSENT),
                     }

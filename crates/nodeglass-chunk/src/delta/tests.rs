@@ -101,6 +101,48 @@ fn a_device_that_stays_is_not_described_again() {
     assert!(records[1].len() < 150, "{}", records[1].len());
 }
 
+/// The same with a long command line, by which descriptions are recognised in records.
+fn with_long_commands(processes: std::ops::Range<u32>) -> Sample {
+    let mut sample = busy_host(processes);
+    for process in &mut sample.processes.top {
+        process.command = format!("backup --of {}", "x".repeat(300));
+    }
+    sample
+}
+
+#[test]
+fn a_device_that_comes_back_soon_is_not_described_again() {
+    let away = with_long_commands(1..2);
+    let mut samples = vec![with_long_commands(0..2), away.clone(), with_long_commands(0..2)];
+    let lengths: Vec<usize> = records(&samples).iter().map(Vec::len).collect();
+    assert!(lengths[0] > 600 && lengths[2] < 30, "{lengths:?}");
+
+    // After many others, it is.
+    samples.truncate(2);
+    samples.extend([with_long_commands(100..130), away, with_long_commands(0..2)]);
+    let lengths: Vec<usize> = records(&samples).iter().map(Vec::len).collect();
+    assert!(lengths[4] > 300, "{lengths:?}");
+}
+
+#[test]
+fn records_of_the_first_version_are_read() {
+    let samples = [busy_host(0..2), busy_host(1..2)];
+    let mut records = records(&samples);
+    records[0][1] = 1;
+    // flags, time, then the processes: their kind, how many, and where the one is that stays.
+    let (at, time) = (4, 1);
+    assert_eq!(
+        records[1][time..=at],
+        [0, catalogue::Dimension::Process as u8, 1, 3],
+        "the second of the record before, in the second version"
+    );
+    records[1][at] = 2;
+    let mut decoder = Decoder::new(DEVICES);
+    for (record, sample) in records.iter().zip(&samples) {
+        assert_eq!(&decoder.decode(record).unwrap(), sample);
+    }
+}
+
 #[test]
 fn a_sample_is_sound_until_its_devices_or_a_value_speak_against_it() {
     let mut wrong = busy_host(0..3);
