@@ -2,6 +2,8 @@
 //!
 //! sqlx types its queries by database, so this is one text expanded for each rather than one generic function.
 
+pub(crate) mod tiers;
+
 use crate::TokenHash;
 
 /// Implements [`Store`](crate::Store) for a type with the pools `reader`, `writer` and `worker` and the SQL files in the
@@ -208,7 +210,7 @@ macro_rules! implement_store {
 
             async fn save_tasks(&self, tasks: &[TaskRecord]) -> Result<(), $crate::StoreError> {
                 within("keep tasks", async {
-                    let mut transaction = self.writer.begin().await?;
+                    let mut transaction = self.begin_write().await?;
                     for task in tasks {
                         sqlx::query(include_str!(concat!($sql, "/save_task.sql")))
                             .bind(task.agent.0)
@@ -316,118 +318,7 @@ macro_rules! implement_store {
             }
         }
 
-        #[async_trait::async_trait]
-        impl $crate::tiers::Tiers for $type {
-            async fn close_slot(
-                &self,
-                now: UnixMillis,
-                limits: SlotLimits,
-            ) -> Result<bool, $crate::StoreError> {
-                within("close a slot", self.close_open_slot(now, limits)).await
-            }
-
-            async fn closed_slots(&self) -> Result<Vec<ClosedSlot>, $crate::StoreError> {
-                within("list slots", self.find_closed_slots()).await
-            }
-
-            async fn slot_rows(
-                &self,
-                slot: SlotId,
-                after: Option<(AgentKey, Position)>,
-                limit: u32,
-            ) -> Result<Vec<StagedSample>, $crate::StoreError> {
-                within("read a slot", self.read_slot_rows(slot, after, limit)).await
-            }
-
-            async fn overlapping(
-                &self,
-                ranges: &[(AgentKey, TimeRange)],
-            ) -> Result<Vec<(AgentKey, ChunkHead)>, $crate::StoreError> {
-                within("look for chunks", self.find_overlapping(ranges)).await
-            }
-
-            async fn put_small(
-                &self,
-                slot: SlotId,
-                after: Option<AgentKey>,
-                through: AgentKey,
-                packed: &[PackedAgent],
-                now: UnixMillis,
-            ) -> Result<Outcome, $crate::StoreError> {
-                let put = self.put_small_chunks(slot, after, through, packed, now);
-                within("keep small chunks", put).await
-            }
-
-            async fn finish_slot(
-                &self,
-                slot: SlotId,
-                after: Option<AgentKey>,
-                now: UnixMillis,
-            ) -> Result<Outcome, $crate::StoreError> {
-                within("finish a slot", self.mark_slot_finished(slot, after, now)).await
-            }
-
-            async fn drop_slots(&self, now: UnixMillis) -> Result<bool, $crate::StoreError> {
-                within("drop slots", self.empty_slots(now)).await
-            }
-
-            async fn mergeable(
-                &self,
-                min_points: u32,
-                before: UnixMillis,
-                limit: u32,
-            ) -> Result<Vec<AgentKey>, $crate::StoreError> {
-                within(
-                    "look for small chunks",
-                    self.find_mergeable(min_points, before, limit),
-                )
-                .await
-            }
-
-            async fn heads(
-                &self,
-                agent: AgentKey,
-                range: TimeRange,
-                which: Levels,
-                limit: u32,
-            ) -> Result<Vec<ChunkHead>, $crate::StoreError> {
-                let list = self.list_heads(agent, range, which, i64::from(limit));
-                within("list chunks", list).await
-            }
-
-            async fn staged(
-                &self,
-                agent: AgentKey,
-                range: TimeRange,
-                after: Option<Position>,
-                limit: u32,
-            ) -> Result<Vec<StagedSample>, $crate::StoreError> {
-                let read = self.read_staged(agent, range, after, i64::from(limit));
-                within("read staged samples", read).await
-            }
-
-            async fn chunks(
-                &self,
-                agent: AgentKey,
-                ids: &[ChunkId],
-            ) -> Result<Vec<StoredChunk>, $crate::StoreError> {
-                within("read chunks", self.read_chunks(agent, ids)).await
-            }
-
-            async fn replace(
-                &self,
-                agent: AgentKey,
-                old: &[ChunkId],
-                new: &[NewChunk],
-                rollups: &dyn RollupChange,
-            ) -> Result<Outcome, $crate::StoreError> {
-                within(
-                    "replace chunks",
-                    self.replace_chunks(agent, old, new, rollups),
-                )
-                .await
-            }
-        }
+        $crate::both::tiers::implement_tiers!($type);
 
         /// A row of key, id, token and system information.
         fn agent_record<'r, R>(row: &'r R) -> Result<AgentRecord, sqlx::Error>

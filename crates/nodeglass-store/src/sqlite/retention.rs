@@ -9,6 +9,7 @@ use nodeglass_model::catalogue::METRICS;
 use sqlx::Row;
 
 use super::Sqlite;
+use super::transaction::Transaction;
 use crate::AgentKey;
 use crate::tiers::{AgentRetention, Removed, Retention, Sizes};
 
@@ -122,7 +123,7 @@ impl Sqlite {
 
     /// Writes the catalogue down for those who read the database with SQL.
     pub(super) async fn fill_metrics(&self) -> Result<(), sqlx::Error> {
-        let mut transaction = self.writer.begin_with("begin immediate").await?;
+        let mut transaction = Transaction::write(&self.writer).await?;
         for metric in METRICS {
             sqlx::query(include_str!("fill_metric.sql"))
                 .bind(metric.id.0)
