@@ -1,6 +1,5 @@
 //! What callers may ask, apart from how they ask: REST and gRPC both answer from here.
 
-mod glob;
 mod many;
 mod newcomers;
 mod past;

@@ -9,9 +9,10 @@ use nodeglass_model::catalogue::{self, Metric, OverDevices};
 use nodeglass_model::history::{History, HistoryQuery, Series};
 use nodeglass_model::selector::Selector;
 
+use super::Queries;
 use super::past::StoredHistory;
-use super::{Queries, glob};
 use crate::error::ApiError;
+use crate::glob;
 use crate::live::LiveAgent;
 
 /// Agents in one question about history: at a millisecond or two each it is answered within seconds.
