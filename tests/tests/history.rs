@@ -182,20 +182,34 @@ async fn the_persist_interval_stores_means(database: Database) {
 }
 
 async fn retention_removes_what_is_older(database: Database) {
-    let mut server = Server::start(&database).await;
+    let config = "metrics: {storage: {retention_period: 1m, compaction_interval: 1s}}";
+    let server = Server::start_with(&database, Some(config)).await;
     let mut agent = FakeAgent::open(&server.enrolment("host").await, 1).await.unwrap();
-    let (old, new) = (
-        sample(UnixMillis::from_seconds(whole_minute()), 1.0),
-        sample(now(), 2.0),
+    let start = whole_minute();
+    agent
+        .send([(1, sample(UnixMillis::from_seconds(start), 1.0))])
+        .await;
+    agent.settled(1).await.unwrap();
+    let until = now().seconds() + 600;
+    let parameters = format!("metrics=cpu.usage_percent&start={start}&end={until}&interval=60");
+    let found = history(&server, &parameters).await;
+    assert_eq!(
+        found["data"],
+        json!([]),
+        "it is not shown, wherever it is: {found}"
     );
-    agent.send([(1, old), (2, new)]).await;
-    agent.settled(2).await.unwrap();
-    assert_eq!(server.terminate().await, Some(0));
-    let config = "metrics: {storage: {retention_period: 5m}}";
-    let _server = Server::start_with(&database, Some(config)).await;
+    assert_eq!(found["gaps"][0]["reason"], "expired");
     eventually("the old sample to go", async || {
-        (database.stored().await.ok()?.len() == 1).then_some(())
+        database.stored().await.ok()?.is_empty().then_some(())
     })
     .await;
-    assert_eq!(database.stored().await.unwrap()[0].2, 2, "the new one stays");
+
+    agent.send([(2, sample(now(), 2.0))]).await;
+    agent.settled(1).await.unwrap();
+    let found = history(&server, &parameters).await;
+    assert_eq!(
+        found["data"][0]["cpu.usage_percent"], 2.0,
+        "a new one is shown: {found}"
+    );
+    assert_eq!(database.stored().await.unwrap(), [("host".to_owned(), 1, 2)]);
 }

@@ -1,5 +1,7 @@
 //! Who there is, and what else is known of them: agents, tokens of people and programs, tasks.
 
+use std::time::Duration;
+
 use nodeglass_model::{AgentId, TimeRange, UnixMillis};
 use nodeglass_store::{Role, StoreError, TaskRecord, TokenHash, open};
 
@@ -100,7 +102,10 @@ async fn keeps_tasks_from_start_to_end(url: &str) {
     assert_eq!(store.tasks(A, range(0, 1_000), 1).await.unwrap().len(), 1);
     assert_eq!(store.tasks(B, range(0, 1_000), 10).await.unwrap(), []);
     assert_eq!(
-        store.prune_tasks(UnixMillis(160)).await.unwrap(),
+        store
+            .prune_tasks(Duration::from_millis(40), UnixMillis(200))
+            .await
+            .unwrap(),
         1,
         "the one last seen at 20"
     );
