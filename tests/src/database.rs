@@ -2,8 +2,10 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use nodeglass_model::UnixMillis;
-use sqlx::{Connection, PgConnection, SqliteConnection};
+use nodeglass_model::{TimeRange, UnixMillis};
+use nodeglass_store::StoreError;
+use nodeglass_store::tiers::StoredSample;
+use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
 /// A database that goes when it is dropped.
@@ -29,10 +31,12 @@ enum Kind {
 /// One stored sample: agent, epoch, seq.
 pub type StoredId = (String, i64, i64);
 
-const STORED: &str = "select agent.id, staging.epoch, staging.seq \
-                      from staging join agent on agent.key = staging.agent_key order by 1, 2, 3";
-
-const TIMES: &str = "select staging.ts from staging join agent on agent.key = staging.agent_key where agent.id = $1 order by 1";
+const ALL_TIME: TimeRange = TimeRange {
+    start: UnixMillis(i64::MIN),
+    end: UnixMillis(i64::MAX),
+};
+/// Samples read at once.
+const PAGE: u32 = 2_000;
 
 impl Database {
     /// A file in a directory of its own.
@@ -92,31 +96,40 @@ impl Database {
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn times(&self, agent: &str) -> Result<Vec<UnixMillis>, sqlx::Error> {
-        let times: Vec<i64> = if self.url.starts_with("sqlite") {
-            let mut connection = SqliteConnection::connect(&self.url).await?;
-            let query = sqlx::query_scalar(TIMES).bind(agent);
-            query.fetch_all(&mut connection).await?
-        } else {
-            let mut connection = PgConnection::connect(&self.url).await?;
-            let query = sqlx::query_scalar(TIMES).bind(agent);
-            query.fetch_all(&mut connection).await?
-        };
-        Ok(times.into_iter().map(UnixMillis).collect())
+    pub async fn times(&self, agent: &str) -> Result<Vec<UnixMillis>, StoreError> {
+        let samples = self.samples().await?.into_iter();
+        let own = samples.filter(|(name, _)| name == agent);
+        Ok(own.map(|(_, stored)| stored.sample.timestamp).collect())
     }
 
-    /// Every stored sample, read past the server.
+    /// Every stored sample in whatever tier it is, by agent and identity, read past the server.
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn stored(&self) -> Result<Vec<StoredId>, sqlx::Error> {
-        if self.url.starts_with("sqlite") {
-            let mut connection = SqliteConnection::connect(&self.url).await?;
-            sqlx::query_as(STORED).fetch_all(&mut connection).await
-        } else {
-            let mut connection = PgConnection::connect(&self.url).await?;
-            sqlx::query_as(STORED).fetch_all(&mut connection).await
+    pub async fn stored(&self) -> Result<Vec<StoredId>, StoreError> {
+        let samples = self.samples().await?.into_iter();
+        let id =
+            |(agent, stored): (String, StoredSample)| (agent, stored.id.epoch as i64, stored.id.seq as i64);
+        let mut ids: Vec<_> = samples.map(id).collect();
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// Every stored sample, each agent's in order of time.
+    async fn samples(&self) -> Result<Vec<(String, StoredSample)>, StoreError> {
+        let store = nodeglass_store::open(&self.url).await?;
+        let mut samples = Vec::new();
+        for agent in store.agents().await? {
+            let mut after = None;
+            loop {
+                let page = store.samples(agent.key, ALL_TIME, after, PAGE).await?;
+                let Some(last) = page.last() else { break };
+                after = Some(last.position());
+                samples.extend(page.into_iter().map(|sample| (agent.id.to_string(), sample)));
+            }
         }
+        store.close().await;
+        Ok(samples)
     }
 }
 

@@ -301,18 +301,32 @@ impl Server {
         }
     }
 
+    /// Runs a command beside it; gives what that prints.
+    ///
+    /// # Panics
+    /// The command fails.
+    pub async fn command(&self, arguments: &[&str]) -> String {
+        let mut command = command("nodeglass-server");
+        command
+            .args(arguments)
+            .arg("--data-dir")
+            .arg(self.data_dir.path());
+        let output = run(&mut command).await;
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).expect("text")
+    }
+
     /// Enrols a host; gives the enrolment string.
     ///
     /// # Panics
     /// It can't be enrolled.
     pub async fn add_agent(&self, name: &str) -> String {
-        let mut command = command("nodeglass-server");
-        command
-            .args(["agent", "add", name, "--json", "--data-dir"])
-            .arg(self.data_dir.path());
-        let output = run(&mut command).await;
-        let printed: Value = serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|_| panic!("agent add failed: {}", String::from_utf8_lossy(&output.stderr)));
+        let printed = self.command(&["agent", "add", name, "--json"]).await;
+        let printed: Value = serde_json::from_str(&printed).expect("JSON");
         printed["enrolment"].as_str().expect("an enrolment").to_owned()
     }
 

@@ -14,6 +14,7 @@ on_every_database!(
     a_full_answer_says_so,
     the_persist_interval_stores_means,
     retention_removes_what_is_older,
+    agents_are_kept_as_long_as_was_said_of_them,
 );
 
 /// A minute that lies a few minutes back, so that nothing here is from the future.
@@ -182,20 +183,79 @@ async fn the_persist_interval_stores_means(database: Database) {
 }
 
 async fn retention_removes_what_is_older(database: Database) {
-    let mut server = Server::start(&database).await;
+    let config = "metrics: {storage: {retention_period: 1m, compaction_interval: 1s}}";
+    let server = Server::start_with(&database, Some(config)).await;
     let mut agent = FakeAgent::open(&server.enrolment("host").await, 1).await.unwrap();
-    let (old, new) = (
-        sample(UnixMillis::from_seconds(whole_minute()), 1.0),
-        sample(now(), 2.0),
+    let start = whole_minute();
+    agent
+        .send([(1, sample(UnixMillis::from_seconds(start), 1.0))])
+        .await;
+    agent.settled(1).await.unwrap();
+    let until = now().seconds() + 600;
+    let parameters = format!("metrics=cpu.usage_percent&start={start}&end={until}&interval=60");
+    let found = history(&server, &parameters).await;
+    assert_eq!(
+        found["data"],
+        json!([]),
+        "it is not shown, wherever it is: {found}"
     );
-    agent.send([(1, old), (2, new)]).await;
-    agent.settled(2).await.unwrap();
-    assert_eq!(server.terminate().await, Some(0));
-    let config = "metrics: {storage: {retention_period: 5m}}";
-    let _server = Server::start_with(&database, Some(config)).await;
+    assert_eq!(found["gaps"][0]["reason"], "expired");
     eventually("the old sample to go", async || {
-        (database.stored().await.ok()?.len() == 1).then_some(())
+        database.stored().await.ok()?.is_empty().then_some(())
     })
     .await;
-    assert_eq!(database.stored().await.unwrap()[0].2, 2, "the new one stays");
+
+    agent.send([(2, sample(now(), 2.0))]).await;
+    agent.settled(1).await.unwrap();
+    let found = history(&server, &parameters).await;
+    assert_eq!(
+        found["data"][0]["cpu.usage_percent"], 2.0,
+        "a new one is shown: {found}"
+    );
+    assert_eq!(database.stored().await.unwrap(), [("host".to_owned(), 1, 2)]);
+}
+
+async fn agents_are_kept_as_long_as_was_said_of_them(database: Database) {
+    let config = "metrics: {storage: {retention_period: 1m, compaction_interval: 1s}}";
+    let server = Server::start_with(&database, Some(config)).await;
+    let start = whole_minute();
+    let long = server.enrolment("host").await;
+    let said = server
+        .command(&["agent", "retention", "host", "--raw", "2h"])
+        .await;
+    assert!(said.contains("host   2h       default"), "{said}");
+    let mut agents = Vec::new();
+    for enrolment in [long, server.enrolment("other").await] {
+        let mut agent = FakeAgent::open(&enrolment, 1).await.unwrap();
+        agent
+            .send([(1, sample(UnixMillis::from_seconds(start), 1.0))])
+            .await;
+        agent.settled(1).await.unwrap();
+        agents.push(agent);
+    }
+    let until = start + 60;
+    let parameters = format!("metrics=cpu.usage_percent&start={start}&end={until}&interval=60");
+    // The running server is not told; it looks.
+    eventually("the server to know how long it is kept", async || {
+        let found = history(&server, &parameters).await;
+        (found["data"][0]["cpu.usage_percent"] == 1.0 && found["gaps"] == json!([])).then_some(())
+    })
+    .await;
+    eventually("the other agent's to go, and only that", async || {
+        let stored = database.stored().await.ok()?;
+        assert!(stored.iter().any(|(agent, ..)| agent == "host"), "{stored:?}");
+        (stored.len() == 1).then_some(())
+    })
+    .await;
+
+    server.command(&["agent", "retention", "host", "--default"]).await;
+    assert_eq!(
+        server.command(&["agent", "retention"]).await.lines().count(),
+        1,
+        "nothing is said of any agent any more"
+    );
+    eventually("the agent's own sample to go, too", async || {
+        database.stored().await.ok()?.is_empty().then_some(())
+    })
+    .await;
 }

@@ -24,6 +24,7 @@ use std::time::Duration;
 use document::Value;
 pub use env::Env;
 pub use error::ConfigError;
+pub use quantity::{parse_duration, show_duration};
 pub use secret::Secret;
 
 /// A configuration on its way from a document to typed values.

@@ -1,5 +1,7 @@
 //! The command line of `nodeglass-server`.
 
+mod retention;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use nodeglass_runtime::{private, signals, telemetry};
 use nodeglass_store::Role;
 use tracing::info;
 
+use self::retention::RetentionArgs;
 use crate::config::{Overrides, ServerConfig, Transport, embedded};
 use crate::enrol;
 use crate::server::Server;
@@ -83,6 +86,8 @@ enum AgentCommand {
         #[arg(long)]
         replace: bool,
     },
+    /// Say how long what is of an agent is kept, or list what was said
+    Retention(RetentionArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -130,6 +135,12 @@ impl Cli {
                 } else {
                     println!("{enrolment}");
                 }
+                Ok(())
+            }
+            Command::Agent(AgentCommand::Retention(retention)) => {
+                let target = Target::find(&config)?;
+                let store = nodeglass_store::open(target.database.expose()).await?;
+                print!("{}", retention.run(store.as_ref(), &config.retention).await?);
                 Ok(())
             }
             Command::Token(TokenCommand::Add { name, role }) => {

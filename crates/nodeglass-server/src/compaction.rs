@@ -46,11 +46,12 @@ impl Totals {
     }
 }
 
-/// Compacts what is stored, until `stop`. A slot is open for `interval`.
+/// Compacts what is stored, until `stop`. A slot is open for `interval`; no small chunk waits longer than `merge_age`.
 pub async fn run(
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     interval: Duration,
+    merge_age: Duration,
     totals: Arc<Totals>,
     stop: CancellationToken,
 ) {
@@ -62,7 +63,7 @@ pub async fn run(
             bytes: SLOT_BYTES,
         },
         totals,
-        compactor: Compactor::default(),
+        compactor: Compactor::default().merging_after(merge_age),
         wait: (interval / 10).clamp(SHORTEST_WAIT, LONGEST_WAIT),
     };
     tokio::select! {
@@ -209,6 +210,7 @@ mod tests {
             store.clone(),
             Arc::new(Ahead),
             interval,
+            Duration::MAX,
             totals.clone(),
             stop.clone(),
         ));
@@ -250,7 +252,14 @@ mod tests {
         let totals = Arc::<Totals>::default();
         let stop = CancellationToken::new();
         let second = Duration::from_secs(1);
-        let running = tokio::spawn(run(store, Arc::new(Ahead), second, totals.clone(), stop.clone()));
+        let running = tokio::spawn(run(
+            store,
+            Arc::new(Ahead),
+            second,
+            Duration::MAX,
+            totals.clone(),
+            stop.clone(),
+        ));
         until(async || totals.read().1 > 0).await;
         stop.cancel();
         tokio::time::timeout(second, running).await.unwrap().unwrap();

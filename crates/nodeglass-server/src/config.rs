@@ -1,5 +1,6 @@
 //! The server's configuration: YAML, then environment, then command line, all checked before anything starts.
 
+mod retention;
 mod transport;
 
 use std::net::SocketAddr;
@@ -9,7 +10,9 @@ use std::time::Duration;
 use nodeglass_model::history::MAX_POINTS;
 use nodeglass_runtime::config::{ConfigError, ConfigReader, Env, Secret};
 use nodeglass_runtime::telemetry::LogFormat;
+use nodeglass_store::tiers::Retention;
 
+pub use retention::SPANS;
 pub use transport::{OwnCertificate, Transport, host_of};
 
 use crate::ingest::IngestSettings;
@@ -18,7 +21,6 @@ use crate::queries::QueryLimits;
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
 const MIB: u64 = 1 << 20;
-const DAY: Duration = Duration::from_hours(24);
 
 /// Where the server listens unless told otherwise: this host only.
 pub const DEFAULT_LISTEN: SocketAddr =
@@ -43,8 +45,8 @@ pub struct ServerConfig {
     pub database_pool: nodeglass_store::Options,
     /// The first admin token; made and printed once if it is not given.
     pub admin_token: Option<Secret>,
-    /// How long samples are kept.
-    pub retention_period: Duration,
+    /// How long samples and hourly figures are kept.
+    pub retention: Retention,
     /// How long samples are gathered before they become chunks.
     pub compaction_interval: Duration,
     /// Whether stored samples are compressed.
@@ -86,7 +88,6 @@ impl ServerConfig {
     /// # Errors
     /// Every problem at once.
     pub fn read(mut reader: ConfigReader, overrides: Overrides) -> Result<Self, ConfigError> {
-        let retention = SECOND * 60..=DAY * 3_650;
         let intervals = SECOND..=HOUR;
         let collection = reader.duration(
             "agents.collection_interval",
@@ -100,9 +101,6 @@ impl ServerConfig {
             Duration::ZERO..=HOUR,
         );
         let persist = reader.env_seconds("METRICS_INTERVAL_PERSIST", persist, intervals);
-        let retention_period =
-            reader.duration("metrics.storage.retention_period", DAY * 7, retention.clone());
-        let retention_period = reader.env_days("METRICS_RETENTION_DAYS", retention_period, retention);
         let listen = reader.parsed("listen");
         let listen = overrides.listen.or(listen).unwrap_or(DEFAULT_LISTEN);
         let transport = Transport::read(&mut reader, listen);
@@ -114,6 +112,7 @@ impl ServerConfig {
         {
             reader.problem("database", error.to_string());
         }
+        let retention = retention::read(&mut reader, database.as_ref());
         let config = Self {
             listen,
             public_url: transport.read_public_url(&mut reader),
@@ -125,7 +124,7 @@ impl ServerConfig {
             database,
             database_pool: database_pool(&mut reader),
             admin_token: reader.env_text("NODEGLASS_ADMIN_TOKEN").map(Secret::from),
-            retention_period,
+            retention,
             compaction_interval: reader.duration(
                 "metrics.storage.compaction_interval",
                 SECOND * 300,
@@ -144,7 +143,6 @@ impl ServerConfig {
                 collection_interval: (!collection.is_zero()).then_some(collection),
             },
             limits: QueryLimits {
-                samples_kept: retention_period,
                 max_points: reader.integer(
                     "metrics.storage.max_points_per_query",
                     MAX_POINTS.into(),
@@ -251,6 +249,8 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
 
+    const DAY: Duration = Duration::from_hours(24);
+
     fn read(yaml: &str, env: &[(&str, &str)]) -> Result<ServerConfig, ConfigError> {
         ServerConfig::read(
             ConfigReader::parse("test.yaml", yaml, Env::from_pairs(env)),
@@ -264,7 +264,7 @@ mod tests {
                     compression_enabled: false\n  api:\n    enable_sse_streaming: false\n    \
                     max_concurrent_streams: 7\n    rate_limiting:\n      requests_per_minute: 60\n";
         let config = read(yaml, &[]).unwrap();
-        assert_eq!(config.retention_period, DAY * 3);
+        assert_eq!(config.retention.raw, DAY * 3);
         assert_eq!(
             (
                 config.limits.max_points,
@@ -292,7 +292,7 @@ mod tests {
             ("POSTGRES_DB", "metrics"),
         ];
         let config = read("metrics: {storage: {retention_period: 9d}}", &env).unwrap();
-        assert_eq!(config.retention_period, DAY);
+        assert_eq!(config.retention.raw, DAY);
         assert_eq!(config.ingest.collection_interval, Some(SECOND * 2));
         assert_eq!(config.ingest.persist_interval, SECOND * 30);
         assert_eq!(

@@ -11,6 +11,7 @@ pub mod compaction;
 pub mod config;
 pub mod enrol;
 pub mod error;
+mod glob;
 pub mod ingest;
 pub mod ledger;
 pub mod listener;

@@ -1,6 +1,5 @@
 //! What callers may ask, apart from how they ask: REST and gRPC both answer from here.
 
-mod glob;
 mod many;
 mod newcomers;
 mod past;
@@ -28,6 +27,7 @@ use crate::error::ApiError;
 use crate::ingest::Answer;
 use crate::listener::Connection;
 use crate::live::{Live, LiveAgent, LiveSample};
+use crate::retention::Kept;
 use crate::stream::{Place, Places};
 
 /// How long an agent may take to answer.
@@ -50,6 +50,7 @@ pub struct Queries {
     clock: Arc<dyn Clock>,
     streams: Places,
     limits: QueryLimits,
+    kept: Arc<Kept>,
     tasks: AtomicU64,
     newcomers: Newcomers,
     /// Parts of chunks, for those who ask again.
@@ -63,8 +64,6 @@ pub struct Queries {
 pub struct QueryLimits {
     /// Points in one answer.
     pub max_points: u32,
-    /// How long samples are kept.
-    pub samples_kept: Duration,
     /// Streams open at once, SSE and gRPC together.
     pub max_streams: usize,
     /// Whether there are streams at all.
@@ -73,7 +72,13 @@ pub struct QueryLimits {
 
 impl Queries {
     /// Sets them up.
-    pub fn new(live: Arc<Live>, store: Arc<dyn Store>, clock: Arc<dyn Clock>, limits: QueryLimits) -> Self {
+    pub fn new(
+        live: Arc<Live>,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        limits: QueryLimits,
+        kept: Arc<Kept>,
+    ) -> Self {
         let streams = Places::new(limits.max_streams);
         let tasks = AtomicU64::new(1);
         let newcomers = Newcomers::new(live.clone(), store.clone());
@@ -83,6 +88,7 @@ impl Queries {
             clock,
             streams,
             limits,
+            kept,
             tasks,
             newcomers,
             pieces: Pieces::new(),

@@ -1,5 +1,6 @@
 //! Puts the server together: opens the store, restores what was known, listens, and starts the tasks.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use anyhow::Context;
 use axum::Router;
 use futures_util::FutureExt;
 use nodeglass_chunk::row;
-use nodeglass_model::{AgentId, SystemClock};
+use nodeglass_model::{AgentId, Clock, SystemClock, UnixMillis};
 use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_proto::limits::{MAX_ANSWER_BYTES, MAX_MESSAGE_BYTES, MAX_QUESTION_BYTES};
 use nodeglass_proto::v1::agent_service_server::AgentServiceServer;
@@ -21,7 +22,7 @@ use nodeglass_runtime::signals::Hangup;
 use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_runtime::telemetry::chain;
 use nodeglass_runtime::tls::Pin;
-use nodeglass_store::{Role, Store, StoreError};
+use nodeglass_store::{AgentKey, Role, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
@@ -34,6 +35,7 @@ use crate::config::{ServerConfig, host_of};
 use crate::ingest::Ingest;
 use crate::live::Live;
 use crate::queries::Queries;
+use crate::retention::Kept;
 use crate::service::ClientService;
 use crate::state::{DataDirLock, ServerState};
 use crate::tls::Tls;
@@ -171,7 +173,9 @@ impl Server {
         } = self;
         let clock = Arc::new(SystemClock);
         let stop = tasks.shutdown_token();
-        let live = Arc::new(restore(store.as_ref()).await.context("reading what was stored")?);
+        let kept = Arc::new(Kept::new(config.retention));
+        let live = restore(store.as_ref(), &kept, clock.now()).await;
+        let live = Arc::new(live.context("reading what was stored")?);
         let auth = Arc::new(Auth::new(store.clone(), tasks));
         auth.load().await.context("reading the tokens")?;
         let access = Arc::new(Access::new(auth.clone(), config.requests_per_minute));
@@ -180,6 +184,7 @@ impl Server {
             store.clone(),
             clock.clone(),
             config.limits,
+            kept.clone(),
         ));
         tasks.spawn(
             "newcomers",
@@ -222,6 +227,7 @@ impl Server {
                 store.clone(),
                 clock.clone(),
                 config.compaction_interval,
+                kept.patience(),
                 Arc::default(),
                 stop.clone(),
             )
@@ -229,7 +235,7 @@ impl Server {
         );
         tasks.spawn(
             "retention",
-            retention::run(store, clock, config.retention_period, stop.clone()).map(Ok),
+            retention::run(store, clock, kept, stop.clone()).map(Ok),
         );
         tasks.spawn(
             "listener",
@@ -277,21 +283,23 @@ async fn open_store(url: &str, options: &nodeglass_store::Options) -> Result<Arc
     }
 }
 
-/// The live store as it was when the server stopped.
-async fn restore(store: &dyn Store) -> Result<Live, StoreError> {
+/// The live store as it was when the server stopped, but for samples that are too old to be shown.
+async fn restore(store: &dyn Store, kept: &Kept, now: UnixMillis) -> Result<Live, StoreError> {
+    kept.look(store).await?;
     let live = Live::default();
-    let agents: Vec<_> = store
+    let agents: HashMap<AgentKey, _> = store
         .agents()
         .await?
         .iter()
-        .map(|record| live.admit(record))
+        .map(|record| (record.key, live.admit(record)))
         .collect();
     for latest in store.latest().await? {
-        let Some(agent) = agents.iter().find(|agent| agent.key == latest.agent) else {
+        let Some(agent) = agents.get(&latest.agent) else {
             continue;
         };
         let sample = latest
             .payload
+            .filter(|_| latest.timestamp >= kept.since(agent.key, now).samples)
             .and_then(|payload| row::read(&payload, latest.timestamp).ok());
         agent.restore(latest.timestamp, sample);
     }

@@ -2,7 +2,14 @@
 //!
 //! sqlx types its queries by database, so this is one text expanded for each rather than one generic function.
 
-use crate::TokenHash;
+pub(crate) mod tiers;
+
+use std::time::Duration;
+
+use sqlx::Row;
+
+use crate::tiers::AgentRetention;
+use crate::{AgentKey, TokenHash};
 
 /// Implements [`Store`](crate::Store) for a type with the pools `reader`, `writer` and `worker` and the SQL files in the
 /// directory `$sql`, and [`Tiers`](crate::tiers::Tiers) by what the type does itself.
@@ -208,7 +215,7 @@ macro_rules! implement_store {
 
             async fn save_tasks(&self, tasks: &[TaskRecord]) -> Result<(), $crate::StoreError> {
                 within("keep tasks", async {
-                    let mut transaction = self.writer.begin().await?;
+                    let mut transaction = self.begin_write().await?;
                     for task in tasks {
                         sqlx::query(include_str!(concat!($sql, "/save_task.sql")))
                             .bind(task.agent.0)
@@ -228,8 +235,14 @@ macro_rules! implement_store {
                 .await
             }
 
-            async fn prune_tasks(&self, before: UnixMillis) -> Result<u64, $crate::StoreError> {
-                let query = sqlx::query(include_str!(concat!($sql, "/prune_tasks.sql"))).bind(before.0);
+            async fn prune_tasks(
+                &self,
+                keep: std::time::Duration,
+                now: UnixMillis,
+            ) -> Result<u64, $crate::StoreError> {
+                let query = sqlx::query(include_str!(concat!($sql, "/prune_tasks.sql")))
+                    .bind(now.0)
+                    .bind($crate::both::millis(keep));
                 within("remove old tasks", query.execute(&self.writer))
                     .await
                     .map(|done| done.rows_affected())
@@ -316,118 +329,7 @@ macro_rules! implement_store {
             }
         }
 
-        #[async_trait::async_trait]
-        impl $crate::tiers::Tiers for $type {
-            async fn close_slot(
-                &self,
-                now: UnixMillis,
-                limits: SlotLimits,
-            ) -> Result<bool, $crate::StoreError> {
-                within("close a slot", self.close_open_slot(now, limits)).await
-            }
-
-            async fn closed_slots(&self) -> Result<Vec<ClosedSlot>, $crate::StoreError> {
-                within("list slots", self.find_closed_slots()).await
-            }
-
-            async fn slot_rows(
-                &self,
-                slot: SlotId,
-                after: Option<(AgentKey, Position)>,
-                limit: u32,
-            ) -> Result<Vec<StagedSample>, $crate::StoreError> {
-                within("read a slot", self.read_slot_rows(slot, after, limit)).await
-            }
-
-            async fn overlapping(
-                &self,
-                ranges: &[(AgentKey, TimeRange)],
-            ) -> Result<Vec<(AgentKey, ChunkHead)>, $crate::StoreError> {
-                within("look for chunks", self.find_overlapping(ranges)).await
-            }
-
-            async fn put_small(
-                &self,
-                slot: SlotId,
-                after: Option<AgentKey>,
-                through: AgentKey,
-                packed: &[PackedAgent],
-                now: UnixMillis,
-            ) -> Result<Outcome, $crate::StoreError> {
-                let put = self.put_small_chunks(slot, after, through, packed, now);
-                within("keep small chunks", put).await
-            }
-
-            async fn finish_slot(
-                &self,
-                slot: SlotId,
-                after: Option<AgentKey>,
-                now: UnixMillis,
-            ) -> Result<Outcome, $crate::StoreError> {
-                within("finish a slot", self.mark_slot_finished(slot, after, now)).await
-            }
-
-            async fn drop_slots(&self, now: UnixMillis) -> Result<bool, $crate::StoreError> {
-                within("drop slots", self.empty_slots(now)).await
-            }
-
-            async fn mergeable(
-                &self,
-                min_points: u32,
-                before: UnixMillis,
-                limit: u32,
-            ) -> Result<Vec<AgentKey>, $crate::StoreError> {
-                within(
-                    "look for small chunks",
-                    self.find_mergeable(min_points, before, limit),
-                )
-                .await
-            }
-
-            async fn heads(
-                &self,
-                agent: AgentKey,
-                range: TimeRange,
-                which: Levels,
-                limit: u32,
-            ) -> Result<Vec<ChunkHead>, $crate::StoreError> {
-                let list = self.list_heads(agent, range, which, i64::from(limit));
-                within("list chunks", list).await
-            }
-
-            async fn staged(
-                &self,
-                agent: AgentKey,
-                range: TimeRange,
-                after: Option<Position>,
-                limit: u32,
-            ) -> Result<Vec<StagedSample>, $crate::StoreError> {
-                let read = self.read_staged(agent, range, after, i64::from(limit));
-                within("read staged samples", read).await
-            }
-
-            async fn chunks(
-                &self,
-                agent: AgentKey,
-                ids: &[ChunkId],
-            ) -> Result<Vec<StoredChunk>, $crate::StoreError> {
-                within("read chunks", self.read_chunks(agent, ids)).await
-            }
-
-            async fn replace(
-                &self,
-                agent: AgentKey,
-                old: &[ChunkId],
-                new: &[NewChunk],
-                rollups: &dyn RollupChange,
-            ) -> Result<Outcome, $crate::StoreError> {
-                within(
-                    "replace chunks",
-                    self.replace_chunks(agent, old, new, rollups),
-                )
-                .await
-            }
-        }
+        $crate::both::tiers::implement_tiers!($type);
 
         /// A row of key, id, token and system information.
         fn agent_record<'r, R>(row: &'r R) -> Result<AgentRecord, sqlx::Error>
@@ -449,6 +351,31 @@ macro_rules! implement_store {
     };
 }
 pub(crate) use implement_store;
+
+/// A span in milliseconds, as the database has it.
+pub(crate) fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A span as the database has it; `None` for null.
+fn span(millis: Option<i64>) -> Option<Duration> {
+    millis.map(|millis| Duration::from_millis(millis.unsigned_abs()))
+}
+
+/// How long something is kept that is not kept as long as all: a row of agent, samples and rollups.
+pub(crate) fn agent_retention<'r, R>(row: &'r R) -> Result<(AgentKey, AgentRetention), sqlx::Error>
+where
+    R: Row,
+    usize: sqlx::ColumnIndex<R>,
+    i32: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    Option<i64>: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+{
+    let retention = AgentRetention {
+        raw: span(row.try_get(1)?),
+        rollups: span(row.try_get(2)?),
+    };
+    Ok((AgentKey(row.try_get(0)?), retention))
+}
 
 /// A stored token hash.
 pub(crate) fn token_hash(bytes: &[u8]) -> Result<TokenHash, sqlx::Error> {

@@ -37,7 +37,7 @@ use plan::{Cluster, Outlined};
 /// Rows of a slot that one step takes, unless a single agent has more: 2 MB or so.
 const PAGE: u32 = 4_000;
 
-/// Small chunks are merged once they have enough points, or once they are so old: until then they are in no rollup.
+/// Small chunks are merged once they have enough points, or once they are so old at most: until then they are in no rollup.
 const MERGE_AGE: Duration = Duration::from_hours(2);
 
 /// How many agents are looked up at once that have something to merge.
@@ -128,6 +128,8 @@ impl AddAssign for Compacted {
 pub struct Compactor {
     /// Rows that a step reads at once.
     page: u32,
+    /// How old small chunks become.
+    merge_age: Duration,
     encoder: Option<Encoder>,
     slots_behind: usize,
     /// Agents to merge next.
@@ -156,10 +158,20 @@ impl Compactor {
     pub fn with_page(rows: u32) -> Self {
         Self {
             page: rows.max(1),
+            merge_age: MERGE_AGE,
             encoder: None,
             slots_behind: 0,
             due: VecDeque::new(),
             troubled: BTreeSet::new(),
+        }
+    }
+
+    /// The same one, which leaves no small chunk as it is for longer than this, nor for longer than two hours: what is in
+    /// small chunks is kept, however old it is.
+    pub fn merging_after(self, age: Duration) -> Self {
+        Self {
+            merge_age: age.min(MERGE_AGE),
+            ..self
         }
     }
 
@@ -217,7 +229,7 @@ impl Compactor {
     ) -> Result<Option<Compacted>, CompactError> {
         if self.due.is_empty() {
             let limit = DUE_AGENTS.saturating_add(self.troubled.len() as u32);
-            let mut due = store.mergeable(POINTS, now.minus(MERGE_AGE), limit).await?;
+            let mut due = store.mergeable(POINTS, now.minus(self.merge_age), limit).await?;
             due.retain(|agent| !self.troubled.contains(agent));
             // Two servers go through them in different orders, and seldom come upon the same agent.
             let order = RandomState::new();

@@ -242,8 +242,8 @@ pub trait Store: Tiers {
     async fn save_latest(&self, samples: &[LatestSample]) -> Result<(), StoreError>;
 
     /// Takes a step towards removing what is older than it is to be kept. Samples in small chunks and in staging are kept
-    /// until they are in full ones. On PostgreSQL what all agents keep equally long goes by whole days, so up to two days
-    /// later.
+    /// until they are in full ones. On PostgreSQL what all agents keep equally long, and for three days or more, goes by
+    /// whole days, so up to two days later. A latest sample that is too old leaves its time behind.
     async fn retain(&self, retention: &Retention, now: UnixMillis) -> Result<Removed, StoreError>;
 
     /// Says how long to keep what is of one agent; it stays so until it is said again.
@@ -287,8 +287,9 @@ pub trait Store: Tiers {
     /// Keeps how tasks stand. What an older sample says of one is let go; an end that is known stays.
     async fn save_tasks(&self, tasks: &[TaskRecord]) -> Result<(), StoreError>;
 
-    /// Removes tasks that were last seen before `before`, and says how many it was.
-    async fn prune_tasks(&self, before: UnixMillis) -> Result<u64, StoreError>;
+    /// Removes tasks that were last seen longer ago than their agent's samples are kept, which is `keep` unless the agent
+    /// has another; says how many it was.
+    async fn prune_tasks(&self, keep: Duration, now: UnixMillis) -> Result<u64, StoreError>;
 
     /// At most `limit` tasks of an agent that ran within a range, the latest start first.
     async fn tasks(

@@ -20,6 +20,7 @@ use sqlx::Row;
 use self::append::{PlaceStatements, Repeats};
 use self::connect::{Pools, connect};
 use self::pool::Pool;
+use self::session::Transaction;
 
 use crate::both::{implement_store, token_hash};
 use crate::error::{StoreError, within};
@@ -66,6 +67,10 @@ impl Postgres {
         };
         within("write down the catalogue", store.fill_metrics()).await?;
         Ok(store)
+    }
+
+    async fn begin_write(&self) -> Result<Transaction, sqlx::Error> {
+        self.writer.begin().await
     }
 }
 

@@ -5,6 +5,7 @@ mod migrate;
 mod retention;
 mod rollups;
 mod staging;
+mod transaction;
 
 use std::path::Path;
 use std::str::FromStr;
@@ -17,6 +18,7 @@ use sqlx::sqlite::{
 };
 use tokio::time::Instant;
 
+use self::transaction::Transaction;
 use crate::both::{implement_store, token_hash};
 use crate::error::{ACQUIRE_TIMEOUT, StoreError, within};
 use crate::tiers::{
@@ -97,6 +99,10 @@ impl Sqlite {
         };
         within("write down the catalogue", store.fill_metrics()).await?;
         Ok(store)
+    }
+
+    async fn begin_write(&self) -> Result<Transaction, sqlx::Error> {
+        Transaction::write(&self.writer).await
     }
 }
 

@@ -241,7 +241,7 @@ pub struct Retention {
     pub raw: Duration,
     /// Hourly rollups.
     pub rollups: Duration,
-    /// On SQLite, the most that the file may hold: the oldest full chunks go first. `None` for no bound.
+    /// On SQLite, the most that the file may hold: the oldest full chunks go first. `None` for no bound; PostgreSQL has none.
     pub max_bytes: Option<u64>,
 }
 
@@ -263,6 +263,8 @@ pub struct Removed {
     pub rollups: u64,
     /// Whole partitions of either.
     pub partitions: u64,
+    /// The latest end of full chunks that went because the file held too much, whatever their age; `None` if none did.
+    pub cut: Option<UnixMillis>,
     /// Whether there is more that could be removed at once.
     pub more: bool,
 }

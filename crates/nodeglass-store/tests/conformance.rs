@@ -6,12 +6,10 @@
 use std::sync::Arc;
 
 use nodeglass_chunk::row;
-use nodeglass_model::catalogue::{self, MetricId};
-use nodeglass_model::{AgentId, Sample, SampleId, TimeRange, UnixMillis};
-use nodeglass_store::tiers::{LatestSample, SeriesName, StoredSample};
-use nodeglass_store::{
-    AgentKey, Appended, Ledger, Role, StagedSample, Store, StoreError, TaskRecord, TokenHash, open,
-};
+use nodeglass_model::catalogue;
+use nodeglass_model::{Sample, SampleId, TimeRange, UnixMillis};
+use nodeglass_store::tiers::StoredSample;
+use nodeglass_store::{AgentKey, Appended, Ledger, StagedSample, Store, StoreError, TokenHash, open};
 use sqlx::{Connection, PgConnection};
 
 /// A database of the test's own, removed at its end.
@@ -106,6 +104,10 @@ macro_rules! on_every_database {
 mod carried_over;
 #[path = "conformance/chunks.rs"]
 mod chunks;
+#[path = "conformance/latest.rs"]
+mod latest;
+#[path = "conformance/records.rs"]
+mod records;
 #[path = "conformance/retention.rs"]
 mod retention;
 #[path = "conformance/rollups.rs"]
@@ -120,12 +122,8 @@ on_every_database!(
     tells_samples_of_one_moment_apart,
     stores_a_group_whole_or_not_at_all,
     pages_through_a_range,
-    keeps_the_latest_by_time,
     survives_being_opened_again,
-    enrols_agents_and_knows_their_tokens,
-    keeps_api_tokens_with_their_roles,
     counts_what_it_stores_with_the_samples,
-    keeps_tasks_from_start_to_end,
     refuses_tables_from_a_newer_version,
 );
 
@@ -240,59 +238,6 @@ async fn pages_through_a_range(url: &str) {
     store.close().await;
 }
 
-async fn keeps_the_latest_by_time(url: &str) {
-    let store = open(url).await.unwrap();
-    let (a, b) = (enrol(&store, "a").await, enrol(&store, "b").await);
-    store
-        .append(&[sample(a, 30, 3), sample(a, 20, 2), sample(b, 5, 1)])
-        .await
-        .unwrap();
-    store.append(&[sample(a, 10, 1)]).await.unwrap();
-    assert_eq!(latest(&store).await, [(a, 30), (b, 5)]);
-
-    let newest = |agent, timestamp, seq| {
-        let staged = sample(agent, timestamp, seq);
-        LatestSample {
-            agent,
-            id: staged.id,
-            timestamp: staged.timestamp,
-            payload: staged.payload,
-            values: vec![(
-                SeriesName {
-                    metric: MetricId(1),
-                    device: None,
-                },
-                7.5,
-            )],
-        }
-    };
-    // Newer than what is staged, and older.
-    store
-        .save_latest(&[newest(a, 40, 4), newest(b, 4, 1)])
-        .await
-        .unwrap();
-    assert_eq!(latest(&store).await, [(a, 40), (b, 5)]);
-    store.save_latest(&[newest(a, 35, 3)]).await.unwrap();
-    assert_eq!(latest(&store).await, [(a, 40), (b, 5)]);
-    // What is in chunks only is known by what was saved.
-    slots::compact(&store, UnixMillis(1_000)).await;
-    assert_eq!(latest(&store).await, [(a, 40), (b, 4)]);
-    store.close().await;
-}
-
-/// The newest sample of each agent: when it was taken, which its payload says too.
-async fn latest(store: &Arc<dyn Store>) -> Vec<(AgentKey, i64)> {
-    let mut latest = store.latest().await.unwrap();
-    latest.sort_by_key(|latest| latest.agent);
-    latest
-        .into_iter()
-        .map(|one| {
-            row::read(&one.payload.expect("a payload"), one.timestamp).expect("a row");
-            (one.agent, one.timestamp.0)
-        })
-        .collect()
-}
-
 async fn enrol(store: &Arc<dyn Store>, name: &str) -> AgentKey {
     let mut token = [0; 32];
     token[..name.len()].copy_from_slice(name.as_bytes());
@@ -317,53 +262,6 @@ async fn survives_being_opened_again(url: &str) {
     let store = open(url).await.unwrap();
     assert_eq!(stored(&store, A).await, [1, 2]);
     store.ping().await.unwrap();
-    store.close().await;
-}
-
-async fn enrols_agents_and_knows_their_tokens(url: &str) {
-    let store = open(url).await.unwrap();
-    let id: AgentId = "web-01".parse().unwrap();
-    let (old, new) = (TokenHash([1; 32]), TokenHash([2; 32]));
-    let key = store.enrol_agent(&id, old, UnixMillis(7)).await.unwrap();
-    assert!(matches!(
-        store.enrol_agent(&id, new, UnixMillis(7)).await,
-        Err(StoreError::AgentExists(exists)) if exists == id
-    ));
-    assert_eq!(store.agent_by_token(new).await.unwrap(), None);
-    assert!(store.replace_agent_token(&id, new).await.unwrap());
-    assert!(
-        !store
-            .replace_agent_token(&"nobody".parse().unwrap(), TokenHash([3; 32]))
-            .await
-            .unwrap()
-    );
-    assert_eq!(store.agent_by_token(old).await.unwrap(), None);
-
-    store.save_system_info(key, r#"{"timestamp": 5}"#).await.unwrap();
-    let known = store.agent_by_token(new).await.unwrap().unwrap();
-    assert_eq!((known.key, &known.id, known.token), (key, &id, new));
-    assert!(known.system_info.as_deref().unwrap().contains("timestamp"));
-    assert_eq!(store.agents().await.unwrap(), [known]);
-    store.close().await;
-}
-
-async fn keeps_api_tokens_with_their_roles(url: &str) {
-    let store = open(url).await.unwrap();
-    assert!(!store.has_api_token(Role::Admin).await.unwrap());
-    let (first, second) = (TokenHash([1; 32]), TokenHash([2; 32]));
-    store
-        .save_api_token("admin", Role::Admin, first, UnixMillis(1))
-        .await
-        .unwrap();
-    assert!(store.has_api_token(Role::Admin).await.unwrap());
-    assert_eq!(store.role_of_token(first).await.unwrap(), Some(Role::Admin));
-    store
-        .save_api_token("admin", Role::Viewer, second, UnixMillis(2))
-        .await
-        .unwrap();
-    assert_eq!(store.role_of_token(first).await.unwrap(), None);
-    assert_eq!(store.role_of_token(second).await.unwrap(), Some(Role::Viewer));
-    assert_eq!(store.api_tokens().await.unwrap(), [(second, Role::Viewer)]);
     store.close().await;
 }
 
@@ -403,56 +301,6 @@ async fn counts_what_it_stores_with_the_samples(url: &str) {
         store.ledger(B).await.unwrap().agent_side.as_deref(),
         Some("{\"a\":1}")
     );
-    store.close().await;
-}
-
-async fn keeps_tasks_from_start_to_end(url: &str) {
-    let store = open(url).await.unwrap();
-    let task = |id: &str, started: i64, seen: i64| TaskRecord {
-        agent: A,
-        task_id: id.to_owned(),
-        started_at: UnixMillis(started),
-        last_seen_at: UnixMillis(seen),
-        ended_at: None,
-        exit_code: None,
-        command: "make".to_owned(),
-        cpu_time_ms: Some(seen as u64),
-        peak_memory_bytes: None,
-    };
-    let ended = TaskRecord {
-        ended_at: Some(UnixMillis(150)),
-        exit_code: Some(137),
-        peak_memory_bytes: Some(1 << 40),
-        ..task("build", 100, 160)
-    };
-    store
-        .save_tasks(&[task("build", 100, 110), task("old", 10, 20)])
-        .await
-        .unwrap();
-    store.save_tasks(std::slice::from_ref(&ended)).await.unwrap();
-    // A sample that was taken earlier arrives later.
-    store
-        .save_tasks(&[task("build", 100, 120), task("build", 300, 310)])
-        .await
-        .unwrap();
-    let range = |start, end| TimeRange {
-        start: UnixMillis(start),
-        end: UnixMillis(end),
-    };
-    let found = store.tasks(A, range(0, 1_000), 10).await.unwrap();
-    assert_eq!(
-        found,
-        [task("build", 300, 310), ended.clone(), task("old", 10, 20)]
-    );
-    assert_eq!(store.tasks(A, range(130, 140), 10).await.unwrap(), [ended]);
-    assert_eq!(store.tasks(A, range(0, 1_000), 1).await.unwrap().len(), 1);
-    assert_eq!(store.tasks(B, range(0, 1_000), 10).await.unwrap(), []);
-    assert_eq!(
-        store.prune_tasks(UnixMillis(160)).await.unwrap(),
-        1,
-        "the one last seen at 20"
-    );
-    assert_eq!(store.tasks(A, range(0, 1_000), 10).await.unwrap().len(), 2);
     store.close().await;
 }
 

@@ -34,6 +34,14 @@ pub(super) fn duration(value: &Value, range: &RangeInclusive<Duration>) -> Resul
     within(span, range, || format!("{value} is out of range, {allowed}"))
 }
 
+/// A span of time as people write it on a command line: `30d`, `90s`.
+///
+/// # Errors
+/// What is wrong with it, and what is allowed.
+pub fn parse_duration(text: &str, range: &RangeInclusive<Duration>) -> Result<Duration, String> {
+    duration(&Value::Text(text.to_owned()), range)
+}
+
 /// A whole number.
 pub(super) fn integer(value: &Value, range: &RangeInclusive<u64>) -> Result<u64, String> {
     let allowed = allowed(range, u64::MAX, |number| number.to_string());
@@ -100,7 +108,7 @@ fn allowed<T: Copy + PartialEq>(range: &RangeInclusive<T>, highest: T, show: imp
 }
 
 /// In the largest unit that leaves no fraction, as people write it: `1h`, `90s`, `7d`.
-fn show_duration(span: Duration) -> String {
+pub fn show_duration(span: Duration) -> String {
     const UNITS: [(&str, u128); 5] = [
         ("d", 86_400_000_000_000),
         ("h", 3_600_000_000_000),

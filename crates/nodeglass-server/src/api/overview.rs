@@ -1,6 +1,5 @@
 //! `GET /metrics/agents`: every agent with some of its figures, from memory. A fleet is shown in pages.
 
-mod pattern;
 mod request;
 
 use std::cmp::Ordering;
@@ -19,6 +18,7 @@ use super::parameters::Parameters;
 use super::tag::Tag;
 use super::{Api, json};
 use crate::error::ApiError;
+use crate::glob;
 use crate::live::{Live, LiveAgent, Overview};
 use request::{Cursor, Order, Request};
 
@@ -96,7 +96,7 @@ fn row(agent: &Arc<LiveAgent>, request: &Request) -> Option<Row> {
     request
         .pattern
         .as_ref()
-        .is_none_or(|pattern| pattern.fits(agent.id.as_str()))
+        .is_none_or(|pattern| glob::finds(pattern, agent.id.as_str()))
         .then_some(())?;
     let overview = agent.overview();
     request

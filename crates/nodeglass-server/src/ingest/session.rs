@@ -1,13 +1,14 @@
 //! One agent's stream, from its greeting to its end.
 
+mod handle;
 mod samples;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nodeglass_model::contiguous;
 use nodeglass_model::system::SystemInfo;
-use nodeglass_model::{SampleId, contiguous};
 use nodeglass_proto::limits::MAX_MESSAGE_BYTES;
 use nodeglass_proto::packed::Unpacker;
 use nodeglass_proto::pushback::push_back;
@@ -20,6 +21,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 use tracing::{debug, info, warn};
+
+pub use handle::{Answer, SessionHandle};
+
+use handle::Word;
 
 use super::Shared;
 use crate::listener::Connection;
@@ -41,62 +46,6 @@ const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
 const SAVE_SIDE: Duration = Duration::from_mins(1);
 /// Requests waiting for one agent; people don't ask more at once.
 const REQUESTS: usize = 16;
-
-/// A request to the agent and where its answer goes.
-#[derive(Debug)]
-pub struct Answer {
-    /// What to ask.
-    pub request: v1::TaskRequest,
-    /// Where to answer; dropped if the session ends first.
-    pub answer: oneshot::Sender<v1::TaskResponse>,
-}
-
-/// What became of samples that the session took.
-#[derive(Debug)]
-enum Word {
-    /// They are committed.
-    Stored(Vec<SampleId>),
-    /// There was no room for some after all; the agent must send them again.
-    TurnedAway,
-}
-
-/// How the rest of the server reaches an open session.
-#[derive(Debug, Clone)]
-pub struct SessionHandle {
-    pub(crate) number: u64,
-    pub(crate) replaced: CancellationToken,
-    words: mpsc::UnboundedSender<Word>,
-    requests: mpsc::Sender<Box<Answer>>,
-}
-
-impl SessionHandle {
-    /// A session that nobody is at the other end of.
-    #[cfg(test)]
-    pub(crate) fn detached() -> Self {
-        Self {
-            number: 0,
-            replaced: CancellationToken::new(),
-            words: mpsc::unbounded_channel().0,
-            requests: mpsc::channel(1).0,
-        }
-    }
-
-    /// Says which samples are stored. What waits here is bounded by the writer's queue, through which all of it came.
-    pub(crate) fn acknowledge(&self, ids: Vec<SampleId>) {
-        // A session that has ended needs no acknowledgement: its agent will send the samples again.
-        let _ = self.words.send(Word::Stored(ids));
-    }
-
-    /// Says that there was no room for samples that the session had handed on.
-    pub(crate) fn turn_away(&self) {
-        let _ = self.words.send(Word::TurnedAway);
-    }
-
-    /// Asks the agent something; `false` if the session can't take it.
-    pub async fn ask(&self, question: Answer) -> bool {
-        self.requests.send(Box::new(question)).await.is_ok()
-    }
-}
 
 /// Boxed, as questions are: a channel takes room for 32 of what it carries, and there is one for each agent.
 pub(super) type Outbound = mpsc::Sender<Box<Result<v1::ServerMessage, Status>>>;

@@ -9,15 +9,21 @@ use nodeglass_model::catalogue::{self, Metric, OverDevices};
 use nodeglass_model::history::{History, HistoryQuery, Series};
 use nodeglass_model::selector::Selector;
 
+use super::Queries;
 use super::past::StoredHistory;
-use super::{Queries, glob};
+use super::plan::{Plan, plan};
 use crate::error::ApiError;
+use crate::glob;
 use crate::live::LiveAgent;
+use crate::retention::Since;
 
 /// Agents in one question about history: at a millisecond or two each it is answered within seconds.
 pub const MAX_AGENTS: usize = 1_000;
 /// Histories read at a time for one question, so that others are answered, too.
 const AT_ONCE: usize = 4;
+
+/// Says how the history of an agent is read.
+type Planner = Arc<dyn Fn(&Queries, &LiveAgent) -> Result<Plan, ApiError> + Send + Sync>;
 
 /// One figure of one agent.
 #[derive(Debug, Clone)]
@@ -90,11 +96,35 @@ impl Queries {
         agents: Vec<Arc<LiveAgent>>,
         query: &HistoryQuery,
     ) -> impl Stream<Item = Result<(Arc<LiveAgent>, StoredHistory), ApiError>> + Send + 'static + use<> {
-        let (queries, query) = (self.clone(), query.clone());
+        let query = query.clone();
+        let by_agent = move |queries: &Self, agent: &LiveAgent| plan(query.clone(), queries.since(agent));
+        self.planned(agents, Arc::new(by_agent))
+    }
+
+    /// The same with all answers from one tier, in buckets of one width, so that they can be compared: the tier that all of
+    /// these agents have.
+    fn histories_alike(
+        self: &Arc<Self>,
+        agents: Vec<Arc<LiveAgent>>,
+        query: &HistoryQuery,
+    ) -> Result<impl Stream<Item = Result<(Arc<LiveAgent>, StoredHistory), ApiError>> + Send + use<>, ApiError>
+    {
+        let since = agents.iter().map(|agent| self.since(agent));
+        let plan = plan(query.clone(), since.fold(Since::EVER, Since::and))?;
+        Ok(self.planned(agents, Arc::new(move |_: &Self, _: &LiveAgent| Ok(plan.clone()))))
+    }
+
+    fn planned(
+        self: &Arc<Self>,
+        agents: Vec<Arc<LiveAgent>>,
+        plan: Planner,
+    ) -> impl Stream<Item = Result<(Arc<LiveAgent>, StoredHistory), ApiError>> + Send + 'static + use<> {
+        let queries = self.clone();
         let reads = agents.into_iter().map(move |agent| {
-            let (queries, query) = (queries.clone(), query.clone());
+            let (queries, plan) = (queries.clone(), plan.clone());
             async move {
-                let stored = queries.stored_history(&agent, query).await?;
+                let plan = plan(&queries, &agent)?;
+                let stored = queries.planned_history(&agent, plan).await?;
                 Ok((agent, stored))
             }
         });
@@ -113,7 +143,7 @@ impl Queries {
     ) -> Result<StoredHistory, ApiError> {
         let mut together = Together::default();
         let (mut answered, mut resolution) = (query.clone(), super::Resolution::Raw);
-        let mut histories = std::pin::pin!(self.histories(agents, query));
+        let mut histories = std::pin::pin!(self.histories_alike(agents, query)?);
         while let Some(found) = histories.next().await {
             let (_, stored) = found?;
             (answered, resolution) = (stored.query, stored.resolution);
@@ -157,7 +187,7 @@ impl Queries {
         let start = query.range.start;
         let mut readings = Vec::new();
         let mut resolution = super::Resolution::Raw;
-        let mut histories = std::pin::pin!(self.histories(agents, &query.as_one_bucket()));
+        let mut histories = std::pin::pin!(self.histories_alike(agents, &query.as_one_bucket())?);
         while let Some(found) = histories.next().await {
             let (agent, stored) = found?;
             resolution = stored.resolution;

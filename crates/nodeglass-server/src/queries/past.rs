@@ -14,6 +14,7 @@ use super::plan::{Plan, plan};
 use crate::error::ApiError;
 use crate::ledger::{AgentSide, Gap, Statement};
 use crate::live::LiveAgent;
+use crate::retention::Since;
 
 /// Samples read from the store at a time; one page is a few milliseconds of work.
 const PAGE: u32 = 2_000;
@@ -126,8 +127,12 @@ impl Queries {
         let mut gaps = side
             .unwrap_or_default()
             .gaps_in(query.range, away_since, self.now());
-        let since = self.samples_since();
-        if resolution == Resolution::Raw && query.range.start < since {
+        let since = self.since(&agent);
+        let since = match resolution {
+            Resolution::Raw => since.samples,
+            Resolution::Hour => since.hours,
+        };
+        if query.range.start < since {
             gaps.insert(0, Gap::expired(query.range, since));
         }
         Ok(HistoryAnswer {
@@ -139,9 +144,9 @@ impl Queries {
         })
     }
 
-    /// Since when samples are kept.
-    fn samples_since(&self) -> UnixMillis {
-        self.now().minus(self.limits.samples_kept)
+    /// Since when what is of an agent is kept. What is older is not shown, whether it is still there or not.
+    pub(super) fn since(&self, agent: &LiveAgent) -> Since {
+        self.kept.since(agent.key, self.now())
     }
 
     /// History from the store alone.
@@ -153,11 +158,22 @@ impl Queries {
         agent: &LiveAgent,
         query: HistoryQuery,
     ) -> Result<StoredHistory, ApiError> {
-        let Plan { query, resolution } = plan(query, self.samples_since())?;
+        let plan = plan(query, self.since(agent))?;
+        self.planned_history(agent, plan).await
+    }
+
+    /// History from the store alone, from the tier of a plan.
+    pub(super) async fn planned_history(
+        &self,
+        agent: &LiveAgent,
+        plan: Plan,
+    ) -> Result<StoredHistory, ApiError> {
+        let Plan { query, resolution } = plan;
+        let since = self.since(agent);
         let _turn = self.reading.acquire().await.map_err(|_| ApiError::Overloaded)?;
         let history = match resolution {
-            Resolution::Raw => self.raw_history(agent, &query).await?,
-            Resolution::Hour => self.hourly_history(agent, &query).await?,
+            Resolution::Raw => self.raw_history(agent, &query, since.samples).await?,
+            Resolution::Hour => self.hourly_history(agent, &query, since.hours).await?,
         };
         Ok(StoredHistory {
             history,
@@ -219,9 +235,12 @@ impl Queries {
     pub async fn processes_at(&self, id: &str, at: UnixMillis) -> Result<Option<Sample>, ApiError> {
         let agent = self.agent(id).await?;
         let range = TimeRange {
-            start: at.minus(LOOK_BACK),
+            start: at.minus(LOOK_BACK).max(self.since(&agent).samples),
             end: at.plus(Duration::from_millis(1)),
         };
+        if range.start >= range.end {
+            return Ok(None);
+        }
         let stored = self.store.samples(agent.key, range, None, PAGE).await?;
         let mut samples = stored.into_iter().rev().map(|stored| stored.sample);
         Ok(samples.find(|sample| !sample.processes.top.is_empty()))

@@ -5,13 +5,14 @@
 
 use std::time::Duration;
 
+use nodeglass_model::TimeRange;
 use nodeglass_model::catalogue::{Dimension, Kind, OverDevices};
 use nodeglass_model::history::{Aggregation, HistoryQuery};
 use nodeglass_model::selector::{DeviceChoice, Selector};
-use nodeglass_model::{TimeRange, UnixMillis};
 
 use super::Resolution;
 use crate::error::ApiError;
+use crate::retention::Since;
 
 /// What hourly figures are of.
 pub(super) const HOUR: Duration = Duration::from_hours(1);
@@ -23,7 +24,7 @@ const LONG_FOR_ONE: Duration = Duration::from_hours(4 * 24);
 const SLACK: Duration = Duration::from_hours(1);
 
 /// How a query is answered.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Plan {
     /// The query, with buckets as wide as the tier needs.
     pub(super) query: HistoryQuery,
@@ -42,12 +43,12 @@ enum Fit {
     Exactly,
 }
 
-/// Chooses the tier for a query, where samples are kept since `samples_since`.
+/// Chooses the tier for a query, by since when each is kept.
 ///
 /// # Errors
 /// A figure was asked for by name that only samples tell, of a time whose samples are not kept any more.
-pub(super) fn plan(query: HistoryQuery, samples_since: UnixMillis) -> Result<Plan, ApiError> {
-    let is_old = query.range.start.plus(SLACK) < samples_since;
+pub(super) fn plan(query: HistoryQuery, since: Since) -> Result<Plan, ApiError> {
+    let is_old = query.range.start.plus(SLACK) < since.samples;
     let fits = query
         .selectors
         .iter()
@@ -63,7 +64,7 @@ pub(super) fn plan(query: HistoryQuery, samples_since: UnixMillis) -> Result<Pla
             .unwrap_or_default();
         return Err(ApiError::NeedsSamples {
             what: format!("{}{of}", query.aggregation),
-            since: samples_since,
+            since: since.samples,
         });
     }
     let is_one = query.is_one_bucket();
@@ -71,7 +72,10 @@ pub(super) fn plan(query: HistoryQuery, samples_since: UnixMillis) -> Result<Pla
     let is_long = (!query.is_exact && length > LONG) || (is_one && length >= LONG_FOR_ONE);
     let hours = query.clone().no_finer_than(HOUR);
     let is_whole = |query: &HistoryQuery| query.interval.as_secs().is_multiple_of(HOUR.as_secs());
+    // An agent's hours may be kept for less than its samples.
+    let has_hours = since.hours <= query.range.start.max(since.samples);
     let takes_hours = match fit {
+        _ if !has_hours => false,
         Fit::Not => false,
         Fit::Nearly => is_old || is_long,
         Fit::Exactly => is_old || is_long || (!is_one && is_whole(&query)),
@@ -120,13 +124,26 @@ pub(super) fn whole_hours(range: TimeRange) -> TimeRange {
 
 #[cfg(test)]
 mod tests {
+    use nodeglass_model::UnixMillis;
+
     use super::*;
 
     const DAY: i64 = 86_400;
     const NOW: i64 = 20_000 * DAY + 1_234;
 
-    /// Asks for the last `days`, where samples are kept for 30 days: the tier, and the width of a bucket.
+    /// Asks for the last `days`, where samples are kept for 30 days and hours for 500: the tier, and a bucket's width.
     fn ask(
+        metric: &str,
+        days: i64,
+        interval: Option<u64>,
+        points: u32,
+        agg: &str,
+    ) -> Result<(Resolution, u64), ApiError> {
+        ask_of((30, 500), metric, days, interval, points, agg)
+    }
+
+    fn ask_of(
+        (samples, hours): (u32, u32),
         metric: &str,
         days: i64,
         interval: Option<u64>,
@@ -141,7 +158,11 @@ mod tests {
         let query = HistoryQuery::new(&[metric], range, interval, Some(points))
             .unwrap()
             .with_aggregation(agg.parse().unwrap_or_default());
-        let since = now.minus(Duration::from_hours(30 * 24));
+        let ago = |days: u32| now.minus(Duration::from_hours(24) * days);
+        let since = Since {
+            samples: ago(samples),
+            hours: ago(hours).floor(HOUR),
+        };
         plan(query, since).map(|plan| (plan.resolution, plan.query.interval.as_secs()))
     }
 
@@ -201,6 +222,26 @@ mod tests {
                 "{error}"
             );
             assert!(ask(metric, 30, None, 1_000, agg).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_an_agent_keeps_decides() {
+        use Resolution::{Hour, Raw};
+        for (kept, days, expected) in [
+            // The same three days, where samples are kept for less, and for more.
+            ((1, 90), 3, Hour),
+            ((7, 90), 3, Raw),
+            ((60, 90), 28, Hour),
+            // Hours that went before the samples are no answer.
+            ((60, 10), 28, Raw),
+            ((60, 29), 28, Hour),
+            // Nor are they of a time of which nothing is left; but hours reach as far as samples.
+            ((7, 7), 90, Hour),
+            ((7, 6), 90, Raw),
+        ] {
+            let found = ask_of(kept, "cpu.usage_percent", days, None, 10_000, "").unwrap();
+            assert_eq!(found.0, expected, "{kept:?} {days}");
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use nodeglass_model::catalogue::{self, Dimension, Kind, Metric, OverDevices};
 use nodeglass_model::history::{Fold, History, HistoryQuery, Partial};
 use nodeglass_model::selector::DeviceChoice;
-use nodeglass_model::{Sample, TimeRange};
+use nodeglass_model::{Sample, TimeRange, UnixMillis};
 use nodeglass_store::StagedSample;
 use nodeglass_store::tiers::{Levels, Outline, RollupPoint, SeriesName, Slice, Summary};
 use tracing::warn;
@@ -57,15 +57,16 @@ enum Read {
 }
 
 impl Queries {
-    /// Buckets of samples.
+    /// Buckets of the samples from `since` on.
     pub(super) async fn raw_history(
         &self,
         agent: &LiveAgent,
         query: &HistoryQuery,
+        since: UnixMillis,
     ) -> Result<History, ApiError> {
         let mut fold = Fold::new(query);
         let mut span = SPAN;
-        let mut start = query.range.start;
+        let mut start = query.range.start.max(since);
         let mut attempts = 0;
         while start < query.range.end {
             let part = TimeRange {
@@ -104,25 +105,34 @@ impl Queries {
         Ok(fold.finish())
     }
 
-    /// Buckets of whole hours: those that the range touches, each from its rollup and the samples that are in none yet.
+    /// Buckets of whole hours: those from `since` on that the range touches, each from its rollup and the samples that are
+    /// in none yet.
     pub(super) async fn hourly_history(
         &self,
         agent: &LiveAgent,
         query: &HistoryQuery,
+        since: UnixMillis,
     ) -> Result<History, ApiError> {
         let mut query = query.clone();
         query.range = whole_hours(query.range);
+        let part = TimeRange {
+            start: query.range.start.max(since),
+            end: query.range.end,
+        };
+        if part.start >= part.end {
+            return Ok(Fold::new(&query).finish());
+        }
         for _ in 0..ATTEMPTS {
             let mut fold = Fold::new(&query);
             // A merge takes samples out of small chunks and adds them to rollups. If all small chunks that were there before the
             // rollups were read are there after it, no sample is in both, and none in neither.
-            let outline = self.store.outline(agent.key, query.range, Levels::Small).await?;
-            let rollups = self.rollups(agent, &query).await?;
+            let outline = self.store.outline(agent.key, part, Levels::Small).await?;
+            let rollups = self.rollups(agent, &query, part).await?;
             let Read::All(gathered) = self.read(agent, &fold, outline, true, false).await? else {
                 continue;
             };
             add_rollups(&mut fold, agent, rollups);
-            gathered.fold(&mut fold, query.range).await;
+            gathered.fold(&mut fold, part).await;
             return Ok(fold.finish());
         }
         Err(ApiError::Overloaded)
@@ -230,7 +240,12 @@ impl Queries {
     }
 
     /// The hourly figures that a query needs.
-    async fn rollups(&self, agent: &LiveAgent, query: &HistoryQuery) -> Result<Vec<RollupPoint>, ApiError> {
+    async fn rollups(
+        &self,
+        agent: &LiveAgent,
+        query: &HistoryQuery,
+        part: TimeRange,
+    ) -> Result<Vec<RollupPoint>, ApiError> {
         let mut wanted = HashSet::new();
         let mut of_all_devices = HashSet::new();
         for selector in &query.selectors {
@@ -262,7 +277,7 @@ impl Queries {
             );
         }
         let wanted: Vec<_> = wanted.into_iter().collect();
-        Ok(self.store.rollups(agent.key, query.range, &wanted).await?)
+        Ok(self.store.rollups(agent.key, part, &wanted).await?)
     }
 }
 

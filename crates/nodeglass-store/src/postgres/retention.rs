@@ -11,10 +11,14 @@ use super::Postgres;
 use super::partitions::{Parted, list};
 use super::slots::gave_up_waiting;
 use crate::AgentKey;
+use crate::both::{agent_retention, millis};
 use crate::tiers::{AgentRetention, MAX_CHUNK_SPAN, Removed, Retention, Sizes};
 
 /// Rows deleted by one step: few enough that it is over in milliseconds.
 const BATCH: i64 = 500;
+
+/// Where nobody keeps anything for as long as this, whole days are too coarse.
+const BY_DAYS: Duration = Duration::from_hours(3 * 24);
 
 /// The shortest and the longest time that something is kept, of all agents, in milliseconds.
 struct Keeping {
@@ -23,8 +27,15 @@ struct Keeping {
     longest: i64,
 }
 
-fn millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+impl Keeping {
+    /// Of agents that keep something for less than this, rows are deleted; of the others whole partitions go.
+    fn rows_below(&self) -> i64 {
+        if self.longest < millis(BY_DAYS) {
+            i64::MAX
+        } else {
+            self.longest
+        }
+    }
 }
 
 impl Postgres {
@@ -55,6 +66,11 @@ impl Postgres {
         }
         removed.chunks = self.remove_old_chunks(&of_chunks, now).await?;
         removed.rollups = self.remove_old_rollups(&of_rollups, now).await?;
+        sqlx::query(include_str!("forget_latest.sql"))
+            .bind(now.0)
+            .bind(raw)
+            .execute(&self.worker)
+            .await?;
         removed.more = removed.chunks.max(removed.rollups) >= BATCH as u64;
         Ok(removed)
     }
@@ -153,16 +169,7 @@ impl Postgres {
         let rows = sqlx::query(include_str!("retention_overrides.sql"))
             .fetch_all(&self.reader)
             .await?;
-        let span = |millis: Option<i64>| millis.map(|it| Duration::from_millis(it as u64));
-        rows.iter()
-            .map(|row| {
-                let retention = AgentRetention {
-                    raw: span(row.try_get(1)?),
-                    rollups: span(row.try_get(2)?),
-                };
-                Ok((AgentKey(row.try_get(0)?), retention))
-            })
-            .collect()
+        rows.iter().map(agent_retention).collect()
     }
 
     pub(crate) async fn measure_sizes(&self) -> Result<Sizes, sqlx::Error> {
@@ -219,6 +226,6 @@ fn old(statement: &'static str, keeping: &Keeping, now: UnixMillis) -> Query<'st
         .bind(now.0)
         .bind(keeping.shortest)
         .bind(keeping.default)
-        .bind(keeping.longest)
+        .bind(keeping.rows_below())
         .bind(BATCH)
 }

@@ -5,6 +5,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use super::Sqlite;
+use super::transaction::Transaction;
 use crate::AgentKey;
 use crate::tiers::{
     ChunkHead, ChunkId, Level, Levels, MAX_CHUNK_SPAN, NewChunk, Outcome, RollupChange, Slice, StoredChunk,
@@ -88,12 +89,13 @@ impl Sqlite {
         ranges: &[(AgentKey, TimeRange)],
     ) -> Result<Vec<(AgentKey, ChunkHead)>, sqlx::Error> {
         // One transaction: a chunk and what replaced it are never both seen, nor neither.
-        let mut transaction = self.reader.begin().await?;
+        let mut transaction = Transaction::read(&self.reader).await?;
         let mut found = Vec::new();
         for (agent, range) in ranges {
             let heads = overlapping(&mut transaction, *agent, *range, Levels::All, i64::MAX).await?;
             found.extend(heads.into_iter().map(|head| (*agent, head)));
         }
+        transaction.commit().await?;
         Ok(found)
     }
 
@@ -113,7 +115,7 @@ impl Sqlite {
         agent: AgentKey,
         ids: &[ChunkId],
     ) -> Result<Vec<StoredChunk>, sqlx::Error> {
-        let mut transaction = self.reader.begin().await?;
+        let mut transaction = Transaction::read(&self.reader).await?;
         let mut ids = ids.to_vec();
         ids.sort_unstable();
         let mut chunks = Vec::new();
@@ -131,6 +133,7 @@ impl Sqlite {
                 });
             }
         }
+        transaction.commit().await?;
         Ok(chunks)
     }
 
@@ -139,7 +142,7 @@ impl Sqlite {
         agent: AgentKey,
         slices: &[Slice],
     ) -> Result<Vec<Option<Vec<u8>>>, sqlx::Error> {
-        let mut transaction = self.reader.begin().await?;
+        let mut transaction = Transaction::read(&self.reader).await?;
         let mut found = Vec::with_capacity(slices.len());
         for slice in slices {
             let bytes = sqlx::query_scalar(include_str!("slice.sql"))
@@ -152,6 +155,7 @@ impl Sqlite {
                 .await?;
             found.push(bytes);
         }
+        transaction.commit().await?;
         Ok(found)
     }
 
@@ -162,7 +166,7 @@ impl Sqlite {
         new: &[NewChunk],
         rollups: &dyn RollupChange,
     ) -> Result<Outcome, sqlx::Error> {
-        let mut transaction = self.writer.begin_with("begin immediate").await?;
+        let mut transaction = Transaction::write(&self.writer).await?;
         for id in old {
             let removed = sqlx::query(include_str!("remove_chunk.sql"))
                 .bind(agent.0)
@@ -172,6 +176,7 @@ impl Sqlite {
                 .await?
                 .rows_affected();
             if removed == 0 {
+                transaction.rollback().await?;
                 return Ok(Outcome::Stale);
             }
         }

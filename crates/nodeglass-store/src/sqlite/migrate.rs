@@ -7,6 +7,7 @@ use sqlx::sqlite::SqlitePool;
 use sqlx::{Error, Executor, Row};
 use tokio::time::Instant;
 
+use super::transaction::Transaction;
 use crate::StoreError;
 use crate::migrate::{Applied, pending};
 
@@ -39,10 +40,7 @@ pub(crate) async fn run_all(writer: &SqlitePool, migrator: &Migrator) -> Result<
 }
 
 async fn attempt(writer: &SqlitePool, migrator: &Migrator) -> Result<(), StoreError> {
-    let mut transaction = writer
-        .begin_with("begin immediate")
-        .await
-        .map_err(StoreError::migration)?;
+    let mut transaction = Transaction::write(writer).await.map_err(StoreError::migration)?;
     transaction
         .execute(include_str!("migrations_table.sql"))
         .await

@@ -2,22 +2,18 @@
 //!
 //! The file does not shrink: the room of what was removed is used for what comes next.
 
-use std::time::Duration;
-
 use nodeglass_model::UnixMillis;
 use nodeglass_model::catalogue::METRICS;
 use sqlx::Row;
 
 use super::Sqlite;
+use super::transaction::Transaction;
 use crate::AgentKey;
+use crate::both::{agent_retention, millis};
 use crate::tiers::{AgentRetention, Removed, Retention, Sizes};
 
 /// Rows deleted by one statement: few enough that the writer hardly waits.
 const BATCH: i64 = 200;
-
-fn millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
-}
 
 impl Sqlite {
     pub(crate) async fn remove_old(
@@ -40,13 +36,20 @@ impl Sqlite {
             .execute(&self.writer)
             .await?
             .rows_affected();
+        let mut cut = None;
         if chunks == 0 && self.is_over(retention.max_bytes).await? {
-            chunks = sqlx::query(include_str!("remove_oldest_chunks.sql"))
+            let ends: Vec<i64> = sqlx::query_scalar(include_str!("remove_oldest_chunks.sql"))
                 .bind(BATCH)
-                .execute(&self.writer)
-                .await?
-                .rows_affected();
+                .fetch_all(&self.writer)
+                .await?;
+            chunks = ends.len() as u64;
+            cut = ends.into_iter().max().map(UnixMillis);
         }
+        sqlx::query(include_str!("forget_latest.sql"))
+            .bind(now.0)
+            .bind(raw)
+            .execute(&self.writer)
+            .await?;
         let rollups = sqlx::query(include_str!("remove_old_rollups.sql"))
             .bind(now.0)
             .bind(shortest_rollups)
@@ -59,6 +62,7 @@ impl Sqlite {
             chunks,
             rollups,
             partitions: 0,
+            cut,
             more: chunks.max(rollups) >= BATCH as u64,
         })
     }
@@ -92,16 +96,7 @@ impl Sqlite {
         let rows = sqlx::query(include_str!("retention_overrides.sql"))
             .fetch_all(&self.reader)
             .await?;
-        let span = |millis: Option<i64>| millis.map(|it| Duration::from_millis(it as u64));
-        rows.iter()
-            .map(|row| {
-                let retention = AgentRetention {
-                    raw: span(row.try_get(1)?),
-                    rollups: span(row.try_get(2)?),
-                };
-                Ok((AgentKey(row.try_get(0)?), retention))
-            })
-            .collect()
+        rows.iter().map(agent_retention).collect()
     }
 
     /// Passes over the whole file, which takes a while if it is large.
@@ -122,7 +117,7 @@ impl Sqlite {
 
     /// Writes the catalogue down for those who read the database with SQL.
     pub(super) async fn fill_metrics(&self) -> Result<(), sqlx::Error> {
-        let mut transaction = self.writer.begin_with("begin immediate").await?;
+        let mut transaction = Transaction::write(&self.writer).await?;
         for metric in METRICS {
             sqlx::query(include_str!("fill_metric.sql"))
                 .bind(metric.id.0)

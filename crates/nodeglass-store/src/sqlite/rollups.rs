@@ -8,6 +8,7 @@ use nodeglass_model::{TimeRange, UnixMillis};
 use sqlx::{Row as _, SqliteConnection};
 
 use super::Sqlite;
+use super::transaction::Transaction;
 use crate::AgentKey;
 use crate::rollup::{self, Numbers, Row, place_of, series_name};
 use crate::tiers::{LatestSample, RollupChange, RollupPoint, SeriesName};
@@ -131,7 +132,7 @@ impl Sqlite {
         range: TimeRange,
         series: &[SeriesName],
     ) -> Result<Vec<RollupPoint>, sqlx::Error> {
-        let mut transaction = self.reader.begin().await?;
+        let mut transaction = Transaction::read(&self.reader).await?;
         let mut points = Vec::new();
         for name in series {
             let id: Option<i32> = sqlx::query_scalar(include_str!("series_number.sql"))
@@ -164,11 +165,12 @@ impl Sqlite {
                 });
             }
         }
+        transaction.commit().await?;
         Ok(points)
     }
 
     pub(crate) async fn keep_latest(&self, samples: &[LatestSample]) -> Result<(), sqlx::Error> {
-        let mut transaction = self.writer.begin_with("begin immediate").await?;
+        let mut transaction = Transaction::write(&self.writer).await?;
         for one in samples {
             let (mut series, mut values) = (None, None);
             if !one.values.is_empty() {

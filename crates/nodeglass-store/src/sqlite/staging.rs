@@ -9,6 +9,7 @@ use sqlx::{Row, SqliteConnection};
 
 use super::Sqlite;
 use super::chunks::{insert, level_number};
+use super::transaction::Transaction;
 use crate::tiers::{ClosedSlot, Level, Outcome, PackedAgent, SlotId, SlotLimits};
 use crate::{AgentKey, NO_AGENT, Position, StagedSample};
 
@@ -34,8 +35,7 @@ impl Sqlite {
         }
         let mut group: Vec<&StagedSample> = samples.iter().collect();
         group.sort_by_key(|sample| (sample.timestamp, sample.agent, sample.id, Reverse(sample.weight)));
-        // Immediate: waits for other writers at the start, where it may, rather than failing in the middle.
-        let mut transaction = self.writer.begin_with("begin immediate").await?;
+        let mut transaction = Transaction::write(&self.writer).await?;
         let (open, closed) = slots(&mut transaction).await?;
         let (mut stored, mut bytes) = (0, 0);
         let mut duplicate: BTreeMap<AgentKey, u64> = BTreeMap::new();
@@ -100,7 +100,7 @@ impl Sqlite {
                 .await?;
             return Ok(false);
         }
-        let mut transaction = self.writer.begin_with("begin immediate").await?;
+        let mut transaction = Transaction::write(&self.writer).await?;
         let closed = sqlx::query(include_str!("close_slot.sql"))
             .bind(id)
             .bind(now.0)
@@ -108,6 +108,7 @@ impl Sqlite {
             .await?
             .rows_affected();
         if closed == 0 {
+            transaction.rollback().await?;
             return Ok(false);
         }
         sqlx::query(include_str!("start_slot.sql"))
@@ -192,7 +193,7 @@ impl Sqlite {
         packed: &[PackedAgent],
         now: UnixMillis,
     ) -> Result<Outcome, sqlx::Error> {
-        let mut transaction = self.writer.begin_with("begin immediate").await?;
+        let mut transaction = Transaction::write(&self.writer).await?;
         let advanced = sqlx::query(include_str!("advance_slot.sql"))
             .bind(slot.0)
             .bind(through(after))
@@ -201,6 +202,7 @@ impl Sqlite {
             .await?
             .rows_affected();
         if advanced == 0 {
+            transaction.rollback().await?;
             return Ok(Outcome::Stale);
         }
         for one in packed {
@@ -245,7 +247,7 @@ impl Sqlite {
         let Some(slot) = finished.first() else {
             return Ok(false);
         };
-        let mut transaction = self.writer.begin_with("begin immediate").await?;
+        let mut transaction = Transaction::write(&self.writer).await?;
         let removed = sqlx::query(include_str!("empty_slot.sql"))
             .bind(slot)
             .bind(BATCH)

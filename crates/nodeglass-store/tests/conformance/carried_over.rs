@@ -4,8 +4,9 @@ use nodeglass_model::UnixMillis;
 use nodeglass_store::open;
 use sqlx::{Connection, SqliteConnection};
 
+use crate::latest::latest;
 use crate::slots::compact;
-use crate::{A, B, direct, enrol, latest, sample, stored};
+use crate::{A, B, direct, enrol, sample, stored};
 
 on_every_database!(keeps_what_was_staged_before_there_were_tiers);
 

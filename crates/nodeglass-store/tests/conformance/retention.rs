@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nodeglass_model::UnixMillis;
-use nodeglass_store::tiers::{AgentRetention, Levels, NewChunk, Outcome, Removed, Retention};
-use nodeglass_store::{AgentKey, Store, open};
+use nodeglass_store::tiers::{AgentRetention, LatestSample, Levels, NewChunk, Outcome, Removed, Retention};
+use nodeglass_store::{AgentKey, Store, TaskRecord, open};
 
 use crate::slots::{chunk, compact};
 use crate::{ALL, enrol, sample, stored};
 
-on_every_database!(removes_chunks_by_age_and_agent, drops_days_that_are_too_old);
+on_every_database!(
+    removes_chunks_by_age_and_agent,
+    drops_days_that_are_too_old,
+    tasks_and_latest_samples_go_with_the_samples,
+);
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -104,23 +108,76 @@ async fn drops_days_that_are_too_old(url: &str) {
         full(&store, agent, first.plus(DAY * day)).await;
     }
     let now = first.plus(DAY * 6);
-    let removed = retain(&store, DAY * 2, now).await;
+    let removed = retain(&store, DAY * 3, now).await;
     let days = stored(&store, agent).await;
     if url.starts_with("sqlite") {
-        assert_eq!((removed.chunks, removed.partitions), (4, 0));
+        assert_eq!((removed.chunks, removed.partitions), (3, 0));
     } else {
         assert_eq!(
             (removed.chunks, removed.partitions),
-            (0, 3),
+            (0, 2),
             "whole days, since a chunk reaches into the next"
         );
     }
-    assert!(days.contains(&25_004) && !days.contains(&25_002));
+    assert!(days.contains(&25_003) && !days.contains(&25_001));
     // A late sample of a day that was dropped finds a place.
     full(&store, agent, first).await;
     assert_eq!(stored(&store, agent).await[0], 25_000);
-    retain(&store, DAY * 2, now).await;
+    retain(&store, DAY * 3, now).await;
     assert_eq!(stored(&store, agent).await, days);
+    // What is kept for a day or two can't wait for whole days.
+    retain(&store, DAY * 2, now).await;
+    assert_eq!(stored(&store, agent).await, [25_004, 25_004, 25_005, 25_005]);
+    store.close().await;
+}
+
+async fn tasks_and_latest_samples_go_with_the_samples(url: &str) {
+    let store = open(url).await.unwrap();
+    let (usual, long) = (enrol(&store, "usual").await, enrol(&store, "long").await);
+    let own = AgentRetention {
+        raw: Some(DAY * 8),
+        rollups: None,
+    };
+    store.set_retention(long, own).await.unwrap();
+    let then = UnixMillis(0).plus(DAY * 10);
+    for agent in [usual, long] {
+        let sample = sample(agent, then.0, 1);
+        let latest = LatestSample {
+            agent,
+            id: sample.id,
+            timestamp: then,
+            payload: sample.payload,
+            values: Vec::new(),
+        };
+        store.save_latest(&[latest]).await.unwrap();
+        let task = TaskRecord {
+            agent,
+            task_id: "build".to_owned(),
+            started_at: then,
+            last_seen_at: then,
+            ended_at: None,
+            exit_code: None,
+            command: "make".to_owned(),
+            cpu_time_ms: None,
+            peak_memory_bytes: None,
+        };
+        store.save_tasks(&[task]).await.unwrap();
+    }
+    for (days, left) in [(4, (2, 2)), (6, (1, 1)), (9, (0, 0))] {
+        let now = then.plus(DAY * days);
+        retain(&store, DAY * 5, now).await;
+        store.prune_tasks(DAY * 5, now).await.unwrap();
+        let latest = store.latest().await.unwrap();
+        assert!(latest.iter().all(|latest| latest.timestamp == then));
+        let (mut samples, mut tasks) = (0, 0);
+        for agent in [usual, long] {
+            samples += (latest.iter())
+                .filter(|latest| latest.agent == agent && latest.payload.is_some())
+                .count();
+            tasks += store.tasks(agent, ALL, 10).await.unwrap().len();
+        }
+        assert_eq!((samples, tasks), left, "after {days} days");
+    }
     store.close().await;
 }
 
@@ -148,10 +205,22 @@ async fn a_file_that_may_hold_only_so_much_loses_the_oldest_chunks() {
         max_bytes: Some(6_000_000),
     };
     let now = UnixMillis(20_000_000);
-    while store.retain(&retention, now).await.unwrap().more {}
+    let mut cut = None;
+    loop {
+        let removed = store.retain(&retention, now).await.unwrap();
+        cut = removed.cut.max(cut);
+        if !removed.more {
+            break;
+        }
+    }
     let left = store.heads(agent, ALL, Levels::All, 2_000).await.unwrap();
     assert!((300..600).contains(&left.len()), "{} chunks are left", left.len());
     assert_eq!(left.last().unwrap().id.t0.0, 999 * 10_000, "the newest stay");
+    assert_eq!(
+        cut,
+        Some(UnixMillis(left[0].id.t0.0 - 10_000 + 1)),
+        "it is told up to where they went"
+    );
 
     // The room is used again: the file does not grow.
     let file = database.url().trim_start_matches("sqlite://").to_owned();

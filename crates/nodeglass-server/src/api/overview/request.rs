@@ -6,9 +6,9 @@ use nodeglass_model::AgentId;
 use nodeglass_model::history::{MAX_SELECTORS, QueryError};
 use nodeglass_model::selector::Selector;
 
-use super::pattern::{LONGEST, Pattern};
 use crate::api::parameters::{Parameters, wrong};
 use crate::error::ApiError;
+use crate::glob;
 
 /// What is shown of each agent unless the caller names something else.
 const SHOWN: [&str; 2] = ["cpu.usage_percent", "memory.usage_percent"];
@@ -26,7 +26,7 @@ pub(super) struct Request {
     /// Whether connected agents are wanted, or those that are not; `None` for both.
     pub(super) connected: Option<bool>,
     /// Which names are wanted; `None` for all.
-    pub(super) pattern: Option<Pattern>,
+    pub(super) pattern: Option<String>,
     /// What the agents are sorted by.
     pub(super) order: Order,
     /// Whether the greatest comes first.
@@ -70,8 +70,11 @@ impl Request {
             Some(_) => return Err(wrong("status", "it is connected or disconnected".to_owned())),
         };
         let pattern = parameters.text("q");
-        if pattern.is_some_and(|pattern| pattern.len() > LONGEST) {
-            return Err(wrong("q", format!("it is longer than {LONGEST} characters")));
+        if pattern.is_some_and(|pattern| pattern.len() > glob::LONGEST) {
+            return Err(wrong(
+                "q",
+                format!("it is longer than {} characters", glob::LONGEST),
+            ));
         }
         let limit = parameters.parsed::<usize>("limit", "a whole number")?;
         if let Some(limit) = limit
@@ -96,7 +99,7 @@ impl Request {
         Ok(Self {
             shown: shown(&parameters)?,
             connected,
-            pattern: pattern.map(Pattern::new),
+            pattern: pattern.map(str::to_owned),
             order: order(by)?,
             descending,
             limit,

@@ -5,13 +5,14 @@ use nodeglass_chunk::row;
 use nodeglass_model::history::HistoryBuilder;
 use nodeglass_model::sample::NetworkMetrics;
 use nodeglass_model::{Clock, SampleId, UnixMillis};
-use nodeglass_store::tiers::{Hour, NewChunk, PackedAgent, RollupChange, SlotLimits};
+use nodeglass_store::tiers::{Hour, NewChunk, PackedAgent, Retention, RollupChange, SlotLimits};
 use nodeglass_store::{AgentRecord, Store, TokenHash};
 
 use super::*;
 use crate::live::Live;
 use crate::queries::plan::HOUR;
 use crate::queries::{QueryLimits, Resolution};
+use crate::retention::Kept;
 
 /// A whole hour.
 const START: UnixMillis = UnixMillis(1_763_700_000_000 / 3_600_000 * 3_600_000);
@@ -155,13 +156,17 @@ async fn history_of_tiers(directory: &std::path::Path) -> (Queries, Arc<LiveAgen
         token: TokenHash([1; 32]),
         system_info: None,
     });
+    let kept = Retention {
+        raw: Duration::from_hours(24),
+        rollups: Duration::from_hours(24 * 90),
+        max_bytes: None,
+    };
     let limits = QueryLimits {
         max_points: 10_000,
-        samples_kept: Duration::from_hours(24),
         max_streams: 1,
         streams: false,
     };
-    let queries = Queries::new(live, store, Arc::new(At(now)), limits);
+    let queries = Queries::new(live, store, Arc::new(At(now)), limits, Arc::new(Kept::new(kept)));
     (
         queries,
         agent,
@@ -247,13 +252,19 @@ async fn samples_of_every_tier_make_one_answer() {
         ] {
             let query = query(&ASKED, from, to, interval, most, agg);
             for _ in 0..2 {
-                let found = queries.raw_history(&agent, &query).await.unwrap();
+                let found = queries.raw_history(&agent, &query, START).await.unwrap();
                 assert_eq!(found, expected(&query, &samples), "{agg} {from} {to} {interval}");
             }
         }
     }
     let outside = query(&ASKED, 40_000, 50_000, 60, 10, "");
-    assert!(queries.raw_history(&agent, &outside).await.unwrap().is_empty());
+    assert!(
+        queries
+            .raw_history(&agent, &outside, START)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -280,8 +291,29 @@ async fn hours_and_what_is_in_none_make_one_answer() {
         let query = query(asked, 1_000, 19_500, 3_600, 10_000, agg);
         let mut whole = query.clone();
         whole.range = whole_hours(query.range);
-        let found = queries.hourly_history(&agent, &query).await.unwrap();
+        let found = queries.hourly_history(&agent, &query, START).await.unwrap();
         assert_eq!(found, expected(&whole, &samples), "{agg}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_older_than_is_kept_is_not_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let (queries, agent, samples) = history_of_tiers(directory.path()).await;
+    let kept = |since: UnixMillis| {
+        let young = samples.iter().filter(|sample| sample.timestamp >= since);
+        young.cloned().collect::<Vec<_>>()
+    };
+    // In the midst of a full chunk, of the small one, and of what is staged; in the midst of a bucket, too.
+    for since in [7_450, 15_000, 19_000, 30_000].map(|seconds| START.plus(Duration::from_secs(seconds))) {
+        let query = query(&ASKED, 0, 20_000, 300, 10_000, "");
+        let found = queries.raw_history(&agent, &query, since).await.unwrap();
+        assert_eq!(found, expected(&query, &kept(since)), "{since}");
+    }
+    for since in [2, 4, 9].map(|hours| START.plus(HOUR * hours)) {
+        let query = query(&ASKED, 0, 21_600, 3_600, 10_000, "");
+        let found = queries.hourly_history(&agent, &query, since).await.unwrap();
+        assert_eq!(found, expected(&query, &kept(since)), "{since}");
     }
 }
 
