@@ -75,6 +75,20 @@ impl Database {
         }
     }
 
+    /// A new one of the same kind as another.
+    pub async fn like(other: &Self) -> Self {
+        if other.is_sqlite() {
+            Self::sqlite()
+        } else {
+            Self::postgres().await
+        }
+    }
+
+    /// Whether it is SQLite's.
+    pub fn is_sqlite(&self) -> bool {
+        self.url.starts_with("sqlite")
+    }
+
     /// One that another owns.
     pub fn borrowed(url: String) -> Self {
         Self {
@@ -93,7 +107,7 @@ impl Database {
     /// # Errors
     /// The database does not answer.
     pub async fn times(&self, agent: &str) -> Result<Vec<UnixMillis>, sqlx::Error> {
-        let times: Vec<i64> = if self.url.starts_with("sqlite") {
+        let times: Vec<i64> = if self.is_sqlite() {
             let mut connection = SqliteConnection::connect(&self.url).await?;
             let query = sqlx::query_scalar(TIMES).bind(agent);
             query.fetch_all(&mut connection).await?
@@ -110,7 +124,7 @@ impl Database {
     /// # Errors
     /// The database does not answer.
     pub async fn stored(&self) -> Result<Vec<StoredId>, sqlx::Error> {
-        if self.url.starts_with("sqlite") {
+        if self.is_sqlite() {
             let mut connection = SqliteConnection::connect(&self.url).await?;
             sqlx::query_as(STORED).fetch_all(&mut connection).await
         } else {
