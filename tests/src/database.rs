@@ -79,6 +79,20 @@ impl Database {
         }
     }
 
+    /// A new one of the same kind as another.
+    pub async fn like(other: &Self) -> Self {
+        if other.is_sqlite() {
+            Self::sqlite()
+        } else {
+            Self::postgres().await
+        }
+    }
+
+    /// Whether it is SQLite's.
+    pub fn is_sqlite(&self) -> bool {
+        self.url.starts_with("sqlite")
+    }
+
     /// One that another owns.
     pub fn borrowed(url: String) -> Self {
         Self {

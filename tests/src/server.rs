@@ -1,12 +1,13 @@
 //! The real server as a process.
 
+mod commands;
+
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use nodeglass_model::UnixMillis;
-use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_runtime::tls::Pin;
 use nodeglass_runtime::tls::client::{self, Trust};
 use nodeglass_server::state::ServerState;
@@ -16,7 +17,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::database::Database;
-use crate::process::{Log, Process, command, run};
+use crate::process::{Log, Process, command};
 use crate::{PATIENCE, eventually};
 
 /// The admin token of every test server.
@@ -301,43 +302,6 @@ impl Server {
         }
     }
 
-    /// Runs a command beside it; gives what that prints.
-    ///
-    /// # Panics
-    /// The command fails.
-    pub async fn command(&self, arguments: &[&str]) -> String {
-        let mut command = command("nodeglass-server");
-        command
-            .args(arguments)
-            .arg("--data-dir")
-            .arg(self.data_dir.path());
-        let output = run(&mut command).await;
-        assert!(
-            output.status.success(),
-            "{arguments:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).expect("text")
-    }
-
-    /// Enrols a host; gives the enrolment string.
-    ///
-    /// # Panics
-    /// It can't be enrolled.
-    pub async fn add_agent(&self, name: &str) -> String {
-        let printed = self.command(&["agent", "add", name, "--json"]).await;
-        let printed: Value = serde_json::from_str(&printed).expect("JSON");
-        printed["enrolment"].as_str().expect("an enrolment").to_owned()
-    }
-
-    /// Enrols a host; gives what the string holds.
-    ///
-    /// # Panics
-    /// It can't be enrolled.
-    pub async fn enrolment(&self, name: &str) -> Enrolment {
-        Enrolment::decode(&self.add_agent(name).await).expect("an enrolment")
-    }
-
     /// A call with the admin token: status and JSON.
     ///
     /// # Panics
@@ -367,6 +331,16 @@ impl Server {
     /// A call to be sent.
     pub fn request(&self, path: &str) -> reqwest::RequestBuilder {
         self.http.get(format!("{}{path}", self.url)).bearer_auth(TOKEN)
+    }
+
+    /// A call that changes something, to be sent with a body.
+    pub fn post(&self, path: &str) -> reqwest::RequestBuilder {
+        self.anonymous_post(path).bearer_auth(TOKEN)
+    }
+
+    /// The same without a token.
+    pub fn anonymous_post(&self, path: &str) -> reqwest::RequestBuilder {
+        self.http.post(format!("{}{path}", self.url))
     }
 
     /// Without a token.

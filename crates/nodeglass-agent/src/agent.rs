@@ -91,7 +91,7 @@ pub fn start(config: AgentConfig, mut enrolment: Enrolment, tasks: &TaskGroup) -
     let sampling = sampling::run(sampler, outbox, current, clock, stop.clone());
     tasks.spawn("sampling", sampling.map_err(Into::into));
     let sending = async move {
-        uplink.run(stop).await;
+        Box::pin(uplink.run(stop)).await;
         drop(lock);
         Ok(())
     };

@@ -12,6 +12,7 @@ mod overview;
 mod parameters;
 mod streams;
 mod tag;
+mod transfer;
 mod workloads;
 
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use axum::error_handling::HandleErrorLayer;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use http::{Method, Uri, header};
 use nodeglass_store::Store;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +36,7 @@ use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove
 
 use crate::access::Access;
 use crate::error::ApiError;
+use crate::import::Importer;
 use crate::queries::Queries;
 
 /// Calls in hand at once; more are turned away at once rather than made to wait in line. A stream counts until it begins.
@@ -50,6 +52,8 @@ const WORTH_COMPRESSING: u16 = 2_048;
 pub struct Api {
     /// The answers.
     pub queries: Arc<Queries>,
+    /// Takes back what was exported.
+    pub importer: Arc<Importer>,
     /// Who may ask.
     pub access: Arc<Access>,
     /// For `/ready`.
@@ -72,7 +76,9 @@ impl Api {
             .route("/metrics/agents", get(overview::overview))
             .route("/metrics/history", get(fleet::history))
             .route("/metrics/latest", get(fleet::latest))
-            .route("/metrics/top", get(fleet::top));
+            .route("/metrics/top", get(fleet::top))
+            .route("/export", get(transfer::export))
+            .route("/import", post(transfer::import));
         let guarded = Router::new()
             .route("/ready", get(ready))
             .nest("/api/v1", api.clone())

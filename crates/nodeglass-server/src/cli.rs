@@ -71,6 +71,11 @@ enum Command {
     /// Tokens of people and programs
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Copy the SQLite database into a file, while the server runs
+    Backup {
+        /// The file, which must not be there yet
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -117,6 +122,19 @@ impl Cli {
             Command::Run => serve(config).await,
             Command::CheckConfig => {
                 println!("the configuration is good");
+                Ok(())
+            }
+            Command::Backup { file } => {
+                let target = Target::find(&config)?;
+                let size = nodeglass_store::backup(target.database.expose(), &file).await?;
+                println!("{}: {size} bytes", file.display());
+                let keys = authority_directory(&config.data_dir);
+                if keys.exists() {
+                    println!(
+                        "the server's keys are not in it: keep a copy of {}, too, or agents will not know a server that is restored without it",
+                        keys.display()
+                    );
+                }
                 Ok(())
             }
             Command::Agent(AgentCommand::Add { name, json, replace }) => {

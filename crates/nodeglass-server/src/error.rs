@@ -30,6 +30,9 @@ pub enum ApiError {
     /// A role that may not do this.
     #[error("a {0} token may not do this: use one with the role operator or admin")]
     Forbidden(&'static str),
+    /// A role that may not change what is stored.
+    #[error("a {0} token may not do this: use one with the role admin")]
+    AdminsOnly(&'static str),
     /// No agent of that name.
     #[error("there is no agent {agent:?}{}: GET /api/v1/metrics/agents lists all", nearest_hint(.nearest))]
     UnknownAgent {
@@ -90,7 +93,7 @@ pub enum ApiError {
     #[error("there is nothing at {0}: see the README for the paths under /api/v1")]
     NoSuchPath(String),
     /// A path, but not for this method.
-    #[error("{0} is not possible here: use GET")]
+    #[error("{0} is not possible here: use GET, or POST for /api/v1/import")]
     Method(String),
     /// All streams are taken.
     #[error("all {0} streams are taken: close one, or raise metrics.api.max_concurrent_streams")]
@@ -107,6 +110,15 @@ pub enum ApiError {
     /// The answer took too long.
     #[error("the answer took too long: ask for less, or try again")]
     TooSlow,
+    /// Samples of an agent that is not enrolled.
+    #[error(
+        "there is no agent {0:?}: enrol it with `nodeglass-server agent add {0}`, or have it made with create_agents=true \
+         (`nodeglass import --create-agents`)"
+    )]
+    NotEnrolled(String),
+    /// A body that is larger than a call may have.
+    #[error("the body is larger than {0} bytes: send fewer samples in one call")]
+    TooLarge(usize),
     /// The database can't be reached.
     #[error("the database does not answer: live data goes on, history and changes have to wait; try again")]
     Database(#[from] StoreError),
@@ -129,7 +141,9 @@ impl ApiError {
         match self {
             Self::NoToken => ("missing_token", StatusCode::UNAUTHORIZED, Code::Unauthenticated),
             Self::WrongToken => ("invalid_token", StatusCode::UNAUTHORIZED, Code::Unauthenticated),
-            Self::Forbidden(_) => ("forbidden", StatusCode::FORBIDDEN, Code::PermissionDenied),
+            Self::Forbidden(_) | Self::AdminsOnly(_) => {
+                ("forbidden", StatusCode::FORBIDDEN, Code::PermissionDenied)
+            }
             Self::UnknownAgent { .. } | Self::NoAgentFits(_) => {
                 ("unknown_agent", StatusCode::NOT_FOUND, Code::NotFound)
             }
@@ -177,6 +191,8 @@ impl ApiError {
             ),
             Self::Overloaded => ("overloaded", StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
             Self::TooSlow => ("timeout", StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded),
+            Self::NotEnrolled(_) => ("unknown_agent", StatusCode::NOT_FOUND, Code::NotFound),
+            Self::TooLarge(_) => ("too_large", StatusCode::PAYLOAD_TOO_LARGE, Code::OutOfRange),
             Self::Database(_) => (
                 "database_unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,

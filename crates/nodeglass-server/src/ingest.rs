@@ -36,7 +36,7 @@ pub use session::{Answer, SessionHandle};
 
 /// How far ahead of the server's clock a sample may be. Hosts that keep time at all are within seconds; what lies
 /// further ahead would hide real samples from the live view.
-const MAX_AHEAD: Duration = Duration::from_mins(5);
+pub(crate) const MAX_AHEAD: Duration = Duration::from_mins(5);
 /// Messages to one agent that wait for its connection; a full queue means that the agent has stopped reading.
 const OUTBOUND_MESSAGES: usize = 32;
 /// How often samples are looked for whose persist interval ended without another sample to say so.

@@ -1,7 +1,7 @@
 //! The server: takes samples from agents, keeps them, and answers for them.
 //!
 //! [`ingest`] takes samples, [`live`] shows the latest, [`writer`] stores them and has them acknowledged, [`queries`]
-//! answers, by way of [`api`] (REST and SSE) and [`service`] (gRPC). [`server`] puts it together.
+//! answers, [`import`] takes back what was exported, by way of [`api`] (REST and SSE) and [`service`] (gRPC). [`server`] puts it together.
 
 pub mod access;
 pub mod api;
@@ -12,11 +12,13 @@ pub mod config;
 pub mod enrol;
 pub mod error;
 mod glob;
+pub mod import;
 pub mod ingest;
 pub mod ledger;
 pub mod listener;
 pub mod live;
 pub mod queries;
+pub mod record;
 pub mod retention;
 pub mod server;
 pub mod service;

@@ -1,5 +1,6 @@
 //! What callers may ask, apart from how they ask: REST and gRPC both answer from here.
 
+mod export;
 mod many;
 mod newcomers;
 mod past;
@@ -36,6 +37,10 @@ const AGENT_ANSWER: Duration = Duration::from_secs(15);
 /// Histories that are read at once; others wait. Each may take some hundred megabytes, and mostly takes a hundredth.
 const READERS: usize = 8;
 
+/// Exports at once; each holds a page of samples while its reader takes them.
+const EXPORTS: usize = 8;
+
+pub use export::ExportQuery;
 pub use many::{MAX_AGENTS, Order, Reading, first};
 use newcomers::Newcomers;
 use pieces::Pieces;
@@ -57,6 +62,8 @@ pub struct Queries {
     pieces: Pieces,
     /// Room for those who read history.
     reading: Semaphore,
+    /// Room for those who export.
+    exporting: Arc<Semaphore>,
 }
 
 /// What the configuration allows callers.
@@ -93,6 +100,7 @@ impl Queries {
             newcomers,
             pieces: Pieces::new(),
             reading: Semaphore::new(READERS),
+            exporting: Arc::new(Semaphore::new(EXPORTS)),
         }
     }
 

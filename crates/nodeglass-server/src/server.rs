@@ -32,6 +32,7 @@ use crate::access::Access;
 use crate::api::Api;
 use crate::auth::Auth;
 use crate::config::{ServerConfig, host_of};
+use crate::import::Importer;
 use crate::ingest::Ingest;
 use crate::live::Live;
 use crate::queries::Queries;
@@ -202,9 +203,17 @@ impl Server {
             tasks.clone(),
             config.ingest.clone(),
         );
+        let importer = Importer::new(
+            store.clone(),
+            queries.clone(),
+            clock.clone(),
+            kept.clone(),
+            config.compression,
+        );
         let client = ClientService::new(queries.clone(), stop.clone());
         let api = Api {
             queries,
+            importer: Arc::new(importer),
             access,
             store: store.clone(),
             stop: stop.clone(),

@@ -92,10 +92,10 @@ fn plain(text: &str) -> String {
     text.replace('\0', "")
 }
 
-/// The newest word on each task of a group.
-fn newest_tasks(group: &[Queued]) -> Vec<TaskRecord> {
+/// The newest word on each task.
+pub(crate) fn newest_tasks<'a>(tasks: impl Iterator<Item = &'a TaskRecord>) -> Vec<TaskRecord> {
     let mut newest: BTreeMap<(AgentKey, &str, UnixMillis), &TaskRecord> = BTreeMap::new();
-    for task in group.iter().flat_map(|queued| &queued.entry.tasks) {
+    for task in tasks {
         let known = newest
             .entry((task.agent, &task.task_id, task.started_at))
             .or_insert(task);
@@ -107,7 +107,7 @@ fn newest_tasks(group: &[Queued]) -> Vec<TaskRecord> {
 }
 
 /// How the tasks of a sample stand. One without a start was not begun by an agent of ours, and is in the sample only.
-fn tasks_of(agent: AgentKey, sample: &Sample) -> Vec<TaskRecord> {
+pub(crate) fn tasks_of(agent: AgentKey, sample: &Sample) -> Vec<TaskRecord> {
     let millis = |at: u64| UnixMillis(at as i64);
     let tasks = sample.processes.task_processes.iter();
     tasks
@@ -214,7 +214,7 @@ impl Writer {
         let mut group = Vec::new();
         while self.gather(&mut group, &stop).await {
             let samples = self.pack(&group);
-            let tasks = newest_tasks(&group);
+            let tasks = newest_tasks(group.iter().flat_map(|queued| &queued.entry.tasks));
             if !self.commit(&samples, &tasks, &stop).await {
                 warn!(
                     samples = group.len(),

@@ -70,6 +70,18 @@ pub enum StoreError {
         /// What was to be done.
         operation: &'static str,
     },
+    /// A copy of the database could not be made.
+    #[error(
+        "the copy can't be made: check that the database is there, that the directory of the copy may be written to, and \
+         that it has room for as much as the database takes"
+    )]
+    Backup(#[source] sqlx::Error),
+    /// There is something where the copy is to be.
+    #[error("{0:?} is there already: name another file, or remove it first")]
+    BackupExists(std::path::PathBuf),
+    /// PostgreSQL has its own programs for this.
+    #[error("PostgreSQL makes its own backups: use pg_dump, as docs/backup.md shows")]
+    NotSqlite,
     /// There is an agent of that name already.
     #[error("there is an agent {0} already: choose another name, or replace its token with --replace")]
     AgentExists(AgentId),

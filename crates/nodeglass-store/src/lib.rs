@@ -343,6 +343,18 @@ pub async fn open_with(url: &str, options: &Options) -> Result<Arc<dyn Store>, S
     })
 }
 
+/// Copies the SQLite database at `url` into a new file, as it is at one moment, while a server goes on writing to it; gives
+/// the copy's size in bytes.
+///
+/// # Errors
+/// [`StoreError::Backup`] and [`StoreError::BackupExists`], then there is no copy; [`StoreError::NotSqlite`] for PostgreSQL.
+pub async fn backup(url: &str, file: &std::path::Path) -> Result<u64, StoreError> {
+    match Kind::of(url)? {
+        Kind::Postgres => Err(StoreError::NotSqlite),
+        Kind::Sqlite => sqlite::backup::backup(url, file).await,
+    }
+}
+
 /// Checks a database's URL without connecting.
 ///
 /// # Errors

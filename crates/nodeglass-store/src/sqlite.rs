@@ -1,5 +1,6 @@
 //! SQLite: one writer, several readers, WAL with full synchronisation, so that a commit survives a power loss.
 
+pub(crate) mod backup;
 mod chunks;
 mod migrate;
 mod retention;

@@ -16,6 +16,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use crate::local;
+use crate::rest::Rest;
 
 /// Where a server listens that was told nothing.
 const DEFAULT_SERVER: &str = "http://127.0.0.1:7080";
@@ -70,28 +71,37 @@ impl Server {
         }
     }
 
-    /// Connects.
-    pub(crate) async fn connect(&self) -> anyhow::Result<Client> {
+    /// The server's address, the token with the word before it, and whose word is taken for who the server is; nobody's
+    /// without TLS.
+    fn resolve(&self) -> anyhow::Result<(String, String, Option<Trust>)> {
         let Some(token) = &self.token else {
             bail!(
                 "no token: set NODEGLASS_TOKEN, or pass --token; `nodeglass up` prints one at its first start"
             );
         };
-        let bearer = format!("Bearer {token}")
+        let server = self.address();
+        let trust = server.starts_with("https://").then(|| {
+            let ca = self.ca.clone().or_else(|| local::ca_of(&server));
+            ca.map_or(Trust::System, Trust::File)
+        });
+        Ok((server, format!("Bearer {token}"), trust))
+    }
+
+    /// Connects.
+    pub(crate) async fn connect(&self) -> anyhow::Result<Client> {
+        let (server, bearer, trust) = self.resolve()?;
+        let bearer = bearer
             .parse()
             .ok()
             .context("the token has characters that no token has")?;
-        let server = self.address();
         let endpoint = endpoint(&server, concat!("nodeglass/", env!("CARGO_PKG_VERSION")))
             .with_context(|| {
                 format!("{server:?} is not an address such as https://monitor.example.org:7080")
             })?
             .timeout(REQUEST_TIMEOUT);
-        let connector = if server.starts_with("https://") {
-            let ca = self.ca.clone().or_else(|| local::ca_of(&server));
-            Connector::new(ca.map_or(Trust::System, Trust::File)).context("the server can't be verified")?
-        } else {
-            Connector::plain()
+        let connector = match trust {
+            Some(trust) => Connector::new(trust).context("the server can't be verified")?,
+            None => Connector::plain(),
         };
         let channel = endpoint
             .connect_with_connector(connector)
@@ -101,6 +111,12 @@ impl Server {
             .accept_compressed(CompressionEncoding::Zstd)
             .max_encoding_message_size(MAX_MESSAGE_BYTES)
             .max_decoding_message_size(MAX_ANSWER_BYTES))
+    }
+
+    /// For calls of the REST API.
+    pub(crate) fn rest(&self) -> anyhow::Result<Rest> {
+        let (server, bearer, trust) = self.resolve()?;
+        Rest::new(&server, bearer, trust)
     }
 }
 

@@ -2,9 +2,13 @@
 
 mod agents;
 mod client;
+mod export;
+mod import;
 mod local;
 mod print;
 mod query;
+mod rest;
+mod transfer;
 mod up;
 mod watch;
 
@@ -31,6 +35,10 @@ enum Command {
     Query(query::Query),
     /// Follow an agent live
     Watch(watch::Watch),
+    /// Write stored samples to a file
+    Export(export::Export),
+    /// Store samples that were exported
+    Import(import::Import),
 }
 
 fn main() -> ExitCode {
@@ -39,5 +47,7 @@ fn main() -> ExitCode {
         Command::Agents(agents) => agents.run().await,
         Command::Query(query) => query.run().await,
         Command::Watch(watch) => watch.run().await,
+        Command::Export(export) => export.run().await,
+        Command::Import(import) => import.run().await,
     })
 }

@@ -54,27 +54,31 @@ impl Place {
     }
 }
 
-/// Those that departed last, of all kinds; writers and readers have the same.
+/// Those that departed last, of all kinds; writers and readers have the same. Many hosts have none, and it takes no room then.
 #[derive(Debug, Default)]
-pub(super) struct Departed(Sample);
+pub(super) struct Departed(Option<Box<Sample>>);
 
 impl Departed {
     /// The place of a device that departed.
     pub(super) fn find(&self, holder: Dimension, device: (&Sample, usize)) -> Option<usize> {
-        let views = holder.views();
-        (0..holder.len(&self.0))
-            .find(|place| views.iter().all(|view| view.is_same((&self.0, *place), device)))
+        let departed = self.0.as_deref()?;
+        let is_it = |place: &usize| {
+            let mut views = holder.views().iter();
+            views.all(|view| view.is_same((departed, *place), device))
+        };
+        (0..holder.len(departed)).find(is_it)
     }
 
     /// Appends one that departed to those of a sample; `false` if there is none at this place.
     pub(super) fn copy(&self, holder: Dimension, place: usize, to: &mut Sample) -> bool {
-        holder.copy((&self.0, place), to)
+        let departed = self.0.as_deref();
+        departed.is_some_and(|departed| holder.copy((departed, place), to))
     }
 
     /// Lets go of those that are back, and remembers those of `before` that have no place any more.
     pub(super) fn update(&mut self, holder: Dimension, before: &Sample, places: &[Place]) {
         let mut here = vec![false; holder.len(before)];
-        let mut back = vec![false; holder.len(&self.0)];
+        let mut back = vec![false; self.0.as_deref().map_or(0, |departed| holder.len(departed))];
         for place in places {
             let seen = match *place {
                 Place::Described => None,
@@ -90,14 +94,15 @@ impl Departed {
         if go.is_empty() && stay.len() == back.len() {
             return;
         }
+        let departed = self.0.get_or_insert_default();
         let all = stay
             .iter()
-            .map(|place| (&self.0, *place))
+            .map(|place| (&**departed, *place))
             .chain(go.iter().map(|place| (before, *place)));
         let mut last = Sample::default();
         for device in all.skip((stay.len() + go.len()).saturating_sub(MOST)) {
             holder.copy(device, &mut last);
         }
-        holder.swap(&mut self.0, &mut last);
+        holder.swap(departed, &mut last);
     }
 }

@@ -492,7 +492,7 @@ impl TryFrom<v1::MetricsDataResponse> for Sample {
 ///
 /// # Errors
 /// It is too large, or a value can't be right.
-pub(crate) fn finish(sample: &mut Sample) -> Result<(), InvalidSample> {
+pub fn finish(sample: &mut Sample) -> Result<(), InvalidSample> {
     let kinds = Dimension::ALL.into_iter();
     let devices = kinds.map(|kind| kind.len(sample)).sum::<usize>();
     if devices > MAX_DEVICES {
@@ -510,8 +510,11 @@ pub(crate) fn finish(sample: &mut Sample) -> Result<(), InvalidSample> {
     Ok(())
 }
 
-/// The time of a sample from outside.
-pub(crate) fn timestamp(millis: Option<i64>) -> Result<UnixMillis, InvalidSample> {
+/// The time of a sample from outside, in Unix milliseconds.
+///
+/// # Errors
+/// There is none, or it lies outside 1970 to 9999.
+pub fn timestamp(millis: Option<i64>) -> Result<UnixMillis, InvalidSample> {
     millis
         .map(UnixMillis)
         .filter(|at| (UnixMillis(1)..=END_OF_TIME).contains(at))

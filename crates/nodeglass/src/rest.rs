@@ -1,0 +1,124 @@
+//! Calls of a server's REST API, for the commands that move many samples.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use nodeglass_proto::limits::CONNECT_TIMEOUT;
+use nodeglass_runtime::tls::Pin;
+use nodeglass_runtime::tls::client::{self, Trust};
+use reqwest::header::{AUTHORIZATION, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use serde::Deserialize;
+
+/// How long a server may be silent amid an answer: longer than its database may take for a page.
+const SILENCE: Duration = Duration::from_mins(1);
+/// How often a call is made again that the server had no time for.
+const TRIES: u32 = 20;
+/// The pause before that if the server names none, and the longest that is kept to.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+
+/// A server's REST API.
+pub(crate) struct Rest {
+    http: Client,
+    server: String,
+    bearer: String,
+}
+
+/// What a server says of a call that failed.
+#[derive(Deserialize)]
+struct Problem {
+    code: String,
+    message: String,
+}
+
+impl Rest {
+    /// Whose word is `trust`ed for who an `https://` server is.
+    pub(crate) fn new(server: &str, bearer: String, trust: Option<Trust>) -> anyhow::Result<Self> {
+        // Without TLS nobody is trusted.
+        let trust = trust.unwrap_or(Trust::Pin(Pin([0; 32])));
+        let config = client::config(&trust).context("the server can't be verified")?;
+        let http = Client::builder()
+            .tls_backend_preconfigured(config)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(SILENCE)
+            .user_agent(concat!("nodeglass/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self {
+            http,
+            server: server.trim_end_matches('/').to_owned(),
+            bearer,
+        })
+    }
+
+    /// The answer to a question, once it begins.
+    pub(crate) async fn get(&self, path: &str, parameters: &[(&str, String)]) -> anyhow::Result<Response> {
+        let call = || self.http.get(self.url(path, parameters));
+        self.send(call).await
+    }
+
+    /// The answer to a body.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        parameters: &[(&str, String)],
+        body: Bytes,
+    ) -> anyhow::Result<Response> {
+        let call = || self.http.post(self.url(path, parameters)).body(body.clone());
+        self.send(call).await
+    }
+
+    fn url(&self, path: &str, parameters: &[(&str, String)]) -> String {
+        let mut url = format!("{}/api/v1/{path}", self.server);
+        for (number, (name, value)) in parameters.iter().enumerate() {
+            url.push(if number == 0 { '?' } else { '&' });
+            url.push_str(name);
+            url.push('=');
+            for byte in value.bytes() {
+                let digit = |half: u8| char::from(b"0123456789ABCDEF"[usize::from(half)]);
+                if byte.is_ascii_alphanumeric() || b"-._~*".contains(&byte) {
+                    url.push(char::from(byte));
+                } else {
+                    url.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+                }
+            }
+        }
+        url
+    }
+
+    /// Makes a call, again and again while the server has no time for it.
+    async fn send(&self, call: impl Fn() -> RequestBuilder) -> anyhow::Result<Response> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let sent = call().header(AUTHORIZATION, &self.bearer).send().await;
+            let answer = sent.with_context(|| {
+                format!("can't talk to a server at {}; is it running there?", self.server)
+            })?;
+            let status = answer.status();
+            if status.is_success() {
+                return Ok(answer);
+            }
+            let busy = [
+                StatusCode::TOO_MANY_REQUESTS,
+                StatusCode::SERVICE_UNAVAILABLE,
+                StatusCode::GATEWAY_TIMEOUT,
+            ];
+            if busy.contains(&status) && tries < TRIES {
+                let named = answer.headers().get(RETRY_AFTER);
+                let named = named.and_then(|seconds| seconds.to_str().ok()?.parse().ok());
+                tokio::time::sleep(named.map_or(PAUSE.0, Duration::from_secs).min(PAUSE.1)).await;
+                continue;
+            }
+            let text = answer.text().await.unwrap_or_default();
+            match serde_json::from_str::<Problem>(&text) {
+                // It names a path that an older server does not have.
+                Ok(problem) if problem.code == "not_found" => {
+                    bail!("this server is older and can't do that: bring it up to date")
+                }
+                Ok(problem) => bail!("{}", problem.message),
+                Err(_) => bail!("the server at {} answered {status}", self.server),
+            }
+        }
+    }
+}
