@@ -19,7 +19,7 @@ use nodeglass_runtime::backoff::Backoff;
 use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_runtime::telemetry::chain;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
@@ -244,8 +244,10 @@ impl Session<'_> {
         self.adopt(settings);
         let outbox = self.uplink.outbox.clone();
         let journal = &outbox.journal;
-        let mut heartbeat = tokio::time::interval(heartbeat_interval(settings));
-        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let heartbeat_interval = heartbeat_interval(settings);
+        let now = Instant::now();
+        // The first at once.
+        let mut next_heartbeat = now.checked_sub(heartbeat_interval / 4).unwrap_or(now);
         // A server that stores once in a while acknowledges once in a while: it has what was sent, and will store it.
         let is_done = || {
             if settings.persist_interval_ms == 0 {
@@ -274,10 +276,15 @@ impl Session<'_> {
             tokio::select! {
                 biased;
                 message = inbound.message() => self.take(message)?,
-                () = outbox.owed() => self.send_live().await?,
-                _ = heartbeat.tick() => {
-                    let heartbeat = self.heartbeat();
-                    self.send(Up::Heartbeat(heartbeat)).await?;
+                () = outbox.owed() => {
+                    self.send_live().await?;
+                    if Instant::now() >= next_heartbeat {
+                        self.send_heartbeat(&mut next_heartbeat, heartbeat_interval).await?;
+                    }
+                }
+                // It goes with a sample, in one piece; by itself only while none is due.
+                () = tokio::time::sleep_until(next_heartbeat + heartbeat_interval / 4) => {
+                    self.send_heartbeat(&mut next_heartbeat, heartbeat_interval).await?;
                 }
                 room = outbound.reserve(), if !reading_failed && journal.has_backlog(IN_FLIGHT) => {
                     let room = room.map_err(|_| gone())?;
@@ -372,6 +379,13 @@ impl Session<'_> {
             }
             None => Ok(()),
         }
+    }
+
+    async fn send_heartbeat(&mut self, next: &mut Instant, interval: Duration) -> Result<(), SessionError> {
+        // A tenth earlier than asked for, so that the sample which is taken then is not a moment too soon.
+        *next = Instant::now() + interval * 9 / 10;
+        let heartbeat = self.heartbeat();
+        self.send(Up::Heartbeat(heartbeat)).await
     }
 
     /// The next batch of what was not sent yet; `None` if it can't be read now.
