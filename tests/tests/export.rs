@@ -381,29 +381,3 @@ async fn bad_files_and_callers_are_told_what_to_do(database: Database) {
     let (status, said) = server.get("/api/v1/import").await;
     assert_eq!(status, 405, "{said}");
 }
-
-#[tokio::test]
-async fn an_export_that_breaks_off_says_so_and_leaves_no_file() {
-    // A server that sends one sample and then has no more to say, without an end.
-    let line = "{\"agent_id\":\"host\",\"epoch\":7,\"seq\":1,\"timestamp\":1763712000000}\n";
-    let answer = async move || {
-        let pieces = [Ok(line), Err(std::io::Error::other("the database is gone"))];
-        axum::body::Body::from_stream(tokio_stream::iter(pieces))
-    };
-    let routes = axum::Router::new().route("/api/v1/export", axum::routing::get(answer));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(axum::serve(listener, routes).into_future());
-    let files = tempfile::tempdir().unwrap();
-    for format in ["csv", "parquet", "openmetrics"] {
-        let mut command = command("nodeglass");
-        command.args([
-            "export", "--server", &server, "--token", TOKEN, "--format", format,
-        ]);
-        let output = run(command.arg("--output").arg(files.path().join("file"))).await;
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains("broke off after 1 samples"), "{said}");
-        assert_eq!(std::fs::read_dir(files.path()).unwrap().count(), 0, "{format}");
-    }
-}
