@@ -8,7 +8,7 @@ use nodeglass_tests::process::{Process, command, run};
 use nodeglass_tests::server::TOKEN;
 use nodeglass_tests::{eventually, on_every_database};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
 on_every_database!(one_command_is_a_whole_system);
 
@@ -297,5 +297,38 @@ async fn the_default_configurations_are_good() {
             "{examples}\n{}",
             String::from_utf8_lossy(&output.stderr)
         );
+    }
+}
+
+#[tokio::test]
+async fn an_export_that_breaks_off_says_so_and_leaves_no_file() {
+    // A server that sends one sample and is gone, amid its answer.
+    let line = "{\"agent_id\":\"host\",\"epoch\":7,\"seq\":1,\"timestamp\":1763712000000}\n";
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{line}\r\n",
+        line.len()
+    );
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let mut question = Vec::new();
+            while !question.ends_with(b"\r\n\r\n") {
+                question.push(connection.read_u8().await.unwrap());
+            }
+            connection.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let files = tempfile::tempdir().unwrap();
+    for format in ["csv", "parquet", "openmetrics"] {
+        let mut command = command("nodeglass");
+        command.args([
+            "export", "--server", &server, "--token", TOKEN, "--format", format,
+        ]);
+        let output = run(command.arg("--output").arg(files.path().join("file"))).await;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("broke off after 1 samples"), "{said}");
+        assert_eq!(std::fs::read_dir(files.path()).unwrap().count(), 0, "{format}");
     }
 }

@@ -1,6 +1,6 @@
 //! Export and import: what one server has stored, another takes, once.
 
-use std::fmt::Write as _;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -273,7 +273,7 @@ async fn old_samples_are_taken_as_far_as_they_are_kept(database: Database) {
         for second in 0..50 {
             let at = now().0 - days * day + second * 1_000;
             let seq = number as i64 * 50 + second + 1;
-            let _ = writeln!(text, "host,{at},5,{seq},load.load1,,{days},tasks,");
+            writeln!(text, "host,{at},5,{seq},load.load1,,{days},tasks,").unwrap();
         }
     }
     std::fs::write(&name, &text).unwrap();
