@@ -1,5 +1,6 @@
 //! Puts the server together: opens the store, restores what was known, listens, and starts the tasks.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use nodeglass_runtime::signals::Hangup;
 use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_runtime::telemetry::chain;
 use nodeglass_runtime::tls::Pin;
-use nodeglass_store::{Role, Store, StoreError};
+use nodeglass_store::{AgentKey, Role, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
@@ -280,20 +281,29 @@ async fn open_store(url: &str, options: &nodeglass_store::Options) -> Result<Arc
 /// The live store as it was when the server stopped.
 async fn restore(store: &dyn Store) -> Result<Live, StoreError> {
     let live = Live::default();
-    let agents: Vec<_> = store
+    let by_key: HashMap<AgentKey, _> = store
         .agents()
         .await?
         .iter()
-        .map(|record| live.admit(record))
+        .map(|record| (record.key, live.admit(record)))
         .collect();
     for latest in store.latest().await? {
-        let Some(agent) = agents.iter().find(|agent| agent.key == latest.agent) else {
+        let Some(agent) = by_key.get(&latest.agent) else {
             continue;
         };
         let sample = latest
             .payload
             .and_then(|payload| row::read(&payload, latest.timestamp).ok());
         agent.restore(latest.timestamp, sample);
+    }
+    for (key, books) in store.agent_sides().await? {
+        let Some(agent) = by_key.get(&key) else {
+            continue;
+        };
+        // One that an older program can't read is as if it had said nothing; it says it again.
+        if let Ok(side) = serde_json::from_str(&books) {
+            agent.change_side(|known| *known = side);
+        }
     }
     Ok(live)
 }

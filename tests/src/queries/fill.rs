@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use clap::Args;
 use nodeglass_chunk::row::{self, Compressor};
 use nodeglass_model::{AgentId, SampleId, UnixMillis};
 use nodeglass_server::enrol;
+use nodeglass_server::ledger::AgentSide;
 use nodeglass_store::tiers::SlotLimits;
 use nodeglass_store::{AgentKey, Compactor, StagedSample, Store};
 use nodeglass_tests::engine::Engine;
@@ -117,9 +118,13 @@ impl Fill {
         enrol::agent(store, &id, true).await?;
         let agents = store.agents().await?;
         let found = agents.iter().find(|agent| agent.id == id);
-        found
-            .map(|agent| agent.key)
-            .ok_or_else(|| anyhow::anyhow!("{name} is not there"))
+        let key = found.map(|agent| agent.key);
+        let key = key.with_context(|| format!("{name} is not there"))?;
+        // Every agent that ever sent something has said how it stands.
+        store
+            .save_agent_side(key, &serde_json::to_string(&AgentSide::default())?)
+            .await?;
+        Ok(key)
     }
 }
 
