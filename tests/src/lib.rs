@@ -1,12 +1,13 @@
 //! What whole-system tests stand on: a database of the test's own, the real server and the real agent as processes on
 //! port 0, an agent and a server that speak the wire and do as the test tells them, and what breaks things: chance, a
-//! proxy that spoils connections, mounts and interfaces that no other process sees.
+//! proxy that spoils connections, mounts and interfaces that no other process sees. And what benchmarks play and ask.
 //!
 //! Everything cleans up after itself when it is dropped, and waits for conditions, never for time to pass.
 
 pub mod agent;
 pub mod chance;
 pub mod database;
+pub mod engine;
 pub mod fake_agent;
 pub mod fake_server;
 pub mod fuse;
@@ -16,6 +17,7 @@ pub mod namespace;
 pub mod process;
 pub mod proxy;
 pub mod server;
+pub mod trace;
 
 use std::time::Duration;
 

@@ -3,12 +3,14 @@
 //! Processor time is what holds up on a shared machine; wall time does not. Peers run beside us where they are installed.
 
 mod agent;
+mod client;
 mod cost;
 mod fleet;
 mod instructions;
 mod live;
 mod peers;
 mod programs;
+mod queries;
 mod relay;
 mod table;
 
@@ -41,6 +43,8 @@ enum Part {
     Fleet,
     /// How fast the server serves live data, with 2,000 streams and with 64 connections that ask without a pause
     Live,
+    /// How soon history and the latest figures are answered, and in how many bytes they lie on the disk
+    Queries,
 }
 
 impl Bench {
@@ -110,6 +114,15 @@ impl Bench {
             table::print(&rows);
             let figures: Map<String, Value> = rows.iter().map(table::Row::json).collect();
             object.insert("live".to_owned(), Value::Object(figures));
+        }
+        if wanted(Part::Queries) {
+            let what = ["-p", "nodeglass-server", "-p", "nodeglass-tests", "--bins"];
+            interrupt.run(cargo().args(["build", "--release", "--locked"]).args(what))?;
+            let rows = queries::measure(&self.fleet)?;
+            println!("{}:\n", queries::title(&self.fleet));
+            table::print(&rows);
+            let figures: Map<String, Value> = rows.iter().map(table::Row::json).collect();
+            object.insert("queries".to_owned(), Value::Object(figures));
         }
         if self.json {
             println!("{}", Value::Object(object));

@@ -296,14 +296,14 @@ async fn open_store(url: &str, options: &nodeglass_store::Options) -> Result<Arc
 async fn restore(store: &dyn Store, kept: &Kept, now: UnixMillis) -> Result<Live, StoreError> {
     kept.look(store).await?;
     let live = Live::default();
-    let agents: HashMap<AgentKey, _> = store
+    let by_key: HashMap<AgentKey, _> = store
         .agents()
         .await?
         .iter()
         .map(|record| (record.key, live.admit(record)))
         .collect();
     for latest in store.latest().await? {
-        let Some(agent) = agents.get(&latest.agent) else {
+        let Some(agent) = by_key.get(&latest.agent) else {
             continue;
         };
         let sample = latest
@@ -311,6 +311,15 @@ async fn restore(store: &dyn Store, kept: &Kept, now: UnixMillis) -> Result<Live
             .filter(|_| latest.timestamp >= kept.since(agent.key, now).samples)
             .and_then(|payload| row::read(&payload, latest.timestamp).ok());
         agent.restore(latest.timestamp, sample);
+    }
+    for (key, books) in store.agent_sides().await? {
+        let Some(agent) = by_key.get(&key) else {
+            continue;
+        };
+        // One that an older program can't read is as if it had said nothing; it says it again.
+        if let Ok(side) = serde_json::from_str(&books) {
+            agent.change_side(|known| *known = side);
+        }
     }
     Ok(live)
 }

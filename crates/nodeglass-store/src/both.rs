@@ -39,12 +39,7 @@ macro_rules! implement_store {
                 range: TimeRange,
                 which: Levels,
             ) -> Result<Outline, $crate::StoreError> {
-                within("read an outline", async {
-                    let staged = self.read_staged(agent, range, None, i64::MAX).await?;
-                    let chunks = self.list_heads(agent, range, which, i64::MAX).await?;
-                    Ok(Outline { chunks, staged })
-                })
-                .await
+                within("read an outline", self.read_outline(agent, range, which)).await
             }
 
             async fn slices(
@@ -211,6 +206,19 @@ macro_rules! implement_store {
                 )
                 .await
                 .map(drop)
+            }
+
+            async fn agent_sides(&self) -> Result<Vec<(AgentKey, String)>, $crate::StoreError> {
+                let query = sqlx::query(include_str!(concat!($sql, "/agent_sides.sql")));
+                let rows = within(
+                    "list the agents' sides of the ledger",
+                    query.fetch_all(&self.reader),
+                )
+                .await?;
+                Ok(rows
+                    .into_iter()
+                    .map(|row| (AgentKey(row.get(0)), row.get(1)))
+                    .collect())
             }
 
             async fn save_tasks(&self, tasks: &[TaskRecord]) -> Result<(), $crate::StoreError> {

@@ -284,6 +284,9 @@ pub trait Store: Tiers {
     /// Keeps what an agent says of its side of the ledger.
     async fn save_agent_side(&self, agent: AgentKey, text: &str) -> Result<(), StoreError>;
 
+    /// What each agent last said of its side of the ledger; those that never did are left out.
+    async fn agent_sides(&self) -> Result<Vec<(AgentKey, String)>, StoreError>;
+
     /// Keeps how tasks stand. What an older sample says of one is let go; an end that is known stays.
     async fn save_tasks(&self, tasks: &[TaskRecord]) -> Result<(), StoreError>;
 

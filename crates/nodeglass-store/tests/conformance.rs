@@ -291,6 +291,9 @@ async fn counts_what_it_stores_with_the_samples(url: &str) {
 
     store.save_agent_side(A, "{}").await.unwrap();
     store.save_agent_side(B, "{\"a\":1}").await.unwrap();
+    let mut sides = store.agent_sides().await.unwrap();
+    sides.sort_unstable();
+    assert_eq!(sides, [(A, "{}".to_owned()), (B, "{\"a\":1}".to_owned())]);
     slots::compact(&store, UnixMillis(1_000)).await;
     assert_eq!(
         counts(A).await,

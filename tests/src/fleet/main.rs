@@ -5,7 +5,6 @@
 
 mod database;
 mod player;
-mod trace;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -22,16 +21,17 @@ use nodeglass_runtime::tls::Pin;
 use nodeglass_server::enrol;
 use nodeglass_store::Store;
 use nodeglass_tests::PATIENCE;
+use nodeglass_tests::engine::Engine;
 use nodeglass_tests::fake_agent::FakeAgent;
+use nodeglass_tests::trace::{self, Trace};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use database::{Engine, Found};
+use database::Found;
 use player::{EPOCH, Phase, Player, Tally, World};
-use trace::Trace;
 
 /// Sessions that are opened at once.
 const OPENING: usize = 8;

@@ -13,10 +13,9 @@ use nodeglass_proto::v1;
 use nodeglass_proto::v1::agent_message::Message as Up;
 use nodeglass_proto::v1::server_message::Message as Down;
 use nodeglass_tests::fake_agent::{FakeAgent, now};
+use nodeglass_tests::trace::Trace;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
-
-use crate::trace::Trace;
 
 /// The epoch of every sample of the fleet.
 pub(crate) const EPOCH: u64 = 1;

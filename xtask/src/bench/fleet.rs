@@ -17,7 +17,7 @@ use super::table::Row;
 use crate::postgres::{Binaries, Cluster, Options as ClusterOptions};
 
 /// Where the trace lies, from the repository.
-const TRACE: &str = "../shared/data/host-trace-1s.csv.gz";
+pub(super) const TRACE: &str = "../shared/data/host-trace-1s.csv.gz";
 
 /// Bars for a sample of 200 values: at its agents' pace, and replayed from a backlog.
 const PACED_MICROS: f64 = 120.0;
@@ -36,25 +36,25 @@ pub(super) struct Options {
     agents: u32,
     /// Values in a sample
     #[arg(long, default_value_t = 200)]
-    series: u32,
+    pub(super) series: u32,
     /// Seconds between two samples of an agent
     #[arg(long, default_value_t = 5)]
     interval: u64,
     /// A PostgreSQL on this host, to be filled; without it one is started and thrown away
     #[arg(long, conflicts_with = "sqlite")]
-    database: Option<String>,
+    pub(super) database: Option<String>,
     /// SQLite instead of PostgreSQL
     #[arg(long)]
-    sqlite: bool,
+    pub(super) sqlite: bool,
     /// A trace for the agents' values, `.gz` or not: CSV with a column for the time and one for each series, a row a second
     #[arg(long)]
-    trace: Option<PathBuf>,
+    pub(super) trace: Option<PathBuf>,
     /// Replay a backlog as fast as it is acknowledged, rather than a sample each interval
     #[arg(long)]
     back_to_back: bool,
     /// Plain HTTP/2 rather than TLS
     #[arg(long)]
-    plain: bool,
+    pub(super) plain: bool,
 }
 
 impl Options {

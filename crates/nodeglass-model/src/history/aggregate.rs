@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use super::fold::Partial;
 use crate::catalogue::{Kind, Metric};
+use crate::time::UnixMillis;
 
 /// How several values make one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -136,6 +137,22 @@ impl Gathered {
             }
             Self::Sum(sum) => *sum += value,
             Self::All(all) => all.push(value),
+        }
+    }
+
+    /// Adds the values that there are at some times.
+    pub(super) fn add_all(&mut self, times: &[UnixMillis], values: &[Option<f64>]) {
+        if let Self::Mean { sum, count } = self {
+            for value in values.iter().flatten() {
+                *sum += value;
+                *count += 1;
+            }
+            return;
+        }
+        for (at, value) in times.iter().zip(values) {
+            if let Some(value) = value {
+                self.add(at.0, *value);
+            }
         }
     }
 

@@ -276,21 +276,29 @@ impl<'q> Fold<'q> {
     /// Adds values in steps, those outside the range are passed over.
     fn column(&mut self, place: SeriesPlace, times: &[UnixMillis], values: &[Option<f64>]) {
         let range = self.part;
-        let mut open = (0, 0);
-        let mut bucket = None;
-        for (at, value) in times.iter().zip(values) {
-            let Some(value) = *value else { continue };
-            if !range.contains(*at) {
+        let points = times.len().min(values.len());
+        let mut first = 0;
+        while first < points {
+            let at = times[first];
+            if !range.contains(at) {
+                first += 1;
                 continue;
             }
             // Neighbours mostly share a bucket.
-            if !(open.0..open.1).contains(&at.0) {
-                let start = at.floor(self.query.interval);
-                open = (start.0, start.plus(self.query.interval).0);
-                bucket = self.bucket(place, *at);
+            let start = at.floor(self.query.interval);
+            let low = start.max(range.start);
+            let shared = low.0..start.plus(self.query.interval).min(range.end).0;
+            let run = times[first..points]
+                .iter()
+                .take_while(|at| shared.contains(&at.0));
+            let run = first..first + run.count();
+            first = run.end;
+            let (times, values) = (&times[run.clone()], &values[run]);
+            if values.iter().all(Option::is_none) {
+                continue;
             }
-            if let Some(bucket) = bucket {
-                self.series[place.0].values[bucket].1.add(at.0, value);
+            if let Some(bucket) = self.bucket(place, at) {
+                self.series[place.0].values[bucket].1.add_all(times, values);
             }
         }
         if self.query.aggregation == super::Aggregation::P95 {

@@ -120,19 +120,13 @@ impl Pieces {
         column: &Column<'_>,
         bytes: &[u8],
     ) -> Result<Arc<Values>, ChunkError> {
-        let read = column.read(bytes)?;
+        let read = column.read_steps(bytes)?;
         let mut devices = Vec::new();
         for series in read.series() {
-            let mut values = vec![None; chunk.times.len()];
-            for (point, value) in series.points() {
-                if let Some(place) = values.get_mut(point) {
-                    *place = Some(metric.unit.to_steps(value) as f64);
-                }
-            }
             devices.push(DeviceValues {
                 label: series.label().into(),
                 is_part: is_part(metric, chunk, series.label())?,
-                values,
+                values: series.column(),
             });
         }
         let values = Arc::new(Values { devices });

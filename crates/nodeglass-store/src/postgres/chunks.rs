@@ -1,15 +1,16 @@
 //! Chunks: finding them, reading whole ones and slices, replacing them.
 
-use nodeglass_model::{TimeRange, UnixMillis};
+use nodeglass_model::{SampleId, TimeRange, UnixMillis};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use super::Postgres;
 use super::session::Statements;
-use crate::AgentKey;
 use crate::tiers::{
-    ChunkHead, ChunkId, Level, Levels, MAX_CHUNK_SPAN, NewChunk, Outcome, RollupChange, Slice, StoredChunk,
+    ChunkHead, ChunkId, Level, Levels, MAX_CHUNK_SPAN, NewChunk, Outcome, Outline, RollupChange, Slice,
+    StoredChunk,
 };
+use crate::{AgentKey, StagedSample};
 
 /// The highest level that is wanted, as a number in the database.
 fn highest(which: Levels) -> i16 {
@@ -86,6 +87,51 @@ impl Postgres {
         rows.iter()
             .map(|row| Ok((AgentKey(row.try_get(0)?), head(row, 1)?)))
             .collect()
+    }
+
+    pub(crate) async fn read_outline(
+        &self,
+        agent: AgentKey,
+        range: TimeRange,
+        which: Levels,
+    ) -> Result<Outline, sqlx::Error> {
+        let rows = sqlx::query(include_str!("outline.sql"))
+            .bind(agent.0)
+            .bind(range.start.minus(MAX_CHUNK_SPAN).0)
+            .bind(range.start.0)
+            .bind(range.end.0)
+            .bind(highest(which))
+            .fetch_all(&self.reader)
+            .await?;
+        let mut outline = Outline::default();
+        for row in &rows {
+            let at = UnixMillis(row.try_get(0)?);
+            let (first, second): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
+            let (level, count): (i32, i32) = (row.try_get(3)?, row.try_get(4)?);
+            let bytes = row.try_get(5)?;
+            if level < 0 {
+                let (epoch, seq) = (first as u64, second as u64);
+                outline.staged.push(StagedSample {
+                    agent,
+                    id: SampleId { epoch, seq },
+                    timestamp: at,
+                    payload: bytes,
+                    weight: count as u32,
+                });
+            } else {
+                let rev = first as i32;
+                outline.chunks.push(ChunkHead {
+                    id: ChunkId { t0: at, rev },
+                    end: UnixMillis(second),
+                    level: if level == 0 { Level::Small } else { Level::Full },
+                    points: count as u32,
+                    directory: bytes,
+                });
+            }
+        }
+        outline.chunks.sort_unstable_by_key(|chunk| chunk.id);
+        outline.staged.sort_unstable_by_key(StagedSample::position);
+        Ok(outline)
     }
 
     pub(crate) async fn list_heads(

@@ -52,8 +52,12 @@ pub(crate) async fn connect(database: &str, options: &Options) -> Result<Pools, 
     let _ = timeout(options.silence, connection.close()).await;
     tracing::debug!(?route, "connected to PostgreSQL");
     let pool = |size| Pool::new(options_of_session.clone(), route, size, options.silence);
+    let of_reader = match route {
+        Route::Direct => reading(options_of_session.clone()),
+        Route::Pooler => options_of_session.clone(),
+    };
     Ok(Pools {
-        reader: pool(options.readers),
+        reader: Pool::new(of_reader, route, options.readers, options.silence),
         writer: pool(options.writers),
         worker: pool(options.workers),
     })
@@ -73,6 +77,17 @@ fn session(options: PgConnectOptions) -> PgConnectOptions {
         ("tcp_keepalives_count", "3".to_owned()),
         ("tcp_user_timeout", "20000".to_owned()),
         (MARK, "on".to_owned()),
+    ])
+}
+
+/// What a session for readers is told besides. Planning costs more than most of their statements, all the more with many
+/// partitions, so each is planned once. Tables that are empty then may be large later, so a plan must not count on their
+/// size; every statement has an index to go by. Those few that pass over a whole table are not worth compiling.
+fn reading(options: PgConnectOptions) -> PgConnectOptions {
+    options.options([
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
+        ("jit", "off"),
     ])
 }
 

@@ -8,7 +8,7 @@ use sqlx::Row as _;
 use super::Postgres;
 use super::session::Statements;
 use crate::AgentKey;
-use crate::rollup::{self, Numbers, Row, place_of, series_name};
+use crate::rollup::{self, Numbers, Row, series_name};
 use crate::tiers::{LatestSample, RollupChange, RollupPoint, SeriesName};
 
 /// The numbers of an agent's series.
@@ -115,46 +115,38 @@ impl Postgres {
         let devices: Vec<&str> = (series.iter())
             .map(|name| name.device.as_deref().unwrap_or_default())
             .collect();
-        let known = sqlx::query(include_str!("series_numbers.sql"))
+        let rows = sqlx::query(include_str!("rollups.sql"))
             .bind(agent.0)
             .bind(metrics)
             .bind(devices)
-            .fetch_all(&self.reader)
-            .await?;
-        let (mut names, mut blocks, mut places) = (Vec::new(), Vec::new(), Vec::new());
-        for row in &known {
-            let number: i64 = row.try_get(0)?;
-            let (block, place) = place_of(row.try_get(1)?);
-            names.push(&series[number as usize - 1]);
-            blocks.push(block);
-            places.push(place as i32 + 1);
-        }
-        if names.is_empty() {
-            return Ok(Vec::new());
-        }
-        let rows = sqlx::query(include_str!("rollups.sql"))
-            .bind(agent.0)
-            .bind(blocks)
-            .bind(places)
             .bind(range.start.0)
             .bind(range.end.0)
+            .bind(rollup::BLOCK)
             .fetch_all(&self.reader)
             .await?;
-        rows.iter()
-            .map(|row| {
-                let number: i64 = row.try_get(0)?;
-                Ok(RollupPoint {
-                    hour: UnixMillis(row.try_get(1)?),
-                    series: names[number as usize - 1].clone(),
-                    summary: rollup::summary(
-                        row.try_get(2)?,
-                        row.try_get(3)?,
-                        row.try_get(4)?,
-                        row.try_get(5)?,
-                    ),
-                })
-            })
-            .collect()
+        let mut points = Vec::new();
+        for row in &rows {
+            let number: i64 = row.try_get(0)?;
+            let name = &series[number as usize - 1];
+            let hours: Vec<i64> = row.try_get(1)?;
+            let counts: Vec<i32> = row.try_get(2)?;
+            let means: Vec<f64> = row.try_get(3)?;
+            let lowest: Vec<f32> = row.try_get(4)?;
+            let highest: Vec<f32> = row.try_get(5)?;
+            let bounds = lowest.into_iter().zip(highest);
+            let figures = counts.into_iter().zip(means).zip(bounds);
+            points.extend(
+                hours
+                    .into_iter()
+                    .zip(figures)
+                    .map(|(hour, ((count, mean), (min, max)))| RollupPoint {
+                        hour: UnixMillis(hour),
+                        series: name.clone(),
+                        summary: rollup::summary(count, mean, min, max),
+                    }),
+            );
+        }
+        Ok(points)
     }
 
     pub(crate) async fn keep_latest(&self, samples: &[LatestSample]) -> Result<(), sqlx::Error> {

@@ -8,7 +8,8 @@ use super::Sqlite;
 use super::transaction::Transaction;
 use crate::AgentKey;
 use crate::tiers::{
-    ChunkHead, ChunkId, Level, Levels, MAX_CHUNK_SPAN, NewChunk, Outcome, RollupChange, Slice, StoredChunk,
+    ChunkHead, ChunkId, Level, Levels, MAX_CHUNK_SPAN, NewChunk, Outcome, Outline, RollupChange, Slice,
+    StoredChunk,
 };
 
 /// A level as a number in the database.
@@ -97,6 +98,17 @@ impl Sqlite {
         }
         transaction.commit().await?;
         Ok(found)
+    }
+
+    pub(crate) async fn read_outline(
+        &self,
+        agent: AgentKey,
+        range: TimeRange,
+        which: Levels,
+    ) -> Result<Outline, sqlx::Error> {
+        let staged = self.read_staged(agent, range, None, i64::MAX).await?;
+        let chunks = self.list_heads(agent, range, which, i64::MAX).await?;
+        Ok(Outline { chunks, staged })
     }
 
     pub(crate) async fn list_heads(

@@ -58,6 +58,18 @@ impl<'h> Column<'h> {
         })
     }
 
+    /// The same in steps of the metric's unit: whole numbers.
+    ///
+    /// # Errors
+    /// Those of [`Column::read`].
+    pub fn read_steps(&self, slice: &[u8]) -> Result<Values<'h>, ChunkError> {
+        let values = self.numbers(slice)?.into_steps(self.metric.unit);
+        Ok(Values {
+            column: *self,
+            values,
+        })
+    }
+
     pub(in crate::chunk) fn numbers(&self, slice: &[u8]) -> Result<Numbers, ChunkError> {
         let count = self.entry.cells.count() as usize;
         piece::numbers(
@@ -153,6 +165,9 @@ impl<'h, 'v> Series<'h, 'v> {
 
     /// The values at all points of the chunk.
     pub fn column(&self) -> Vec<Option<f64>> {
+        if self.values.len() == self.column.head.len() {
+            return self.values.iter().copied().map(Some).collect();
+        }
         let mut column = vec![None; self.column.head.len()];
         for (point, value) in self.points() {
             column[point] = Some(value);

@@ -32,6 +32,17 @@ impl Numbers {
         }
     }
 
+    /// The values in whole steps of a unit.
+    pub(in crate::chunk) fn into_steps(self, unit: Unit) -> Vec<f64> {
+        match self {
+            Self::Steps(steps) => steps.into_iter().map(|steps| steps as f64).collect(),
+            Self::Floats(floats) => floats
+                .into_iter()
+                .map(|value| unit.to_steps(value) as f64)
+                .collect(),
+        }
+    }
+
     /// The values, in a unit.
     pub(in crate::chunk) fn into_values(self, unit: Unit) -> Vec<f64> {
         match self {

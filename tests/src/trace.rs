@@ -19,7 +19,7 @@ const APART: usize = 7919;
 
 /// What an agent sends at each second of the trace.
 #[derive(Debug)]
-pub(crate) struct Trace {
+pub struct Trace {
     samples: Vec<Sample>,
     /// Rows from one sample of an agent to its next.
     interval: usize,
@@ -39,7 +39,7 @@ impl Trace {
     ///
     /// # Errors
     /// The file can't be read, or is no such trace; says which line is wrong.
-    pub(crate) fn read(path: &Path, series: usize, interval: u64) -> anyhow::Result<Self> {
+    pub fn read(path: &Path, series: usize, interval: u64) -> anyhow::Result<Self> {
         let file = File::open(path).with_context(|| format!("can't read the trace {}", path.display()))?;
         let text: Box<dyn Read> = if path.extension().is_some_and(|end| end == "gz") {
             Box::new(flate2::read::GzDecoder::new(file))
@@ -85,7 +85,7 @@ impl Trace {
     }
 
     /// What an agent measured at a step of its own, taken at `timestamp`.
-    pub(crate) fn with<T>(
+    pub fn with<T>(
         &mut self,
         agent: u32,
         step: u64,
@@ -101,8 +101,27 @@ impl Trace {
         then(sample)
     }
 
+    /// The series of each sample, as they are asked for: `metric`, or `metric@device`.
+    pub fn names(&self) -> Vec<String> {
+        let of = |sample: &Sample| {
+            let devices = catalogue::devices(sample);
+            let named = devices.flat_map(|device| {
+                let label = device.label.to_string();
+                let values = device.values(sample);
+                values
+                    .map(move |(metric, _)| match label.as_str() {
+                        "" => metric.path.to_owned(),
+                        label => format!("{}@{label}", metric.path),
+                    })
+                    .collect::<Vec<_>>()
+            });
+            named.collect()
+        };
+        self.samples.first().map(of).unwrap_or_default()
+    }
+
     /// Values in a sample.
-    pub(crate) fn series(&self) -> usize {
+    pub fn series(&self) -> usize {
         self.samples.first().map_or(0, |sample| {
             catalogue::devices(sample)
                 .map(|device| device.values(sample).count())
@@ -112,7 +131,7 @@ impl Trace {
 }
 
 /// The figures of a sample by series, whatever order its devices stand in.
-pub(crate) fn values(sample: &Sample) -> BTreeMap<(&'static str, String), u64> {
+pub fn values(sample: &Sample) -> BTreeMap<(&'static str, String), u64> {
     let of = |device: catalogue::Device<'_>| {
         let label = device.label.to_string();
         let values = device.values(sample);
@@ -195,6 +214,12 @@ mod tests {
     fn rates_are_means_of_the_interval_and_agents_differ() {
         let mut trace = trace(3, 2).unwrap();
         assert_eq!(trace.series(), 3);
+        let names = [
+            "cpu.user_percent",
+            "cpu.core_usage@1000",
+            "network.bytes_sent_per_sec@eth0",
+        ];
+        assert_eq!(trace.names(), names);
         let mut at = |agent, step| {
             trace.with(agent, step, UnixMillis(7), |sample| {
                 let sent = sample.network_interfaces[0].bytes_sent_per_sec;

@@ -1,0 +1,1 @@
+select agent_key, books from agent_side

@@ -1,0 +1,9 @@
+-- One statement sees one moment: no sample is both in a chunk and staged, and none in neither.
+select t0, rev::bigint, t1, level::integer, n, directory
+from chunk
+where agent_key = $1 and t0 >= $2 and t0 < $4 and t1 > $3 and level <= $5
+union all
+select ts, epoch, seq, -1, weight, payload
+from staging
+join slot on slot.place = staging.place
+where staging.agent_key = $1 and ts >= $3 and ts < $4 and staging.agent_key > slot.done_through

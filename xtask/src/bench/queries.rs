@@ -1,0 +1,505 @@
+//! History and the latest figures as a caller sees them: how soon an answer is there, what it costs the server and
+//! PostgreSQL; and in how many bytes that history lies on the disk.
+//!
+//! `nodeglass-queries` fills the database through the store, with the server's own compaction, before the server starts. What
+//! is cold is asked of a server that was started anew: neither it nor its connections know anything of what is asked.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, ensure};
+use serde_json::Value;
+
+use super::client::Client;
+use super::cost::{cpu_seconds, cpu_seconds_of_family};
+use super::fleet::{Options, TRACE};
+use super::programs::{Running, Server, Speaks, program};
+use super::table::Row;
+use crate::postgres::{Binaries, Cluster, Options as ClusterOptions};
+
+/// Nothing is removed meanwhile, and agents that stay need not say that they live.
+const CONFIG: &str = "metrics: {storage: {retention_period: 60d}}\nagents: {heartbeat_interval: 5m}\n";
+/// What is asked about: agents with a day at 5 s, and days of one more.
+const AGENTS: u32 = 24;
+const LONG_DAYS: u32 = 30;
+/// What lies on the disk at 1 s: as many values an hour as 60 agents at 5 s.
+const DENSE: [(&str, &str); 3] = [("--interval", "1"), ("--agents", "4"), ("--hours", "8")];
+/// How often the server is started anew for what is cold.
+const COLD_ROUNDS: usize = 4;
+/// Calls before what is cold: they open connections, and have PostgreSQL plan statements.
+const WARM_UP: usize = 16;
+/// Calls of each other kind.
+const CALLS: usize = 1_000;
+/// Buckets of a day: 994 of 87 s.
+const DAY_BUCKET: u32 = 87;
+
+/// What is measured, in words.
+pub(super) fn title(options: &Options) -> String {
+    let database = if options.sqlite { "SQLite" } else { "PostgreSQL" };
+    let transport = if options.plain { "plain HTTP" } else { "TLS" };
+    let series = options.series;
+    format!(
+        "Queries of {AGENTS} agents with a day at 5 s and one with {LONG_DAYS} days, {series} series each, {database}, {transport}, \
+         one connection"
+    )
+}
+
+/// Takes every measurement.
+///
+/// # Errors
+/// A program does not start or fails, or the server does not answer.
+pub(super) fn measure(options: &Options) -> anyhow::Result<Vec<Row>> {
+    let directory = tempfile::tempdir()?;
+    let given = options.database.as_deref();
+    let cluster = if given.is_some() || options.sqlite {
+        None
+    } else {
+        Some(Cluster::start(
+            &Binaries::find()?,
+            ClusterOptions { fsync: true },
+        )?)
+    };
+    let database = |name: &str| match (&cluster, given) {
+        (_, Some(given)) => Ok(given.to_owned()),
+        (Some(cluster), None) => cluster.create_database(name).map(|()| cluster.url(name)),
+        (None, None) => {
+            let file = directory.path().join(format!("{name}.db"));
+            Ok(format!("sqlite://{}", file.display()))
+        }
+    };
+    let trace = options.trace.clone();
+    let trace = trace.unwrap_or_else(|| crate::workspace().join(TRACE));
+    let mut rows = Vec::new();
+    if given.is_none() {
+        let dense = Filled::fill(&database("dense")?, &trace, options.series, &DENSE)?;
+        rows.extend(dense.rows(&ONE_SECOND)?);
+    }
+    let url = database("history")?;
+    let (agents, days) = (AGENTS.to_string(), LONG_DAYS.to_string());
+    let what = [("--agents", agents.as_str()), ("--long-days", &days)];
+    let filled = Filled::fill(&url, &trace, options.series, &what)?;
+    rows.extend(filled.rows(&FIVE_SECONDS)?);
+
+    let config = directory.path().join("server.yaml");
+    std::fs::write(&config, CONFIG)?;
+    let bench = Bench {
+        data_dir: directory.path().join("server"),
+        config,
+        database: url,
+        speaks: if options.plain { Speaks::Plain } else { Speaks::Tls },
+        postmaster: filled.said["postmaster"].as_u64().map(|pid| pid as u32),
+    };
+    rows.extend(bench.history(&filled)?);
+    rows.extend(bench.latest(&trace, options.series)?);
+    Ok(rows)
+}
+
+/// Keys and bars of what is stored at one interval.
+struct StoredAs {
+    name: &'static str,
+    /// For all tiers, and for its part in chunks and in rollups; after vacuum; rollups as a share of the rest.
+    keys: [&'static str; 5],
+    bar: f64,
+}
+
+const ONE_SECOND: StoredAs = StoredAs {
+    name: "1 s",
+    keys: [
+        "stored_1s_bytes_per_value",
+        "stored_1s_chunk_index_bytes_per_value",
+        "stored_1s_rollup_bytes_per_value",
+        "stored_1s_vacuumed_bytes_per_value",
+        "stored_1s_rollup_percent",
+    ],
+    bar: 0.38,
+};
+const FIVE_SECONDS: StoredAs = StoredAs {
+    name: "5 s",
+    keys: [
+        "stored_5s_bytes_per_value",
+        "stored_5s_chunk_index_bytes_per_value",
+        "stored_5s_rollup_bytes_per_value",
+        "stored_5s_vacuumed_bytes_per_value",
+        "stored_5s_rollup_percent",
+    ],
+    bar: 0.60,
+};
+/// Rollups are at most so many hundredths of what they sum up.
+const ROLLUP_PERCENT: f64 = 10.0;
+
+/// A database with history in it.
+struct Filled {
+    /// What `nodeglass-queries fill` says of it.
+    said: Value,
+}
+
+impl Filled {
+    fn fill(database: &str, trace: &Path, series: u32, what: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let mut fill = program("nodeglass-queries");
+        fill.args(["fill", "--database", database, "--trace"]).arg(trace);
+        fill.args(["--series", &series.to_string()]);
+        for (name, value) in what {
+            fill.args([name, value]);
+        }
+        let output = fill.stdout(Stdio::piped()).stderr(Stdio::inherit()).output()?;
+        ensure!(output.status.success(), "the database can't be filled");
+        let said = serde_json::from_slice(&output.stdout).context("what it is filled with")?;
+        Ok(Self { said })
+    }
+
+    fn number(&self, key: &str) -> anyhow::Result<i64> {
+        let number = self.said[key].as_i64();
+        number.with_context(|| format!("{key} of what it is filled with"))
+    }
+
+    /// The series of every agent, percent-encoded.
+    fn series(&self) -> Vec<String> {
+        let names = self.said["series"].as_array().into_iter().flatten();
+        names.filter_map(Value::as_str).map(encoded).collect()
+    }
+
+    fn rows(&self, stored: &StoredAs) -> anyhow::Result<Vec<Row>> {
+        let series = self.said["series"].as_array().map_or(0, Vec::len);
+        let values = self.number("samples")? as f64 * series as f64;
+        let bytes = |when: &str, tier: &str, part: &str| self.said[when][tier][part].as_f64().unwrap_or(0.0);
+        let whole = |when: &str, tier: &str| bytes(when, tier, "table") + bytes(when, tier, "index");
+        let tiers = |when: &str| whole(when, "staging") + whole(when, "chunk");
+        let (name, [all, index, rollup, vacuumed, percent]) = (stored.name, stored.keys);
+        let row =
+            |key, name: String, bytes: f64| Row::new(key, format!("{name}, per value"), bytes / values, "B");
+        Ok(vec![
+            row(
+                all,
+                format!("at {name}: chunks and staging with indexes"),
+                tiers("tiers"),
+            )
+            .at_most(stored.bar),
+            row(
+                index,
+                format!("at {name}: of it indexes"),
+                bytes("tiers", "chunk", "index"),
+            ),
+            row(
+                vacuumed,
+                format!("at {name}: the same after a vacuum"),
+                tiers("vacuumed"),
+            ),
+            row(
+                rollup,
+                format!("at {name}: rollups with indexes"),
+                whole("tiers", "rollup"),
+            ),
+            Row::new(
+                percent,
+                format!("at {name}: rollups, of the rest"),
+                100.0 * whole("tiers", "rollup") / tiers("tiers"),
+                "%",
+            )
+            .at_most(ROLLUP_PERCENT),
+        ])
+    }
+}
+
+/// A part of a query in a URL.
+fn encoded(text: &str) -> String {
+    let letter = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'@' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(letter).collect()
+}
+
+/// What is asked, and of whom.
+struct Bench {
+    data_dir: PathBuf,
+    config: PathBuf,
+    database: String,
+    speaks: Speaks,
+    postmaster: Option<u32>,
+}
+
+/// Keys, name and bars of one kind of call.
+struct Kind {
+    name: &'static str,
+    /// Of the median, the 99th of a hundred, the server's and PostgreSQL's processor time.
+    keys: [&'static str; 4],
+    /// For the first two, in milliseconds.
+    bars: [Option<f64>; 2],
+}
+
+const COLD: Kind = Kind {
+    name: "24 h to 994 means, nothing of the agent kept",
+    keys: [
+        "day_cold_p50_ms",
+        "day_cold_p99_ms",
+        "day_cold_server_us",
+        "day_cold_database_us",
+    ],
+    bars: [Some(1.0), Some(5.0)],
+};
+const OTHER: Kind = Kind {
+    name: "24 h, another series of an agent",
+    keys: [
+        "day_other_p50_ms",
+        "day_other_p99_ms",
+        "day_other_server_us",
+        "day_other_database_us",
+    ],
+    bars: [Some(1.0), Some(5.0)],
+};
+const AGAIN: Kind = Kind {
+    name: "24 h, the same again",
+    keys: [
+        "day_again_p50_ms",
+        "day_again_p99_ms",
+        "day_again_server_us",
+        "day_again_database_us",
+    ],
+    bars: [Some(1.0), Some(5.0)],
+};
+const LONG: Kind = Kind {
+    name: "30 days of another series, by the hour",
+    keys: ["long_p50_ms", "long_p99_ms", "long_server_us", "long_database_us"],
+    bars: [Some(2.0), None],
+};
+/// Agents that are connected when the latest is asked for, and what is asked.
+const LATEST: [(u32, Kind, Kind); 2] = [
+    (
+        1_000,
+        Kind {
+            name: "latest of a metric, 1,000 agents",
+            keys: [
+                "latest_1000_p50_ms",
+                "latest_1000_p99_ms",
+                "latest_1000_server_us",
+                "latest_1000_database_us",
+            ],
+            bars: [Some(1.0), None],
+        },
+        Kind {
+            name: "top 10 of 1,000 agents",
+            keys: [
+                "top_1000_p50_ms",
+                "top_1000_p99_ms",
+                "top_1000_server_us",
+                "top_1000_database_us",
+            ],
+            bars: [None, None],
+        },
+    ),
+    (
+        10_000,
+        Kind {
+            name: "latest of a metric, 10,000 agents",
+            keys: [
+                "latest_10000_p50_ms",
+                "latest_10000_p99_ms",
+                "latest_10000_server_us",
+                "latest_10000_database_us",
+            ],
+            bars: [Some(8.0), None],
+        },
+        Kind {
+            name: "top 10 of 10,000 agents",
+            keys: [
+                "top_10000_p50_ms",
+                "top_10000_p99_ms",
+                "top_10000_server_us",
+                "top_10000_database_us",
+            ],
+            bars: [None, None],
+        },
+    ),
+];
+
+/// How long calls took, and what they cost.
+#[derive(Default)]
+struct Timed {
+    waits_ms: Vec<f64>,
+    server: f64,
+    database: f64,
+}
+
+impl Bench {
+    fn start(&self) -> anyhow::Result<Server> {
+        Server::start(&self.data_dir, &self.database, self.speaks, Some(&self.config))
+    }
+
+    /// Makes calls, each of which is to be answered with at least `least` bytes.
+    fn time(
+        &self,
+        server: &Server,
+        client: &mut Client,
+        timed: &mut Timed,
+        least: usize,
+        calls: impl IntoIterator<Item = String>,
+    ) -> anyhow::Result<()> {
+        let database = || self.postmaster.map_or(Ok(0.0), cpu_seconds_of_family);
+        let before = (cpu_seconds(server.pid())?, database()?);
+        for call in calls {
+            let took = client.get(&call)?;
+            timed.waits_ms.push(took.as_secs_f64() * 1e3);
+            ensure!(
+                client.body().len() >= least,
+                "{call} is answered with {} bytes only",
+                client.body().len()
+            );
+        }
+        timed.server += cpu_seconds(server.pid())? - before.0;
+        timed.database += database()? - before.1;
+        Ok(())
+    }
+
+    fn history(&self, filled: &Filled) -> anyhow::Result<Vec<Row>> {
+        let (start, end) = (filled.number("start")?, filled.number("end")?);
+        let longest = filled.number("longest")?;
+        let series = filled.series();
+        let day = |agent: String, metric: &str| {
+            format!(
+                "/agents/{agent}/metrics/history?metrics={metric}&start={start}&end={end}&interval={DAY_BUCKET}"
+            )
+        };
+        let of = |number: usize| &series[number % series.len()];
+        let [mut cold, mut other, mut again, mut long] = [(); 4].map(|()| Timed::default());
+        let mut server = self.start()?;
+        for round in 0..COLD_ROUNDS {
+            let mut client = Client::connect(&server)?;
+            for number in 0..WARM_UP {
+                client.get(&day("hist-long".to_owned(), of(number)))?;
+            }
+            let agents = AGENTS as usize;
+            let calls = (0..agents).map(|agent| day(format!("hist-{agent}"), of(round * agents + agent)));
+            self.time(&server, &mut client, &mut cold, DAY_BYTES, calls)?;
+            if round + 1 < COLD_ROUNDS {
+                drop(client);
+                drop(server);
+                server = self.start()?;
+                continue;
+            }
+            // Each agent's series one after the other, from where those that were asked for end.
+            let first = COLD_ROUNDS * agents;
+            let calls =
+                (0..CALLS).map(|call| day(format!("hist-{}", call % agents), of(first + call / agents)));
+            self.time(&server, &mut client, &mut other, DAY_BYTES, calls)?;
+            let calls =
+                (0..CALLS).map(|call| day(format!("hist-{}", call % agents), of(first + CALLS / agents - 1)));
+            self.time(&server, &mut client, &mut again, DAY_BYTES, calls)?;
+            let calls = (0..CALLS).map(|call| {
+                format!(
+                    "/agents/hist-long/metrics/history?metrics={}&start={longest}&end={end}&max_points=1000",
+                    of(call)
+                )
+            });
+            self.time(&server, &mut client, &mut long, LONG_BYTES, calls)?;
+        }
+        let kinds = [(COLD, cold), (OTHER, other), (AGAIN, again), (LONG, long)];
+        Ok(kinds
+            .into_iter()
+            .flat_map(|(kind, timed)| rows(&kind, timed))
+            .collect())
+    }
+
+    fn latest(&self, trace: &Path, series: u32) -> anyhow::Result<Vec<Row>> {
+        let server = self.start()?;
+        let (mut held, mut connected, mut all) = (Vec::new(), 0, Vec::new());
+        for (agents, latest, top) in LATEST {
+            held.push(self.hold(&server, trace, series, connected, agents - connected)?);
+            connected = agents;
+            let mut client = Client::connect(&server)?;
+            let metrics = [
+                "cpu.usage_percent",
+                "memory.used_bytes",
+                "load.load1",
+                "cpu.system_percent",
+            ];
+            let calls = |what: &'static str| {
+                (0..CALLS).map(move |call| format!("/metrics/{what}metric={}", metrics[call % metrics.len()]))
+            };
+            let least = agents as usize * READING_BYTES;
+            let mut timed = Timed::default();
+            self.time(&server, &mut client, &mut timed, least, calls("latest?"))?;
+            all.extend(rows(&latest, timed));
+            let mut timed = Timed::default();
+            self.time(
+                &server,
+                &mut client,
+                &mut timed,
+                10 * READING_BYTES,
+                calls("top?k=10&"),
+            )?;
+            all.extend(rows(&top, timed));
+        }
+        Ok(all)
+    }
+
+    /// Connects agents; they stay until what is given is dropped.
+    fn hold(
+        &self,
+        server: &Server,
+        trace: &Path,
+        series: u32,
+        first: u32,
+        agents: u32,
+    ) -> anyhow::Result<Running> {
+        let mut hold = program("nodeglass-queries");
+        hold.args([
+            "hold",
+            "--server",
+            &server.url,
+            "--database",
+            &self.database,
+            "--trace",
+        ]);
+        hold.arg(trace).args(["--series", &series.to_string()]);
+        hold.args(["--first", &first.to_string(), "--agents", &agents.to_string()]);
+        if let Some(ca) = &server.ca {
+            hold.arg("--ca").arg(ca);
+        }
+        let hold = hold.stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut hold = Running(hold.spawn().context("can't start the agents")?);
+        let output = hold.0.stdout.take().context("the agents' output")?;
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line)?;
+        ensure!(line.trim() == "connected", "the agents can't connect");
+        Ok(hold)
+    }
+}
+
+/// What the answers have at the least: a bucket has some 40 bytes, a reading some 60.
+const DAY_BYTES: usize = 30_000;
+const LONG_BYTES: usize = 20_000;
+const READING_BYTES: usize = 50;
+
+fn rows(kind: &Kind, timed: Timed) -> Vec<Row> {
+    let Timed {
+        mut waits_ms,
+        server,
+        database,
+    } = timed;
+    waits_ms.sort_by(f64::total_cmp);
+    let share = |share: f64| waits_ms[((waits_ms.len() - 1) as f64 * share) as usize];
+    let each = |seconds: f64| seconds * 1e6 / waits_ms.len() as f64;
+    let [p50, p99, server_key, database_key] = kind.keys;
+    let name = kind.name;
+    let wait = |key, what: &str, measured, bar| Row {
+        bar,
+        ..Row::new(key, format!("{name}: {what}"), measured, "ms")
+    };
+    vec![
+        wait(p50, "p50", share(0.5), kind.bars[0]),
+        wait(p99, "p99", share(0.99), kind.bars[1]),
+        Row::new(
+            server_key,
+            format!("{name}: CPU of the server"),
+            each(server),
+            "µs",
+        ),
+        Row::new(
+            database_key,
+            format!("{name}: CPU of PostgreSQL"),
+            each(database),
+            "µs",
+        ),
+    ]
+}
