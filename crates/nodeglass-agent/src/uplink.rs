@@ -241,7 +241,6 @@ impl Session<'_> {
         settings: &v1::Settings,
         stop: &CancellationToken,
     ) -> Result<(), SessionError> {
-        self.adopt(settings);
         let outbox = self.uplink.outbox.clone();
         let journal = &outbox.journal;
         let heartbeat_interval = heartbeat_interval(settings);
@@ -259,7 +258,9 @@ impl Session<'_> {
         let mut until: Option<Instant> = None;
         let mut reading_failed = false;
         let outbound = self.outbound.clone();
+        // First the sample that is there: another interval may bring a newer one, and this one would come late.
         self.send_live().await?;
+        self.adopt(settings);
         loop {
             if let Some(until) = until
                 && (is_done() || Instant::now() >= until)

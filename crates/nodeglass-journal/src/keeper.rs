@@ -59,6 +59,7 @@ impl Keeper {
                     Job::Pack(number) => {
                         if let Some(shared) = shared.upgrade() {
                             packer.pack(&shared, number);
+                            give_back();
                         }
                     }
                 }
@@ -95,6 +96,21 @@ impl Drop for Keeper {
         let _ = ended.recv_timeout(LAST_JOBS);
     }
 }
+
+/// Gives memory that is free back to the system. Packing takes some megabytes for a moment, and the C library would keep
+/// them for the next time.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn give_back() {
+    #[expect(unsafe_code, reason = "no safe binding has this function")]
+    // SAFETY: it takes no pointer, and may be called from any thread at any time.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Other C libraries do so by themselves.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn give_back() {}
 
 fn sync(file: &File) {
     if let Err(error) = file.sync_data() {
