@@ -1,23 +1,23 @@
 -- What people and programs read by SQL. Columns are added to these views, and never taken away; see docs/sql.md.
 
--- The hourly figures of each series. A series stands at its own place in the arrays of its block of 64.
+-- The hourly figures of each series. A series stands at its own place in the arrays of its block of 72.
 create view metrics_hourly as
 select
     agent.id as agent,
     to_timestamp(rollup.hour / 1000) as hour,
     metric.path as metric,
     nullif(series.device, '') as device,
-    rollup.count[series.id % 64 + 1] as count,
-    rollup.mean[series.id % 64 + 1] as mean,
-    rollup.min[series.id % 64 + 1] as min,
-    rollup.max[series.id % 64 + 1] as max,
+    rollup.count[series.id % 72 + 1] as count,
+    rollup.mean[series.id % 72 + 1] as mean,
+    rollup.min[series.id % 72 + 1] as min,
+    rollup.max[series.id % 72 + 1] as max,
     -- The hour as Unix milliseconds, by which partitions are passed over.
     rollup.hour as hour_ms
 from series
 join agent on agent.key = series.agent_key
 join metric on metric.id = series.metric
-join rollup on rollup.agent_key = series.agent_key and rollup.block = series.id / 64
-where rollup.count[series.id % 64 + 1] > 0;
+join rollup on rollup.agent_key = series.agent_key and rollup.block = series.id / 72
+where rollup.count[series.id % 72 + 1] > 0;
 
 -- The values of each agent's newest sample, as of about a minute ago at most.
 create view metrics_latest as

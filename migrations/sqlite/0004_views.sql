@@ -1,24 +1,24 @@
 -- What people and programs read by SQL. Columns are added to these views, and never taken away; see docs/sql.md. Times are
 -- texts such as 2026-01-31T10:00:00.000Z, which compare as times do.
 
--- The hourly figures of each series. A series stands at its own place in the arrays of its block of 64.
+-- The hourly figures of each series. A series stands at its own place in the arrays of its block of 72.
 create view metrics_hourly as
 select
     agent.id as agent,
     strftime('%Y-%m-%dT%H:%M:%fZ', rollup.hour / 1000.0, 'unixepoch') as hour,
     metric.path as metric,
     nullif(series.device, '') as device,
-    json_extract(rollup.count, '$[' || (series.id % 64) || ']') as count,
-    json_extract(rollup.mean, '$[' || (series.id % 64) || ']') as mean,
-    json_extract(rollup.min, '$[' || (series.id % 64) || ']') as min,
-    json_extract(rollup.max, '$[' || (series.id % 64) || ']') as max,
+    json_extract(rollup.count, '$[' || (series.id % 72) || ']') as count,
+    json_extract(rollup.mean, '$[' || (series.id % 72) || ']') as mean,
+    json_extract(rollup.min, '$[' || (series.id % 72) || ']') as min,
+    json_extract(rollup.max, '$[' || (series.id % 72) || ']') as max,
     -- The hour as Unix milliseconds.
     rollup.hour as hour_ms
 from series
 join agent on agent.key = series.agent_key
 join metric on metric.id = series.metric
-join rollup on rollup.agent_key = series.agent_key and rollup.block = series.id / 64
-where json_extract(rollup.count, '$[' || (series.id % 64) || ']') > 0;
+join rollup on rollup.agent_key = series.agent_key and rollup.block = series.id / 72
+where json_extract(rollup.count, '$[' || (series.id % 72) || ']') > 0;
 
 -- The values of each agent's newest sample, as of about a minute ago at most.
 create view metrics_latest as

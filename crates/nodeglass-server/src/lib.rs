@@ -13,6 +13,7 @@ pub mod enrol;
 pub mod error;
 mod glob;
 pub mod ingest;
+pub mod latest;
 pub mod ledger;
 pub mod listener;
 pub mod live;

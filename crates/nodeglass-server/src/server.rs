@@ -40,7 +40,7 @@ use crate::service::ClientService;
 use crate::state::{DataDirLock, ServerState};
 use crate::tls::Tls;
 use crate::writer::Writer;
-use crate::{compaction, enrol, listener, retention, tokens};
+use crate::{compaction, enrol, latest, listener, retention, tokens};
 
 /// A token of fewer characters may be found by trying.
 const GUESSABLE: usize = 16;
@@ -193,6 +193,10 @@ impl Server {
         tasks.spawn("streams", queries.streams().clone().watch(stop.clone()).map(Ok));
         tasks.spawn("live samples", live.clone().sweep(stop.clone()).map(Ok));
         let (queue, writer) = Writer::new(store.clone(), config.compression, config.queue_bytes);
+        tasks.spawn(
+            "newest samples",
+            latest::run(store.clone(), live.clone(), stop.clone()).map(Ok),
+        );
         let ingest = Ingest::new(
             auth,
             live,

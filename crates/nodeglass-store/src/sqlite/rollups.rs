@@ -171,13 +171,21 @@ impl Sqlite {
 
     pub(crate) async fn keep_latest(&self, samples: &[LatestSample]) -> Result<(), sqlx::Error> {
         let mut transaction = Transaction::write(&self.writer).await?;
+        let mut new = Vec::new();
         for one in samples {
             let (mut series, mut values) = (None, None);
             if !one.values.is_empty() {
-                let mut numbers = numbers(&mut transaction, one.agent).await?;
-                let ids: Vec<i32> = one.values.iter().map(|(name, _)| numbers.of(name)).collect();
-                save_added(&mut transaction, one.agent, &numbers).await?;
-                series = Some(array(&ids));
+                let numbered = if let Some(known) = self.latest_series.find(one.agent, &one.values) {
+                    known
+                } else {
+                    let mut numbers = numbers(&mut transaction, one.agent).await?;
+                    let ids = one.values.iter().map(|(name, _)| numbers.of(name)).collect();
+                    save_added(&mut transaction, one.agent, &numbers).await?;
+                    let numbered = self.latest_series.numbered(&one.values, ids);
+                    new.push((one.agent, numbered.clone()));
+                    numbered
+                };
+                series = Some(array(&numbered.ids));
                 values = Some(array(
                     &one.values.iter().map(|(_, value)| *value).collect::<Vec<_>>(),
                 ));
@@ -193,6 +201,8 @@ impl Sqlite {
                 .execute(&mut *transaction)
                 .await?;
         }
-        transaction.commit().await
+        transaction.commit().await?;
+        self.latest_series.keep(new);
+        Ok(())
     }
 }
