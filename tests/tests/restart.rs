@@ -146,6 +146,8 @@ async fn the_newest_is_shown_by_sql_and_after_a_restart(database: Database) {
         (packed().await.ok()? == ["2"]).then_some(())
     })
     .await;
+    let ready = server.ok("/ready").await;
+    assert_eq!(ready["compaction"]["samples"], 2, "and it says so: {ready}");
     server.kill().await;
     server.start_again().await;
     let latest = server.ok("/api/v1/agents/host/metrics").await;

@@ -31,6 +31,7 @@ use tracing::{info, warn};
 use crate::access::Access;
 use crate::api::Api;
 use crate::auth::Auth;
+use crate::compaction::Totals;
 use crate::config::{ServerConfig, host_of};
 use crate::ingest::Ingest;
 use crate::live::Live;
@@ -207,10 +208,12 @@ impl Server {
             config.ingest.clone(),
         );
         let client = ClientService::new(queries.clone(), stop.clone());
+        let compacted = Arc::<Totals>::default();
         let api = Api {
             queries,
             access,
             store: store.clone(),
+            compaction: compacted.clone(),
             stop: stop.clone(),
         };
         let router = routes(ingest.clone(), client, api);
@@ -232,7 +235,7 @@ impl Server {
                 clock.clone(),
                 config.compaction_interval,
                 kept.patience(),
-                Arc::default(),
+                compacted,
                 stop.clone(),
             )
             .map(Ok),

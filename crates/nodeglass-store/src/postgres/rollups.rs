@@ -107,16 +107,6 @@ async fn number(statements: &mut Statements, sample: &LatestSample) -> Result<Ve
 }
 
 impl Postgres {
-    pub(crate) async fn list_series(&self, agent: AgentKey) -> Result<Vec<SeriesName>, sqlx::Error> {
-        let rows = sqlx::query(include_str!("series.sql"))
-            .bind(agent.0)
-            .fetch_all(&self.reader)
-            .await?;
-        rows.iter()
-            .map(|row| Ok(series_name(row.try_get(1)?, row.try_get(2)?)))
-            .collect()
-    }
-
     pub(crate) async fn read_rollups(
         &self,
         agent: AgentKey,
