@@ -1,6 +1,6 @@
 -- What people and programs read by SQL. Columns are added to these views, and never taken away; see docs/sql.md.
 
--- The hourly figures of each series. A series stands at its own place in the arrays of its block of 64.
+-- The hourly figures of each series. A series stands at its own place in the arrays of its block of 72.
 create view metrics_hourly as
 select
     agent.id as agent,

@@ -1,7 +1,7 @@
 -- What people and programs read by SQL. Columns are added to these views, and never taken away; see docs/sql.md. Times are
 -- texts such as 2026-01-31T10:00:00.000Z, which compare as times do.
 
--- The hourly figures of each series. A series stands at its own place in the arrays of its block of 64.
+-- The hourly figures of each series. A series stands at its own place in the arrays of its block of 72.
 create view metrics_hourly as
 select
     agent.id as agent,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use nodeglass_model::{TimeRange, UnixMillis};
 use nodeglass_store::StoreError;
 use nodeglass_store::tiers::StoredSample;
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
 /// A database that goes when it is dropped.
@@ -127,6 +127,20 @@ impl Database {
         let mut ids: Vec<_> = samples.map(id).collect();
         ids.sort_unstable();
         Ok(ids)
+    }
+
+    /// The first column, of texts, of what a query finds.
+    ///
+    /// # Errors
+    /// The database does not answer, or not so.
+    pub async fn texts(&self, query: &'static str) -> Result<Vec<String>, sqlx::Error> {
+        if self.url.starts_with("sqlite") {
+            let mut connection = SqliteConnection::connect(&self.url).await?;
+            sqlx::query_scalar(query).fetch_all(&mut connection).await
+        } else {
+            let mut connection = PgConnection::connect(&self.url).await?;
+            sqlx::query_scalar(query).fetch_all(&mut connection).await
+        }
     }
 
     /// Every stored sample, each agent's in order of time.

@@ -14,6 +14,7 @@ on_every_database!(
     a_killed_server_has_what_it_acknowledged,
     a_real_agent_fills_the_gap,
     a_stopped_server_has_acknowledged_what_it_took,
+    the_newest_is_shown_by_sql_and_after_a_restart,
 );
 
 async fn a_killed_server_has_what_it_acknowledged(database: Database) {
@@ -113,4 +114,43 @@ async fn a_stopped_server_has_acknowledged_what_it_took(database: Database) {
         database.stored().await.unwrap().len(),
         "each stored sample was acknowledged"
     );
+}
+
+async fn the_newest_is_shown_by_sql_and_after_a_restart(database: Database) {
+    let config = "metrics: {storage: {compaction_interval: 1s}}";
+    let mut server = Server::start_with(&database, Some(config)).await;
+    let mut agent = FakeAgent::open(&server.enrolment("host").await, 1).await.unwrap();
+    let at = UnixMillis::from_seconds(now().seconds() - 60);
+    agent
+        .send([
+            (1, sample(at, 12.5)),
+            (2, sample(at.plus(Duration::from_secs(5)), 37.5)),
+        ])
+        .await;
+    agent.settled(2).await.unwrap();
+    let shown = async || {
+        database
+            .texts("select cast(value as text) from metrics_cpu")
+            .await
+    };
+    assert_eq!(server.terminate().await, Some(0));
+    assert_eq!(shown().await.unwrap(), ["37.5"], "it is written down at the end");
+
+    // Nothing in staging may tell what the newest is.
+    server.start_again().await;
+    let packed = async || {
+        let packed = "select cast(coalesce(sum(n), 0) as text) from chunk";
+        database.texts(packed).await
+    };
+    eventually("all samples to be in chunks", async || {
+        (packed().await.ok()? == ["2"]).then_some(())
+    })
+    .await;
+    let ready = server.ok("/ready").await;
+    assert_eq!(ready["compaction"]["samples"], 2, "and it says so: {ready}");
+    server.kill().await;
+    server.start_again().await;
+    let latest = server.ok("/api/v1/agents/host/metrics").await;
+    assert_eq!(latest["cpu"]["usage_percent"], 37.5, "{latest}");
+    assert_eq!(shown().await.unwrap(), ["37.5"]);
 }

@@ -26,6 +26,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::{Method, Uri, header};
 use nodeglass_store::Store;
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
@@ -35,6 +36,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
 use crate::access::Access;
+use crate::compaction::{Progress, Totals};
 use crate::error::ApiError;
 use crate::import::Importer;
 use crate::queries::Queries;
@@ -58,6 +60,8 @@ pub struct Api {
     pub access: Arc<Access>,
     /// For `/ready`.
     pub store: Arc<dyn Store>,
+    /// For `/ready`, too.
+    pub compaction: Arc<Totals>,
     /// Ends the streams.
     pub stop: CancellationToken,
 }
@@ -157,10 +161,43 @@ async fn health() -> Response {
     json(r#"{"status":"ok"}"#.into())
 }
 
-/// The database answers.
-async fn ready(State(api): State<Api>) -> Result<Response, ApiError> {
+/// How the server stands.
+#[derive(Serialize)]
+struct Readiness {
+    status: &'static str,
+    compaction: Compaction,
+}
+
+/// What compaction has done since the start; `slots_behind` says whether it keeps up.
+#[derive(Serialize)]
+struct Compaction {
+    slots_behind: usize,
+    failures: u64,
+    samples: u64,
+    unreadable: u64,
+    merges: u64,
+    troubled_agents: u64,
+}
+
+/// The database answers; how compaction stands.
+async fn ready(State(api): State<Api>) -> Result<axum::Json<Readiness>, ApiError> {
     api.store.ping().await?;
-    Ok(json(r#"{"status":"ready"}"#.into()))
+    let Progress {
+        done,
+        failures,
+        slots_behind,
+    } = api.compaction.read();
+    Ok(axum::Json(Readiness {
+        status: "ready",
+        compaction: Compaction {
+            slots_behind,
+            failures,
+            samples: done.samples,
+            unreadable: done.unreadable,
+            merges: done.merges,
+            troubled_agents: done.troubled_agents,
+        },
+    }))
 }
 
 async fn no_such_path(uri: Uri) -> ApiError {

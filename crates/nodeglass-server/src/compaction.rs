@@ -29,20 +29,29 @@ const BEHIND: usize = 3;
 /// How long to leave the work to another server that was faster.
 const LEFT_TO_OTHERS: Duration = Duration::from_secs(5);
 
-/// What compaction has done since the start of the server.
+/// What compaction has done since the start of the server, and how it stands.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Progress {
+    /// What was done.
+    pub done: Compacted,
+    /// Rounds that failed.
+    pub failures: u64,
+    /// Closed slots that waited at the last look: more than a few, and it does not keep up.
+    pub slots_behind: usize,
+}
+
+/// Where others read how compaction stands.
 #[derive(Debug, Default)]
-pub struct Totals(Mutex<(Compacted, u64)>);
+pub struct Totals(Mutex<Progress>);
 
 impl Totals {
-    /// What was done, and how many steps failed.
-    pub fn read(&self) -> (Compacted, u64) {
+    /// How it stands.
+    pub fn read(&self) -> Progress {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn update(&self, change: impl FnOnce(&mut Compacted, &mut u64)) {
-        let mut totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (done, failures) = &mut *totals;
-        change(done, failures);
+    fn update(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -105,7 +114,7 @@ impl Compaction {
             }
             is_failing = next.is_err();
             self.totals
-                .update(|_, failures| *failures += u64::from(is_failing));
+                .update(|totals| totals.failures += u64::from(is_failing));
             match next {
                 Ok(Next::Again) => {}
                 Ok(Next::Wait) => tokio::time::sleep(self.wait).await,
@@ -124,14 +133,16 @@ impl Compaction {
             let began = Instant::now();
             let now = self.clock.now();
             let mut done = self.compactor.pack_slot(store.as_ref(), now).await?;
-            let is_behind = self.compactor.slots_behind() >= BEHIND;
+            let slots_behind = self.compactor.slots_behind();
+            self.totals.update(|totals| totals.slots_behind = slots_behind);
+            let is_behind = slots_behind >= BEHIND;
             if done.is_none() {
                 done = self.compactor.merge(store.as_ref(), now).await?;
             }
             let Some(done) = done else {
                 return Ok(Next::Wait);
             };
-            self.totals.update(|totals, _| *totals += done);
+            self.totals.update(|totals| totals.done += done);
             if done.stale > 0 {
                 return Ok(Next::Leave);
             }
@@ -214,8 +225,13 @@ mod tests {
             totals.clone(),
             stop.clone(),
         ));
-        until(async || totals.read().0.full_chunks == 1).await;
-        let (done, failures) = totals.read();
+        until(async || totals.read().done.full_chunks == 1).await;
+        let Progress {
+            done,
+            failures,
+            slots_behind,
+        } = totals.read();
+        assert_eq!(slots_behind, 0);
         assert_eq!(
             (done.samples, done.merged_samples, done.merges, failures),
             (800, 800, 1, 0)
@@ -260,7 +276,7 @@ mod tests {
             totals.clone(),
             stop.clone(),
         ));
-        until(async || totals.read().1 > 0).await;
+        until(async || totals.read().failures > 0).await;
         stop.cancel();
         tokio::time::timeout(second, running).await.unwrap().unwrap();
     }

@@ -14,6 +14,7 @@ pub mod error;
 mod glob;
 pub mod import;
 pub mod ingest;
+pub mod latest;
 pub mod ledger;
 pub mod listener;
 pub mod live;

@@ -31,6 +31,7 @@ use tracing::{info, warn};
 use crate::access::Access;
 use crate::api::Api;
 use crate::auth::Auth;
+use crate::compaction::Totals;
 use crate::config::{ServerConfig, host_of};
 use crate::import::Importer;
 use crate::ingest::Ingest;
@@ -41,7 +42,7 @@ use crate::service::ClientService;
 use crate::state::{DataDirLock, ServerState};
 use crate::tls::Tls;
 use crate::writer::Writer;
-use crate::{compaction, enrol, listener, retention, tokens};
+use crate::{compaction, enrol, latest, listener, retention, tokens};
 
 /// A token of fewer characters may be found by trying.
 const GUESSABLE: usize = 16;
@@ -194,6 +195,10 @@ impl Server {
         tasks.spawn("streams", queries.streams().clone().watch(stop.clone()).map(Ok));
         tasks.spawn("live samples", live.clone().sweep(stop.clone()).map(Ok));
         let (queue, writer) = Writer::new(store.clone(), config.compression, config.queue_bytes);
+        tasks.spawn(
+            "newest samples",
+            latest::run(store.clone(), live.clone(), stop.clone()).map(Ok),
+        );
         let ingest = Ingest::new(
             auth,
             live,
@@ -211,11 +216,13 @@ impl Server {
             config.compression,
         );
         let client = ClientService::new(queries.clone(), stop.clone());
+        let compacted = Arc::<Totals>::default();
         let api = Api {
             queries,
             importer: Arc::new(importer),
             access,
             store: store.clone(),
+            compaction: compacted.clone(),
             stop: stop.clone(),
         };
         let router = routes(ingest.clone(), client, api);
@@ -237,7 +244,7 @@ impl Server {
                 clock.clone(),
                 config.compaction_interval,
                 kept.patience(),
-                Arc::default(),
+                compacted,
                 stop.clone(),
             )
             .map(Ok),

@@ -2,14 +2,11 @@
 //!
 //! sqlx types its queries by database, so this is one text expanded for each rather than one generic function.
 
+pub(crate) mod queries;
+pub(crate) mod rows;
 pub(crate) mod tiers;
 
-use std::time::Duration;
-
-use sqlx::Row;
-
-use crate::tiers::AgentRetention;
-use crate::{AgentKey, TokenHash};
+use crate::TokenHash;
 
 /// Implements [`Store`](crate::Store) for a type with the pools `reader`, `writer` and `worker` and the SQL files in the
 /// directory `$sql`, and [`Tiers`](crate::tiers::Tiers) by what the type does itself.
@@ -250,7 +247,7 @@ macro_rules! implement_store {
             ) -> Result<u64, $crate::StoreError> {
                 let query = sqlx::query(include_str!(concat!($sql, "/prune_tasks.sql")))
                     .bind(now.0)
-                    .bind($crate::both::millis(keep));
+                    .bind($crate::both::rows::millis(keep));
                 within("remove old tasks", query.execute(&self.writer))
                     .await
                     .map(|done| done.rows_affected())
@@ -337,6 +334,7 @@ macro_rules! implement_store {
             }
         }
 
+        $crate::both::queries::implement_queries!($type, $sql);
         $crate::both::tiers::implement_tiers!($type);
 
         /// A row of key, id, token and system information.
@@ -359,31 +357,6 @@ macro_rules! implement_store {
     };
 }
 pub(crate) use implement_store;
-
-/// A span in milliseconds, as the database has it.
-pub(crate) fn millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// A span as the database has it; `None` for null.
-fn span(millis: Option<i64>) -> Option<Duration> {
-    millis.map(|millis| Duration::from_millis(millis.unsigned_abs()))
-}
-
-/// How long something is kept that is not kept as long as all: a row of agent, samples and rollups.
-pub(crate) fn agent_retention<'r, R>(row: &'r R) -> Result<(AgentKey, AgentRetention), sqlx::Error>
-where
-    R: Row,
-    usize: sqlx::ColumnIndex<R>,
-    i32: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
-    Option<i64>: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
-{
-    let retention = AgentRetention {
-        raw: span(row.try_get(1)?),
-        rollups: span(row.try_get(2)?),
-    };
-    Ok((AgentKey(row.try_get(0)?), retention))
-}
 
 /// A stored token hash.
 pub(crate) fn token_hash(bytes: &[u8]) -> Result<TokenHash, sqlx::Error> {

@@ -6,6 +6,7 @@
 mod both;
 mod compact;
 mod error;
+mod latest;
 mod migrate;
 mod options;
 mod postgres;

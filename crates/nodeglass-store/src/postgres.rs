@@ -24,6 +24,7 @@ use self::session::Transaction;
 
 use crate::both::{implement_store, token_hash};
 use crate::error::{StoreError, within};
+use crate::latest::LatestSeries;
 use crate::tiers::{
     AgentRetention, ChunkHead, ChunkId, ClosedSlot, LatestSample, Levels, NewChunk, Outcome, Outline,
     PackedAgent, Removed, Retention, RollupChange, RollupPoint, SeriesName, Sizes, Slice, SlotId, SlotLimits,
@@ -45,6 +46,7 @@ pub(crate) struct Postgres {
     worker: Pool,
     places: [PlaceStatements; PLACES],
     repeats: Repeats,
+    latest_series: LatestSeries,
     /// Names of partitions that are known to be there.
     partitions: tokio::sync::Mutex<HashSet<String>>,
 }
@@ -63,6 +65,7 @@ impl Postgres {
             worker,
             places: PlaceStatements::all(),
             repeats: Repeats::default(),
+            latest_series: LatestSeries::default(),
             partitions: tokio::sync::Mutex::default(),
         };
         within("write down the catalogue", store.fill_metrics()).await?;

@@ -11,7 +11,7 @@ use nodeglass_model::catalogue::MetricId;
 
 use crate::tiers::{Hour, RollupChange, SeriesName, Summary};
 
-/// Series in a row: five such rows fill a page of PostgreSQL's with little left over.
+/// Series in a row: five such rows fill a page of PostgreSQL's with little left over. The views of `migrations` know it, too.
 pub(crate) const BLOCK: i32 = 72;
 
 /// Where in the rows the series with this number is: the block, and the place in its arrays.

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use self::transaction::Transaction;
 use crate::both::{implement_store, token_hash};
 use crate::error::{ACQUIRE_TIMEOUT, StoreError, within};
+use crate::latest::LatestSeries;
 use crate::tiers::{
     AgentRetention, ChunkHead, ChunkId, ClosedSlot, LatestSample, Levels, NewChunk, Outcome, Outline,
     PackedAgent, Removed, Retention, RollupChange, RollupPoint, SeriesName, Sizes, Slice, SlotId, SlotLimits,
@@ -43,6 +44,7 @@ pub(crate) struct Sqlite {
     writer: SqlitePool,
     /// The same as `writer`: there can be only one.
     worker: SqlitePool,
+    latest_series: LatestSeries,
 }
 
 /// What a URL says, or that it can't be read.
@@ -97,6 +99,7 @@ impl Sqlite {
             reader,
             worker: writer.clone(),
             writer,
+            latest_series: LatestSeries::default(),
         };
         within("write down the catalogue", store.fill_metrics()).await?;
         Ok(store)

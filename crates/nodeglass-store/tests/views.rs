@@ -12,7 +12,7 @@ const HOUR: &str = "2023-11-14T23:00:00.000Z";
 const LATEST_MS: i64 = HOUR_MS + 3_661_500;
 const LATEST: &str = "2023-11-15T00:01:01.500Z";
 
-/// What a test fills in: series by number, with the metric's number and the device. 64 is in the second block.
+/// What a test fills in: series by number, with the metric's number and the device. 72 is in the second block.
 const SERIES: [(i32, i32, &str); 9] = [
     (0, 1, ""),
     (1, 46, ""),
@@ -22,7 +22,7 @@ const SERIES: [(i32, i32, &str); 9] = [
     (5, 61, "/"),
     (6, 61, "/home"),
     (7, 62, "/"),
-    (64, 62, "/home"),
+    (72, 62, "/home"),
 ];
 const METRICS: [(i32, &str); 6] = [
     (1, "cpu.usage_percent"),
@@ -35,7 +35,7 @@ const METRICS: [(i32, &str); 6] = [
 /// Of the hour, by the place in the block; the third series, the temperature, has no samples in it.
 const COUNT: &str = "3600,3600,0,60,60,12,12,12";
 const MEAN: &str = "12.5,40,0,10,30,100,200,300";
-const LATEST_SERIES: &str = "0,2,5,6,7,64";
+const LATEST_SERIES: &str = "0,2,5,6,7,72";
 const LATEST_VALUES: &str = "99.5,61,110,210,290,390";
 
 /// The statements that fill it in, given how an array is written and what makes a text bytes.

@@ -245,21 +245,6 @@ impl Postgres {
         transaction.commit().await?;
         Ok(Outcome::Done)
     }
-
-    pub(crate) async fn find_mergeable(
-        &self,
-        min_points: u32,
-        before: UnixMillis,
-        limit: u32,
-    ) -> Result<Vec<AgentKey>, sqlx::Error> {
-        sqlx::query_scalar::<_, i32>(include_str!("mergeable.sql"))
-            .bind(i64::from(min_points))
-            .bind(before.0)
-            .bind(i64::from(limit))
-            .fetch_all(&self.reader)
-            .await
-            .map(|agents| agents.into_iter().map(AgentKey).collect())
-    }
 }
 
 fn columns(ids: &[ChunkId]) -> (Vec<i64>, Vec<i32>) {

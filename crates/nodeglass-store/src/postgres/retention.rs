@@ -10,9 +10,8 @@ use sqlx::Row;
 use super::Postgres;
 use super::partitions::{Parted, list};
 use super::slots::gave_up_waiting;
-use crate::AgentKey;
-use crate::both::{agent_retention, millis};
-use crate::tiers::{AgentRetention, MAX_CHUNK_SPAN, Removed, Retention, Sizes};
+use crate::both::rows::millis;
+use crate::tiers::{MAX_CHUNK_SPAN, Removed, Retention, Sizes};
 
 /// Rows deleted by one step: few enough that it is over in milliseconds.
 const BATCH: i64 = 500;
@@ -149,27 +148,6 @@ impl Postgres {
                 .rows_affected();
         }
         Ok(removed)
-    }
-
-    pub(crate) async fn save_retention(
-        &self,
-        agent: AgentKey,
-        retention: AgentRetention,
-    ) -> Result<(), sqlx::Error> {
-        sqlx::query(include_str!("set_retention.sql"))
-            .bind(agent.0)
-            .bind(retention.raw.map(millis))
-            .bind(retention.rollups.map(millis))
-            .execute(&self.writer)
-            .await
-            .map(drop)
-    }
-
-    pub(crate) async fn list_retention(&self) -> Result<Vec<(AgentKey, AgentRetention)>, sqlx::Error> {
-        let rows = sqlx::query(include_str!("retention_overrides.sql"))
-            .fetch_all(&self.reader)
-            .await?;
-        rows.iter().map(agent_retention).collect()
     }
 
     pub(crate) async fn measure_sizes(&self) -> Result<Sizes, sqlx::Error> {

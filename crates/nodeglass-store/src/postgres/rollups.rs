@@ -94,17 +94,19 @@ pub(super) async fn change(
     Ok(())
 }
 
-impl Postgres {
-    pub(crate) async fn list_series(&self, agent: AgentKey) -> Result<Vec<SeriesName>, sqlx::Error> {
-        let rows = sqlx::query(include_str!("series.sql"))
-            .bind(agent.0)
-            .fetch_all(&self.reader)
-            .await?;
-        rows.iter()
-            .map(|row| Ok(series_name(row.try_get(1)?, row.try_get(2)?)))
-            .collect()
-    }
+/// The numbers of the series of a sample; those that have none get one.
+async fn number(statements: &mut Statements, sample: &LatestSample) -> Result<Vec<i32>, sqlx::Error> {
+    sqlx::query(include_str!("lock_agent.sql"))
+        .bind(sample.agent.0)
+        .execute(&mut *statements)
+        .await?;
+    let mut numbers = numbers(statements, sample.agent).await?;
+    let ids = sample.values.iter().map(|(name, _)| numbers.of(name)).collect();
+    save_added(statements, sample.agent, &numbers).await?;
+    Ok(ids)
+}
 
+impl Postgres {
     pub(crate) async fn read_rollups(
         &self,
         agent: AgentKey,
@@ -150,37 +152,46 @@ impl Postgres {
     }
 
     pub(crate) async fn keep_latest(&self, samples: &[LatestSample]) -> Result<(), sqlx::Error> {
-        let column = |of: fn(&LatestSample) -> i64| samples.iter().map(of).collect::<Vec<i64>>();
-        let agents: Vec<i32> = samples.iter().map(|one| one.agent.0).collect();
+        // In the order of agents: several servers wait for each other, and not in a circle.
+        let mut samples: Vec<&LatestSample> = samples.iter().collect();
+        samples.sort_by_key(|one| one.agent);
+        let column = |of: fn(&LatestSample) -> i64| samples.iter().map(|one| of(one)).collect::<Vec<i64>>();
         let payloads: Vec<&[u8]> = samples.iter().map(|one| one.payload.as_slice()).collect();
         let mut transaction = self.worker.begin().await?;
+        // The series and values of all in one array each, with where those of one sample begin and end.
+        let (mut series, mut values) = (Vec::new(), Vec::new());
+        let (mut first, mut last) = (Vec::new(), Vec::new());
+        let mut new = Vec::new();
+        for one in &samples {
+            first.push(series.len() as i32 + 1);
+            if !one.values.is_empty() {
+                let numbered = if let Some(known) = self.latest_series.find(one.agent, &one.values) {
+                    known
+                } else {
+                    let ids = number(&mut transaction, one).await?;
+                    let numbered = self.latest_series.numbered(&one.values, ids);
+                    new.push((one.agent, numbered.clone()));
+                    numbered
+                };
+                series.extend_from_slice(&numbered.ids);
+                values.extend(one.values.iter().map(|(_, value)| *value));
+            }
+            last.push(series.len() as i32);
+        }
         sqlx::query(include_str!("save_latest.sql"))
-            .bind(agents)
+            .bind(samples.iter().map(|one| one.agent.0).collect::<Vec<i32>>())
             .bind(column(|one| one.timestamp.0))
             .bind(column(|one| one.id.epoch as i64))
             .bind(column(|one| one.id.seq as i64))
             .bind(payloads)
+            .bind(series)
+            .bind(values)
+            .bind(first)
+            .bind(last)
             .execute(&mut *transaction)
             .await?;
-        for one in samples.iter().filter(|one| !one.values.is_empty()) {
-            sqlx::query(include_str!("lock_agent.sql"))
-                .bind(one.agent.0)
-                .execute(&mut *transaction)
-                .await?;
-            let mut numbers = numbers(&mut transaction, one.agent).await?;
-            let (series, values): (Vec<i32>, Vec<f64>) = (one.values.iter())
-                .map(|(name, value)| (numbers.of(name), *value))
-                .unzip();
-            save_added(&mut transaction, one.agent, &numbers).await?;
-            sqlx::query(include_str!("save_values.sql"))
-                .bind(one.agent.0)
-                .bind(one.id.epoch as i64)
-                .bind(one.id.seq as i64)
-                .bind(series)
-                .bind(values)
-                .execute(&mut *transaction)
-                .await?;
-        }
-        transaction.commit().await
+        transaction.commit().await?;
+        self.latest_series.keep(new);
+        Ok(())
     }
 }

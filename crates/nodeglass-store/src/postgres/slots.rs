@@ -3,19 +3,14 @@
 //! Who appends holds a lock that is shared by all of them, for as long as its transaction lasts; who closes a slot takes
 //! the same lock for itself, for a moment. So no sample goes into a slot after it was closed.
 
-use nodeglass_model::{SampleId, TimeRange, UnixMillis};
-use sqlx::postgres::PgRow;
+use nodeglass_model::UnixMillis;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::session::Statements;
 use super::{PLACES, Postgres};
-use crate::tiers::{ClosedSlot, Outcome, PackedAgent, SlotId, SlotLimits};
-use crate::{AgentKey, DROP_GRACE, LOCK_TIMEOUT, NO_AGENT, Position, StagedSample};
-
-/// `done_through` in the database.
-pub(super) fn through(agent: Option<AgentKey>) -> i64 {
-    agent.map_or(NO_AGENT, |agent| i64::from(agent.0))
-}
+use crate::both::rows::{staged, through};
+use crate::tiers::{Outcome, PackedAgent, SlotId, SlotLimits};
+use crate::{AgentKey, DROP_GRACE, LOCK_TIMEOUT, Position, StagedSample};
 
 /// Whether an operation gave up waiting for a lock; it is tried again later.
 pub(super) fn gave_up_waiting(error: &sqlx::Error) -> bool {
@@ -91,20 +86,6 @@ impl Postgres {
         Ok(true)
     }
 
-    pub(crate) async fn find_closed_slots(&self) -> Result<Vec<ClosedSlot>, sqlx::Error> {
-        let rows = sqlx::query(include_str!("closed_slots.sql"))
-            .fetch_all(&self.reader)
-            .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(ClosedSlot {
-                    id: SlotId(row.try_get(0)?),
-                    done_through: i32::try_from(row.try_get::<i64, _>(1)?).ok().map(AgentKey),
-                })
-            })
-            .collect()
-    }
-
     pub(crate) async fn read_slot_rows(
         &self,
         slot: SlotId,
@@ -134,27 +115,6 @@ impl Postgres {
         rows.iter()
             .map(|row| staged(AgentKey(row.try_get(0)?), row, 1))
             .collect()
-    }
-
-    pub(crate) async fn read_staged(
-        &self,
-        agent: AgentKey,
-        range: TimeRange,
-        after: Option<Position>,
-        limit: i64,
-    ) -> Result<Vec<StagedSample>, sqlx::Error> {
-        let after = after.unwrap_or(Position::FIRST);
-        let rows = sqlx::query(include_str!("staged.sql"))
-            .bind(agent.0)
-            .bind(range.start.0)
-            .bind(range.end.0)
-            .bind(after.timestamp.0)
-            .bind(after.id.epoch as i64)
-            .bind(after.id.seq as i64)
-            .bind(limit)
-            .fetch_all(&self.reader)
-            .await?;
-        rows.iter().map(|row| staged(agent, row, 0)).collect()
     }
 
     pub(crate) async fn put_small_chunks(
@@ -206,22 +166,6 @@ impl Postgres {
         Ok(Outcome::Done)
     }
 
-    pub(crate) async fn mark_slot_finished(
-        &self,
-        slot: SlotId,
-        after: Option<AgentKey>,
-        now: UnixMillis,
-    ) -> Result<Outcome, sqlx::Error> {
-        let done = sqlx::query(include_str!("finish_slot.sql"))
-            .bind(slot.0)
-            .bind(through(after))
-            .bind(now.0)
-            .execute(&self.worker)
-            .await?
-            .rows_affected();
-        Ok(if done > 0 { Outcome::Done } else { Outcome::Stale })
-    }
-
     /// Empties slots that are done for a while: who began to read before that, a backup for one, has to see the rows.
     pub(crate) async fn empty_slots(&self, now: UnixMillis) -> Result<bool, sqlx::Error> {
         let finished = sqlx::query(include_str!("finished_slots.sql"))
@@ -254,18 +198,4 @@ impl Postgres {
         }
         transaction.commit().await
     }
-}
-
-/// A staged sample from a row with time, epoch, number, weight and payload from `first` on.
-pub(super) fn staged(agent: AgentKey, row: &PgRow, first: usize) -> Result<StagedSample, sqlx::Error> {
-    Ok(StagedSample {
-        agent,
-        timestamp: UnixMillis(row.try_get(first)?),
-        id: SampleId {
-            epoch: row.try_get::<i64, _>(first + 1)? as u64,
-            seq: row.try_get::<i64, _>(first + 2)? as u64,
-        },
-        weight: row.try_get::<i32, _>(first + 3)? as u32,
-        payload: row.try_get(first + 4)?,
-    })
 }

@@ -203,19 +203,4 @@ impl Sqlite {
         transaction.commit().await?;
         Ok(Outcome::Done)
     }
-
-    pub(crate) async fn find_mergeable(
-        &self,
-        min_points: u32,
-        before: UnixMillis,
-        limit: u32,
-    ) -> Result<Vec<AgentKey>, sqlx::Error> {
-        sqlx::query_scalar::<_, i32>(include_str!("mergeable.sql"))
-            .bind(min_points)
-            .bind(before.0)
-            .bind(limit)
-            .fetch_all(&self.reader)
-            .await
-            .map(|agents| agents.into_iter().map(AgentKey).collect())
-    }
 }

@@ -8,9 +8,8 @@ use sqlx::Row;
 
 use super::Sqlite;
 use super::transaction::Transaction;
-use crate::AgentKey;
-use crate::both::{agent_retention, millis};
-use crate::tiers::{AgentRetention, Removed, Retention, Sizes};
+use crate::both::rows::millis;
+use crate::tiers::{Removed, Retention, Sizes};
 
 /// Rows deleted by one statement: few enough that the writer hardly waits.
 const BATCH: i64 = 200;
@@ -76,27 +75,6 @@ impl Sqlite {
             .fetch_one(&self.reader)
             .await?;
         Ok(used as u64 > max_bytes)
-    }
-
-    pub(crate) async fn save_retention(
-        &self,
-        agent: AgentKey,
-        retention: AgentRetention,
-    ) -> Result<(), sqlx::Error> {
-        sqlx::query(include_str!("set_retention.sql"))
-            .bind(agent.0)
-            .bind(retention.raw.map(millis))
-            .bind(retention.rollups.map(millis))
-            .execute(&self.writer)
-            .await
-            .map(drop)
-    }
-
-    pub(crate) async fn list_retention(&self) -> Result<Vec<(AgentKey, AgentRetention)>, sqlx::Error> {
-        let rows = sqlx::query(include_str!("retention_overrides.sql"))
-            .fetch_all(&self.reader)
-            .await?;
-        rows.iter().map(agent_retention).collect()
     }
 
     /// Passes over the whole file, which takes a while if it is large.

@@ -116,16 +116,6 @@ pub(super) async fn change(
 }
 
 impl Sqlite {
-    pub(crate) async fn list_series(&self, agent: AgentKey) -> Result<Vec<SeriesName>, sqlx::Error> {
-        let rows = sqlx::query(include_str!("series.sql"))
-            .bind(agent.0)
-            .fetch_all(&self.reader)
-            .await?;
-        rows.iter()
-            .map(|row| Ok(series_name(row.try_get(1)?, row.try_get(2)?)))
-            .collect()
-    }
-
     pub(crate) async fn read_rollups(
         &self,
         agent: AgentKey,
@@ -171,13 +161,21 @@ impl Sqlite {
 
     pub(crate) async fn keep_latest(&self, samples: &[LatestSample]) -> Result<(), sqlx::Error> {
         let mut transaction = Transaction::write(&self.writer).await?;
+        let mut new = Vec::new();
         for one in samples {
             let (mut series, mut values) = (None, None);
             if !one.values.is_empty() {
-                let mut numbers = numbers(&mut transaction, one.agent).await?;
-                let ids: Vec<i32> = one.values.iter().map(|(name, _)| numbers.of(name)).collect();
-                save_added(&mut transaction, one.agent, &numbers).await?;
-                series = Some(array(&ids));
+                let numbered = if let Some(known) = self.latest_series.find(one.agent, &one.values) {
+                    known
+                } else {
+                    let mut numbers = numbers(&mut transaction, one.agent).await?;
+                    let ids = one.values.iter().map(|(name, _)| numbers.of(name)).collect();
+                    save_added(&mut transaction, one.agent, &numbers).await?;
+                    let numbered = self.latest_series.numbered(&one.values, ids);
+                    new.push((one.agent, numbered.clone()));
+                    numbered
+                };
+                series = Some(array(&numbered.ids));
                 values = Some(array(
                     &one.values.iter().map(|(_, value)| *value).collect::<Vec<_>>(),
                 ));
@@ -193,6 +191,8 @@ impl Sqlite {
                 .execute(&mut *transaction)
                 .await?;
         }
-        transaction.commit().await
+        transaction.commit().await?;
+        self.latest_series.keep(new);
+        Ok(())
     }
 }

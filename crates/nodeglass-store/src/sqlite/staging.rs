@@ -3,15 +3,15 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use nodeglass_model::{SampleId, TimeRange, UnixMillis};
-use sqlx::sqlite::SqliteRow;
+use nodeglass_model::UnixMillis;
 use sqlx::{Row, SqliteConnection};
 
 use super::Sqlite;
 use super::chunks::{insert, level_number};
 use super::transaction::Transaction;
-use crate::tiers::{ClosedSlot, Level, Outcome, PackedAgent, SlotId, SlotLimits};
-use crate::{AgentKey, NO_AGENT, Position, StagedSample};
+use crate::both::rows::{staged, through};
+use crate::tiers::{Level, Outcome, PackedAgent, SlotId, SlotLimits};
+use crate::{AgentKey, Position, StagedSample};
 
 /// Rows of a finished slot removed by one transaction: a few milliseconds.
 const BATCH: i64 = 4_000;
@@ -21,10 +21,6 @@ struct Slot {
     is_open: bool,
     min: i64,
     max: i64,
-}
-
-fn through(agent: Option<AgentKey>) -> i64 {
-    agent.map_or(NO_AGENT, |agent| i64::from(agent.0))
 }
 
 impl Sqlite {
@@ -119,20 +115,6 @@ impl Sqlite {
         Ok(true)
     }
 
-    pub(crate) async fn find_closed_slots(&self) -> Result<Vec<ClosedSlot>, sqlx::Error> {
-        let rows = sqlx::query(include_str!("closed_slots.sql"))
-            .fetch_all(&self.reader)
-            .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(ClosedSlot {
-                    id: SlotId(row.try_get(0)?),
-                    done_through: i32::try_from(row.try_get::<i64, _>(1)?).ok().map(AgentKey),
-                })
-            })
-            .collect()
-    }
-
     pub(crate) async fn read_slot_rows(
         &self,
         slot: SlotId,
@@ -162,27 +144,6 @@ impl Sqlite {
         rows.iter()
             .map(|row| staged(AgentKey(row.try_get(0)?), row, 1))
             .collect()
-    }
-
-    pub(crate) async fn read_staged(
-        &self,
-        agent: AgentKey,
-        range: TimeRange,
-        after: Option<Position>,
-        limit: i64,
-    ) -> Result<Vec<StagedSample>, sqlx::Error> {
-        let after = after.unwrap_or(Position::FIRST);
-        let rows = sqlx::query(include_str!("staged.sql"))
-            .bind(agent.0)
-            .bind(range.start.0)
-            .bind(range.end.0)
-            .bind(after.timestamp.0)
-            .bind(after.id.epoch as i64)
-            .bind(after.id.seq as i64)
-            .bind(limit)
-            .fetch_all(&self.reader)
-            .await?;
-        rows.iter().map(|row| staged(agent, row, 0)).collect()
     }
 
     pub(crate) async fn put_small_chunks(
@@ -221,22 +182,6 @@ impl Sqlite {
         }
         transaction.commit().await?;
         Ok(Outcome::Done)
-    }
-
-    pub(crate) async fn mark_slot_finished(
-        &self,
-        slot: SlotId,
-        after: Option<AgentKey>,
-        now: UnixMillis,
-    ) -> Result<Outcome, sqlx::Error> {
-        let done = sqlx::query(include_str!("finish_slot.sql"))
-            .bind(slot.0)
-            .bind(through(after))
-            .bind(now.0)
-            .execute(&self.writer)
-            .await?
-            .rows_affected();
-        Ok(if done > 0 { Outcome::Done } else { Outcome::Stale })
     }
 
     /// Removes a batch of the rows of slots that are done, or the slot once it has none.
@@ -311,18 +256,4 @@ async fn is_known(
         }
     }
     Ok(false)
-}
-
-/// A staged sample from a row with time, epoch, number, weight and payload from `first` on.
-pub(super) fn staged(agent: AgentKey, row: &SqliteRow, first: usize) -> Result<StagedSample, sqlx::Error> {
-    Ok(StagedSample {
-        agent,
-        timestamp: UnixMillis(row.try_get(first)?),
-        id: SampleId {
-            epoch: row.try_get::<i64, _>(first + 1)? as u64,
-            seq: row.try_get::<i64, _>(first + 2)? as u64,
-        },
-        weight: row.try_get(first + 3)?,
-        payload: row.try_get(first + 4)?,
-    })
 }

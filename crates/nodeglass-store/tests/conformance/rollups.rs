@@ -7,14 +7,16 @@ use nodeglass_model::catalogue::MetricId;
 use nodeglass_model::{TimeRange, UnixMillis};
 use nodeglass_store::tiers::{Hour, Levels, Outcome, RollupChange, RollupPoint, SeriesName, Summary};
 use nodeglass_store::{AgentKey, Store, open};
+use sqlx::Connection;
 
 use crate::slots::{chunk, compact};
-use crate::{A, ALL, B, sample};
+use crate::{A, ALL, B, direct, enrol, sample};
 
 on_every_database!(
     adds_up_what_merges_bring,
     reads_one_series_of_many,
     brings_two_merges_of_an_hour_together,
+    shows_each_series_to_those_who_read_by_sql,
 );
 
 const HOUR: i64 = 3_600_000;
@@ -176,4 +178,27 @@ async fn brings_two_merges_of_an_hour_together(url: &str) {
     assert_eq!(one.series(A).await.unwrap().len(), 21);
     one.close().await;
     other.close().await;
+}
+
+async fn shows_each_series_to_those_who_read_by_sql(url: &str) {
+    let store = open(url).await.unwrap();
+    let agent = enrol(&store, "host").await;
+    // So many that they fill several rows of an hour.
+    let added = (0..200).map(|device| (series(140, &device.to_string()), f64::from(device)));
+    merge(&store, agent, 1, &Add(BTreeMap::from([(HOUR, added.collect())]))).await;
+    store.close().await;
+    let question = "select device || ' ' || mean from metrics_hourly where agent = 'host'";
+    let mut found: Vec<String> = if url.starts_with("sqlite") {
+        let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
+        let question = question.replace("|| mean", "|| cast(mean as integer)");
+        let query = sqlx::query_scalar(sqlx::AssertSqlSafe(question));
+        query.fetch_all(&mut connection).await.unwrap()
+    } else {
+        let query = sqlx::query_scalar(question);
+        query.fetch_all(&mut direct(url).await).await.unwrap()
+    };
+    found.sort();
+    let mut expected: Vec<String> = (0..200).map(|device| format!("{device} {device}")).collect();
+    expected.sort();
+    assert_eq!(found, expected);
 }

@@ -1,0 +1,60 @@
+//! What both databases read out of rows, and write into them, alike.
+
+use std::time::Duration;
+
+use nodeglass_model::{SampleId, UnixMillis};
+use sqlx::{ColumnIndex, Decode, Row, Type};
+
+use crate::tiers::AgentRetention;
+use crate::{AgentKey, NO_AGENT, StagedSample};
+
+/// A span in milliseconds, as the database has it.
+pub(crate) fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A span as the database has it; `None` for null.
+fn span(millis: Option<i64>) -> Option<Duration> {
+    millis.map(|millis| Duration::from_millis(millis.unsigned_abs()))
+}
+
+/// How long something is kept that is not kept as long as all: a row of agent, samples and rollups.
+pub(crate) fn agent_retention<'r, R>(row: &'r R) -> Result<(AgentKey, AgentRetention), sqlx::Error>
+where
+    R: Row,
+    usize: ColumnIndex<R>,
+    i32: Decode<'r, R::Database> + Type<R::Database>,
+    Option<i64>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let retention = AgentRetention {
+        raw: span(row.try_get(1)?),
+        rollups: span(row.try_get(2)?),
+    };
+    Ok((AgentKey(row.try_get(0)?), retention))
+}
+
+/// `done_through` in the database.
+pub(crate) fn through(agent: Option<AgentKey>) -> i64 {
+    agent.map_or(NO_AGENT, |agent| i64::from(agent.0))
+}
+
+/// A staged sample from a row with time, epoch, number, weight and payload from `first` on.
+pub(crate) fn staged<'r, R>(agent: AgentKey, row: &'r R, first: usize) -> Result<StagedSample, sqlx::Error>
+where
+    R: Row,
+    usize: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    i32: Decode<'r, R::Database> + Type<R::Database>,
+    Vec<u8>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    Ok(StagedSample {
+        agent,
+        timestamp: UnixMillis(row.try_get(first)?),
+        id: SampleId {
+            epoch: row.try_get::<i64, _>(first + 1)? as u64,
+            seq: row.try_get::<i64, _>(first + 2)? as u64,
+        },
+        weight: row.try_get::<i32, _>(first + 3)? as u32,
+        payload: row.try_get(first + 4)?,
+    })
+}
