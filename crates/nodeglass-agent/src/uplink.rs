@@ -80,6 +80,8 @@ enum SessionError {
     Silent,
     #[error("the server closed the session: {}", .0.message())]
     Closed(Status),
+    #[error("the connection is gone")]
+    Gone,
     #[error("the server spoke out of turn: an agent's session begins with its welcome")]
     NoWelcome,
 }
@@ -155,15 +157,24 @@ impl Uplink {
         };
         info!(server = %self.enrolment.server, agent = %self.enrolment.agent, "session opened");
         *connected = true;
-        Session {
+        let mut session = Session {
             uplink: self,
             outbound,
             packer: LivePacker::default(),
             told_gaps: None,
             asked_interval: None,
+        };
+        match session.talk(&mut inbound, &settings, stop).await {
+            Ok(()) => {
+                drop(session);
+                // What the server still says is let go by; to leave before it has closed would cut our last word off.
+                let closed = async { while let Ok(Some(_)) = inbound.message().await {} };
+                let _ = tokio::time::timeout(GOODBYE, closed).await;
+                Ok(())
+            }
+            Err(SessionError::Gone) => session.hear_out(&mut inbound).await,
+            Err(error) => Err(error),
         }
-        .talk(&mut inbound, &settings, stop)
-        .await
     }
 
     /// Sends as often as somebody asks who looks on.
@@ -235,8 +246,9 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
+    /// Says and hears what there is until the session fails, or `stop` and all is settled.
     async fn talk(
-        mut self,
+        &mut self,
         inbound: &mut Streaming<v1::ServerMessage>,
         settings: &v1::Settings,
         stop: &CancellationToken,
@@ -268,10 +280,6 @@ impl Session<'_> {
                 // The last word is ours: the books as they are left, and an end rather than a broken connection.
                 let heartbeat = self.heartbeat();
                 let _ = tokio::time::timeout(GOODBYE, self.send(Up::Heartbeat(heartbeat))).await;
-                drop((outbound, self.outbound));
-                // What the server still says is let go by; to leave before it has closed would cut our last word off.
-                let closed = async { while let Ok(Some(_)) = inbound.message().await {} };
-                let _ = tokio::time::timeout(GOODBYE, closed).await;
                 return Ok(());
             }
             tokio::select! {
@@ -288,7 +296,7 @@ impl Session<'_> {
                     self.send_heartbeat(&mut next_heartbeat, heartbeat_interval).await?;
                 }
                 room = outbound.reserve(), if !reading_failed && journal.has_backlog(IN_FLIGHT) => {
-                    let room = room.map_err(|_| gone())?;
+                    let room = room.map_err(|_| SessionError::Gone)?;
                     match self.backlog().await {
                         Some(batch) => room.send(v1::AgentMessage { message: Some(Up::Samples(batch)) }),
                         None => reading_failed = true,
@@ -298,6 +306,14 @@ impl Session<'_> {
                 () = stop.cancelled(), if until.is_none() => until = Some(Instant::now() + DRAIN),
                 () = tokio::time::sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {}
             }
+        }
+    }
+
+    /// Takes what the server said before the connection was gone: its last word says why, and may tell when to come back.
+    async fn hear_out(&mut self, inbound: &mut Streaming<v1::ServerMessage>) -> Result<(), SessionError> {
+        loop {
+            let message = tokio::time::timeout(GOODBYE, inbound.message());
+            self.take(message.await.map_err(|_| SessionError::Gone)?)?;
         }
     }
 
@@ -416,7 +432,7 @@ impl Session<'_> {
                 message: Some(message),
             })
             .await
-            .map_err(|_| gone())
+            .map_err(|_| SessionError::Gone)
     }
 
     fn heartbeat(&mut self) -> v1::Heartbeat {
@@ -469,10 +485,6 @@ fn gap_to_wire(gap: &Gap) -> v1::Gap {
         to: gap.to.0.unsigned_abs(),
         samples: gap.samples,
     }
-}
-
-fn gone() -> SessionError {
-    SessionError::Closed(Status::unavailable("the connection is gone"))
 }
 
 fn heartbeat_interval(settings: &v1::Settings) -> Duration {
