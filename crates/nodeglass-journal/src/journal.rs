@@ -40,8 +40,10 @@ pub(crate) struct Inner {
     waiting: IdSet,
     /// Owed samples that were sent and of which the server has said nothing.
     sent: IdSet,
-    /// The newest owed sample, and whether it was handed out.
+    /// The newest owed sample.
     newest: Option<(SampleId, Arc<Sample>)>,
+    /// Whether it was never asked for as the live one.
+    is_fresh: bool,
     books: Books,
     /// Samples that were let go after they had been sent and before the server said anything: lost, unless it still does.
     doubtful: Vec<(Reason, IdSet)>,
@@ -89,6 +91,7 @@ impl Journal {
             waiting: IdSet::default(),
             sent: IdSet::default(),
             newest: None,
+            is_fresh: false,
             books: Books::default(),
             doubtful: Vec::new(),
             failed_reads: 0,
@@ -146,6 +149,7 @@ impl Journal {
             inner.books.journalled += u64::from(written.on_disk);
             inner.waiting.insert(id);
             inner.newest = Some((id, sample.clone()));
+            inner.is_fresh = true;
         }
         if let Some(file) = written.sync {
             match inner.storage.sync_policy() {
@@ -183,8 +187,14 @@ impl Journal {
     /// The newest owed sample, if it was not sent yet; it counts as sent from now on.
     pub fn take_live(&self) -> Option<(SampleId, Arc<Sample>)> {
         let mut inner = self.shared.lock();
+        inner.is_fresh = false;
         let (id, sample) = inner.newest.clone()?;
         inner.take(id).then_some((id, sample))
+    }
+
+    /// Whether there is a sample that [`Journal::take_live`] has not been asked for yet.
+    pub fn has_live(&self) -> bool {
+        self.shared.lock().is_fresh
     }
 
     /// Hands out owed samples that were not sent yet, the oldest first, until `take` breaks; the one at which it breaks

@@ -153,8 +153,10 @@ fn live_goes_first_and_the_backlog_in_order() {
     let directory = tempfile::tempdir().unwrap();
     let (journal, _) = open(config(directory.path()));
     let ids = append(&journal, Role::Owed, 0..10, Instant::now());
+    assert!(journal.has_live());
     let (live, newest) = journal.take_live().unwrap();
     assert_eq!((live, newest), (ids[9], sample(9)));
+    assert!(!journal.has_live());
     assert!(journal.take_live().is_none(), "it is sent once");
     let mut taken = Vec::new();
     journal.take_backlog(4, |id, _| {
