@@ -153,7 +153,8 @@ mod tests {
             include_str!("../../../migrations/postgres/0004_views.sql"),
             include_str!("../../../migrations/sqlite/0004_views.sql"),
         ] {
-            let mut places = views.split("series.id ").skip(1);
+            let places = views.split("series.id ");
+            let mut places = places.filter(|place| place.starts_with(['%', '/']));
             assert!(places.clone().count() >= 6);
             let counts = [format!("% {BLOCK}"), format!("/ {BLOCK}")];
             assert!(places.all(|place| counts.iter().any(|count| place.starts_with(count))));
