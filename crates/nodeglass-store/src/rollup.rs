@@ -142,3 +142,22 @@ pub(crate) fn changed(
 pub(crate) fn starts(hours: &[UnixMillis]) -> Vec<i64> {
     hours.iter().map(|hour| hour.0).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::BLOCK;
+
+    #[test]
+    fn views_find_series_where_they_are_put() {
+        for views in [
+            include_str!("../../../migrations/postgres/0004_views.sql"),
+            include_str!("../../../migrations/sqlite/0004_views.sql"),
+        ] {
+            let places = views.split("series.id ");
+            let mut places = places.filter(|place| place.starts_with(['%', '/']));
+            assert!(places.clone().count() >= 6);
+            let counts = [format!("% {BLOCK}"), format!("/ {BLOCK}")];
+            assert!(places.all(|place| counts.iter().any(|count| place.starts_with(count))));
+        }
+    }
+}

@@ -2,20 +2,25 @@
 //! PostgreSQL; and in how many bytes that history lies on the disk.
 //!
 //! `nodeglass-queries` fills the database through the store, with the server's own compaction, before the server starts. What
-//! is cold is asked of a server that was started anew: neither it nor its connections know anything of what is asked.
+//! is cold is asked of a server that was started anew and knows nothing of the agent yet. A history of a day is played within
+//! seconds, so PostgreSQL has no time to clear away what compaction replaced, as it does every minute in life: bytes are
+//! read before and after a vacuum.
+
+mod stored;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, ensure};
-use serde_json::Value;
 
 use super::client::Client;
 use super::cost::{cpu_seconds, cpu_seconds_of_family};
 use super::fleet::{Options, TRACE};
 use super::programs::{Running, Server, Speaks, program};
 use super::table::Row;
+use stored::{FIVE_SECONDS, Filled, ONE_SECOND};
+
 use crate::postgres::{Binaries, Cluster, Options as ClusterOptions};
 
 /// Nothing is removed meanwhile, and agents that stay need not say that they live.
@@ -23,7 +28,7 @@ const CONFIG: &str = "metrics: {storage: {retention_period: 60d}}\nagents: {hear
 /// What is asked about: agents with a day at 5 s, and days of one more.
 const AGENTS: u32 = 24;
 const LONG_DAYS: u32 = 30;
-/// What lies on the disk at 1 s: as many values an hour as 60 agents at 5 s.
+/// What lies on the disk at 1 s: hours enough for many full chunks of each agent.
 const DENSE: [(&str, &str); 3] = [("--interval", "1"), ("--agents", "4"), ("--hours", "8")];
 /// How often the server is started anew for what is cold.
 const COLD_ROUNDS: usize = 4;
@@ -93,121 +98,6 @@ pub(super) fn measure(options: &Options) -> anyhow::Result<Vec<Row>> {
     rows.extend(bench.history(&filled)?);
     rows.extend(bench.latest(&trace, options.series)?);
     Ok(rows)
-}
-
-/// Keys and bars of what is stored at one interval.
-struct StoredAs {
-    name: &'static str,
-    /// For all tiers, and for its part in chunks and in rollups; after vacuum; rollups as a share of the rest.
-    keys: [&'static str; 5],
-    bar: f64,
-}
-
-const ONE_SECOND: StoredAs = StoredAs {
-    name: "1 s",
-    keys: [
-        "stored_1s_bytes_per_value",
-        "stored_1s_chunk_index_bytes_per_value",
-        "stored_1s_rollup_bytes_per_value",
-        "stored_1s_vacuumed_bytes_per_value",
-        "stored_1s_rollup_percent",
-    ],
-    bar: 0.38,
-};
-const FIVE_SECONDS: StoredAs = StoredAs {
-    name: "5 s",
-    keys: [
-        "stored_5s_bytes_per_value",
-        "stored_5s_chunk_index_bytes_per_value",
-        "stored_5s_rollup_bytes_per_value",
-        "stored_5s_vacuumed_bytes_per_value",
-        "stored_5s_rollup_percent",
-    ],
-    bar: 0.60,
-};
-/// Rollups are at most so many hundredths of what they sum up.
-const ROLLUP_PERCENT: f64 = 10.0;
-
-/// A database with history in it.
-struct Filled {
-    /// What `nodeglass-queries fill` says of it.
-    said: Value,
-}
-
-impl Filled {
-    fn fill(database: &str, trace: &Path, series: u32, what: &[(&str, &str)]) -> anyhow::Result<Self> {
-        let mut fill = program("nodeglass-queries");
-        fill.args(["fill", "--database", database, "--trace"]).arg(trace);
-        fill.args(["--series", &series.to_string()]);
-        for (name, value) in what {
-            fill.args([name, value]);
-        }
-        let output = fill.stdout(Stdio::piped()).stderr(Stdio::inherit()).output()?;
-        ensure!(output.status.success(), "the database can't be filled");
-        let said = serde_json::from_slice(&output.stdout).context("what it is filled with")?;
-        Ok(Self { said })
-    }
-
-    fn number(&self, key: &str) -> anyhow::Result<i64> {
-        let number = self.said[key].as_i64();
-        number.with_context(|| format!("{key} of what it is filled with"))
-    }
-
-    /// The series of every agent, percent-encoded.
-    fn series(&self) -> Vec<String> {
-        let names = self.said["series"].as_array().into_iter().flatten();
-        names.filter_map(Value::as_str).map(encoded).collect()
-    }
-
-    fn rows(&self, stored: &StoredAs) -> anyhow::Result<Vec<Row>> {
-        let series = self.said["series"].as_array().map_or(0, Vec::len);
-        let values = self.number("samples")? as f64 * series as f64;
-        let bytes = |when: &str, tier: &str, part: &str| self.said[when][tier][part].as_f64().unwrap_or(0.0);
-        let whole = |when: &str, tier: &str| bytes(when, tier, "table") + bytes(when, tier, "index");
-        let tiers = |when: &str| whole(when, "staging") + whole(when, "chunk");
-        let (name, [all, index, rollup, vacuumed, percent]) = (stored.name, stored.keys);
-        let row =
-            |key, name: String, bytes: f64| Row::new(key, format!("{name}, per value"), bytes / values, "B");
-        Ok(vec![
-            row(
-                all,
-                format!("at {name}: chunks and staging with indexes"),
-                tiers("tiers"),
-            )
-            .at_most(stored.bar),
-            row(
-                index,
-                format!("at {name}: of it indexes"),
-                bytes("tiers", "chunk", "index"),
-            ),
-            row(
-                vacuumed,
-                format!("at {name}: the same after a vacuum"),
-                tiers("vacuumed"),
-            ),
-            row(
-                rollup,
-                format!("at {name}: rollups with indexes"),
-                whole("tiers", "rollup"),
-            ),
-            Row::new(
-                percent,
-                format!("at {name}: rollups, of the rest"),
-                100.0 * whole("tiers", "rollup") / tiers("tiers"),
-                "%",
-            )
-            .at_most(ROLLUP_PERCENT),
-        ])
-    }
-}
-
-/// A part of a query in a URL.
-fn encoded(text: &str) -> String {
-    let letter = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'@' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(letter).collect()
 }
 
 /// What is asked, and of whom.

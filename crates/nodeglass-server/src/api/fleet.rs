@@ -6,7 +6,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use nodeglass_model::selector::Selector;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::Api;
 use super::format::{Format, Rows, Sheet, broken_off, write_json};
@@ -123,7 +123,21 @@ struct ReadingsBody<'a> {
     unit: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     resolution: Option<&'static str>,
-    agents: Vec<ReadingBody<'a>>,
+    agents: ReadingBodies<'a>,
+}
+
+/// Each is made when it is written.
+struct ReadingBodies<'a>(&'a [Reading]);
+
+impl Serialize for ReadingBodies<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|reading| ReadingBody {
+            agent_id: reading.agent.id.as_str(),
+            device: reading.series.split_once('@').map(|(_, device)| device),
+            timestamp: reading.at.0,
+            value: reading.value,
+        }))
+    }
 }
 
 #[derive(Serialize)]
@@ -147,7 +161,7 @@ pub(super) async fn latest(
     let parameters = parameters.only(&["metric", "agents"])?;
     let selector = metric(&parameters)?;
     let agents = api.queries.choose(&parameters.list("agents")).await?;
-    let readings = api.queries.latest_of(&agents, &selector);
+    let readings = api.queries.latest_of(agents, &selector);
     Ok(respond(format, &selector, None, &readings))
 }
 
@@ -186,7 +200,7 @@ pub(super) async fn top(
                 "it needs a start; without one the latest figures are compared".to_owned(),
             ));
         }
-        let readings = first(api.queries.latest_of(&agents, &selector), order, count);
+        let readings = first(api.queries.latest_of(agents, &selector), order, count);
         return Ok(respond(format, &selector, None, &readings));
     }
     if agents.len() > MAX_AGENTS {
@@ -216,18 +230,12 @@ fn respond(
             (
                 reading.agent.id.to_string(),
                 reading.at,
-                reading.series.clone(),
+                reading.series.to_string(),
                 reading.value,
             )
         });
         return format.sheets(stream::iter([Ok(Sheet::long(rows))]));
     }
-    let agents = readings.iter().map(|reading| ReadingBody {
-        agent_id: reading.agent.id.as_str(),
-        device: reading.series.split_once('@').map(|(_, device)| device),
-        timestamp: reading.at.0,
-        value: reading.value,
-    });
     let mut body = Vec::with_capacity(128 + readings.len() * 80);
     write_json(
         &mut body,
@@ -235,7 +243,7 @@ fn respond(
             metric: selector.to_string(),
             unit: selector.metric().unit.name(),
             resolution: resolution.map(Resolution::name),
-            agents: agents.collect(),
+            agents: ReadingBodies(readings),
         },
     );
     format.respond(Body::from(body))

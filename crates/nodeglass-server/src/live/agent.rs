@@ -115,6 +115,15 @@ impl LiveAgent {
         }
     }
 
+    /// Looks at its latest sample while it is connected, as [`LiveAgent::overview`] gives it.
+    pub fn with_current<T>(&self, look: impl FnOnce(&Sample) -> T) -> Option<T> {
+        if !self.is_connected() {
+            return None;
+        }
+        let latest = self.latest.borrow();
+        latest.sample.as_deref().map(|live| look(&live.sample))
+    }
+
     /// Follows its samples. What came lately after the sample `seen` is given, if it is still known: it may be nothing.
     pub fn follow(&self, seen: Option<SampleId>) -> (watch::Receiver<Latest>, Option<Vec<Arc<LiveSample>>>) {
         let mut ring = self.ring();

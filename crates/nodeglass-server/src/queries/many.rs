@@ -7,7 +7,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use nodeglass_model::UnixMillis;
 use nodeglass_model::catalogue::{self, Metric, OverDevices};
 use nodeglass_model::history::{History, HistoryQuery, Series};
-use nodeglass_model::selector::Selector;
+use nodeglass_model::selector::{DeviceChoice, Selector};
 
 use super::Queries;
 use super::past::StoredHistory;
@@ -33,7 +33,7 @@ pub struct Reading {
     /// When it was taken; for a span, when it begins.
     pub at: UnixMillis,
     /// Of what: `metric` or `metric@device`.
-    pub series: String,
+    pub series: Arc<str>,
     /// The figure, in the metric's unit.
     pub value: f64,
 }
@@ -157,20 +157,42 @@ impl Queries {
     }
 
     /// The latest figures of a metric of these agents, by agent; those that are away have none.
-    pub fn latest_of(&self, agents: &[Arc<LiveAgent>], selector: &Selector) -> Vec<Reading> {
+    pub fn latest_of(&self, agents: Vec<Arc<LiveAgent>>, selector: &Selector) -> Vec<Reading> {
         let mut readings = Vec::with_capacity(agents.len());
+        let device = match selector.device() {
+            DeviceChoice::Every => {
+                for agent in agents {
+                    agent.with_current(|sample| {
+                        selector.each(sample, |series, value| {
+                            readings.push(Reading {
+                                agent: agent.clone(),
+                                at: sample.timestamp,
+                                series: series.into(),
+                                value,
+                            });
+                        });
+                    });
+                }
+                return readings;
+            }
+            DeviceChoice::One(label) => Some(label.as_str()),
+            DeviceChoice::Total => None,
+        };
+        // Of ten thousand agents, whatever is made for each takes longer than finding its figure.
+        let (metric, series): (_, Arc<str>) = (selector.metric(), selector.to_string().into());
         for agent in agents {
-            let Some(live) = agent.overview().sample else {
-                continue;
-            };
-            selector.each(&live.sample, |series, value| {
+            let found = agent.with_current(|sample| {
+                catalogue::value(sample, metric, device).map(|value| (sample.timestamp, value))
+            });
+            if let Some((at, value)) = found.flatten() {
+                let series = series.clone();
                 readings.push(Reading {
-                    agent: agent.clone(),
-                    at: live.sample.timestamp,
+                    agent,
+                    at,
                     series,
                     value,
                 });
-            });
+            }
         }
         readings
     }
@@ -192,11 +214,12 @@ impl Queries {
             let (agent, stored) = found?;
             resolution = stored.resolution;
             for series in stored.history.series {
+                let name: Arc<str> = series.name.into();
                 let values = series.values.into_iter().flatten();
                 readings.extend(values.map(|value| Reading {
                     agent: agent.clone(),
                     at: start,
-                    series: series.name.clone(),
+                    series: name.clone(),
                     value,
                 }));
             }
@@ -207,14 +230,19 @@ impl Queries {
 
 /// The first `count` of some figures; of equal ones the agents' names decide.
 pub fn first(mut readings: Vec<Reading>, order: Order, count: usize) -> Vec<Reading> {
-    readings.sort_by(|one, other| {
+    let compare = |one: &Reading, other: &Reading| {
         let by_value = match order {
             Order::Highest => other.value.total_cmp(&one.value),
             Order::Lowest => one.value.total_cmp(&other.value),
         };
         let by_name = || (&one.agent.id, &one.series).cmp(&(&other.agent.id, &other.series));
         by_value.then_with(by_name)
-    });
+    };
+    if (1..readings.len()).contains(&count) {
+        readings.select_nth_unstable_by(count, compare);
+        readings.truncate(count);
+    }
+    readings.sort_unstable_by(compare);
     readings.truncate(count);
     readings
 }

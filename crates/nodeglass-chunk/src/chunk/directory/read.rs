@@ -196,6 +196,10 @@ fn read_own(bytes: &[u8], basics: &Basics) -> Result<Section, ChunkError> {
         let cells = own.add_group(number as usize);
         read_columns(&mut reader, &mut own, cells, &mut end)?;
     }
+    // What is opened is kept for the next reader, by the thousand.
+    own.columns.shrink_to_fit();
+    own.groups.shrink_to_fit();
+    own.devices.shrink_to_fit();
     check(&reader, own, 0, basics)
 }
 
