@@ -94,9 +94,15 @@ impl Bench {
                 "nodeglass-tests",
                 "--bins",
             ]))?;
-            let rows = fleet::measure(&self.fleet, self.seconds)?;
+            let mut rows = fleet::measure(&self.fleet, self.seconds)?;
             println!("{}:\n", self.fleet.title(self.seconds));
             table::print(&rows);
+            if !self.fleet.back_to_back && self.part.is_some() {
+                let history = queries::measure(&self.fleet, queries::BRIEF)?;
+                println!("{}:\n", queries::title(&self.fleet, queries::BRIEF));
+                table::print(&history);
+                rows.extend(history);
+            }
             let figures = rows.iter().map(|row| (row.key.to_owned(), row.measured.into()));
             if self.part.is_some() {
                 object.extend(figures);
@@ -118,8 +124,8 @@ impl Bench {
         if wanted(Part::Queries) {
             let what = ["-p", "nodeglass-server", "-p", "nodeglass-tests", "--bins"];
             interrupt.run(cargo().args(["build", "--release", "--locked"]).args(what))?;
-            let rows = queries::measure(&self.fleet)?;
-            println!("{}:\n", queries::title(&self.fleet));
+            let rows = queries::measure(&self.fleet, queries::WHOLE)?;
+            println!("{}:\n", queries::title(&self.fleet, queries::WHOLE));
             table::print(&rows);
             let figures: Map<String, Value> = rows.iter().map(table::Row::json).collect();
             object.insert("queries".to_owned(), Value::Object(figures));

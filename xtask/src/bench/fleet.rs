@@ -39,7 +39,7 @@ pub(super) struct Options {
     pub(super) series: u32,
     /// Seconds between two samples of an agent
     #[arg(long, default_value_t = 5)]
-    interval: u64,
+    pub(super) interval: u64,
     /// A PostgreSQL on this host, to be filled; without it one is started and thrown away
     #[arg(long, conflicts_with = "sqlite")]
     pub(super) database: Option<String>,
@@ -51,7 +51,7 @@ pub(super) struct Options {
     pub(super) trace: Option<PathBuf>,
     /// Replay a backlog as fast as it is acknowledged, rather than a sample each interval
     #[arg(long)]
-    back_to_back: bool,
+    pub(super) back_to_back: bool,
     /// Plain HTTP/2 rather than TLS
     #[arg(long)]
     pub(super) plain: bool,
@@ -272,18 +272,18 @@ fn rows(
     let per_value = |key, name, bytes: f64| Row::new(key, name, bytes / stored, "B");
     rows.extend([
         per_value(
-            "stored_bytes_per_value",
-            "stored per value, all tiers with indexes",
+            "fresh_bytes_per_value",
+            "on the disk per value right after the run, mostly in staging",
             tiers.iter().sum(),
         ),
-        per_value("staging_bytes_per_value", "stored per value: staging", tiers[0]),
+        per_value("staging_bytes_per_value", "of it staging", tiers[0]),
         per_value(
             "staging_index_bytes_per_value",
-            "of it indexes",
+            "of that indexes",
             bytes("staging", "index"),
         ),
-        per_value("chunk_bytes_per_value", "stored per value: chunks", tiers[1]),
-        per_value("rollup_bytes_per_value", "stored per value: rollups", tiers[2]),
+        per_value("chunk_bytes_per_value", "of it chunks", tiers[1]),
+        per_value("rollup_bytes_per_value", "of it rollups", tiers[2]),
         Row::new("sent", "samples sent, all told", number(done, "sent")?, ""),
         Row::new("lost", "of them lost", number(done, "lost")?, "").at_most(0.0),
         Row::new(

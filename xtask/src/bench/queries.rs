@@ -19,15 +19,34 @@ use super::cost::{cpu_seconds, cpu_seconds_of_family};
 use super::fleet::{Options, TRACE};
 use super::programs::{Running, Server, Speaks, program};
 use super::table::Row;
-use stored::{FIVE_SECONDS, Filled, ONE_SECOND};
+use stored::{Filled, StoredAs};
 
 use crate::postgres::{Binaries, Cluster, Options as ClusterOptions};
 
 /// Nothing is removed meanwhile, and agents that stay need not say that they live.
 const CONFIG: &str = "metrics: {storage: {retention_period: 60d}}\nagents: {heartbeat_interval: 5m}\n";
-/// What is asked about: agents with a day at 5 s, and days of one more.
-const AGENTS: u32 = 24;
-const LONG_DAYS: u32 = 30;
+/// How much history there is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent {
+    /// Agents with a day at 5 s.
+    agents: u32,
+    /// Days of one more.
+    long_days: u32,
+    /// Whether history at 1 s is stored, too, and latest figures are asked for.
+    all: bool,
+}
+
+pub(super) const WHOLE: Extent = Extent {
+    agents: 24,
+    long_days: 30,
+    all: true,
+};
+/// What shows in a minute how a fleet's samples end up.
+pub(super) const BRIEF: Extent = Extent {
+    agents: 8,
+    long_days: 3,
+    all: false,
+};
 /// What lies on the disk at 1 s: hours enough for many full chunks of each agent.
 const DENSE: [(&str, &str); 3] = [("--interval", "1"), ("--agents", "4"), ("--hours", "8")];
 /// How often the server is started anew for what is cold.
@@ -40,21 +59,24 @@ const CALLS: usize = 1_000;
 const DAY_BUCKET: u32 = 87;
 
 /// What is measured, in words.
-pub(super) fn title(options: &Options) -> String {
+pub(super) fn title(options: &Options, extent: Extent) -> String {
     let database = if options.sqlite { "SQLite" } else { "PostgreSQL" };
     let transport = if options.plain { "plain HTTP" } else { "TLS" };
     let series = options.series;
+    let Extent {
+        agents, long_days, ..
+    } = extent;
     format!(
-        "Queries of {AGENTS} agents with a day at 5 s and one with {LONG_DAYS} days, {series} series each, {database}, {transport}, \
+        "Queries of {agents} agents with a day at 5 s and one with {long_days} days, {series} series each, {database}, {transport}, \
          one connection"
     )
 }
 
-/// Takes every measurement.
+/// Takes every measurement of that extent.
 ///
 /// # Errors
 /// A program does not start or fails, or the server does not answer.
-pub(super) fn measure(options: &Options) -> anyhow::Result<Vec<Row>> {
+pub(super) fn measure(options: &Options, extent: Extent) -> anyhow::Result<Vec<Row>> {
     let directory = tempfile::tempdir()?;
     let given = options.database.as_deref();
     let cluster = if given.is_some() || options.sqlite {
@@ -76,15 +98,22 @@ pub(super) fn measure(options: &Options) -> anyhow::Result<Vec<Row>> {
     let trace = options.trace.clone();
     let trace = trace.unwrap_or_else(|| crate::workspace().join(TRACE));
     let mut rows = Vec::new();
-    if given.is_none() {
+    if given.is_none() && extent.all {
         let dense = Filled::fill(&database("dense")?, &trace, options.series, &DENSE)?;
-        rows.extend(dense.rows(&ONE_SECOND)?);
+        rows.extend(dense.rows(&StoredAs::one_second())?);
     }
     let url = database("history")?;
-    let (agents, days) = (AGENTS.to_string(), LONG_DAYS.to_string());
-    let what = [("--agents", agents.as_str()), ("--long-days", &days)];
+    let (agents, days) = (extent.agents.to_string(), extent.long_days.to_string());
+    let interval = options.interval.to_string();
+    let mut what = vec![("--agents", agents.as_str()), ("--long-days", &days)];
+    let stored = if extent.all {
+        StoredAs::five_seconds()
+    } else {
+        what.push(("--interval", &interval));
+        StoredAs::only(options.interval)
+    };
     let filled = Filled::fill(&url, &trace, options.series, &what)?;
-    rows.extend(filled.rows(&FIVE_SECONDS)?);
+    rows.extend(filled.rows(&stored)?);
 
     let config = directory.path().join("server.yaml");
     std::fs::write(&config, CONFIG)?;
@@ -92,11 +121,14 @@ pub(super) fn measure(options: &Options) -> anyhow::Result<Vec<Row>> {
         data_dir: directory.path().join("server"),
         config,
         database: url,
+        extent,
         speaks: if options.plain { Speaks::Plain } else { Speaks::Tls },
         postmaster: filled.said["postmaster"].as_u64().map(|pid| pid as u32),
     };
     rows.extend(bench.history(&filled)?);
-    rows.extend(bench.latest(&trace, options.series)?);
+    if extent.all {
+        rows.extend(bench.latest(&trace, options.series)?);
+    }
     Ok(rows)
 }
 
@@ -105,6 +137,7 @@ struct Bench {
     data_dir: PathBuf,
     config: PathBuf,
     database: String,
+    extent: Extent,
     speaks: Speaks,
     postmaster: Option<u32>,
 }
@@ -149,7 +182,7 @@ const AGAIN: Kind = Kind {
     bars: [Some(1.0), Some(5.0)],
 };
 const LONG: Kind = Kind {
-    name: "30 days of another series, by the hour",
+    name: "all days of another series, by the hour",
     keys: ["long_p50_ms", "long_p99_ms", "long_server_us", "long_database_us"],
     bars: [Some(2.0), None],
 };
@@ -258,7 +291,7 @@ impl Bench {
             for number in 0..WARM_UP {
                 client.get(&day("hist-long".to_owned(), of(number)))?;
             }
-            let agents = AGENTS as usize;
+            let agents = self.extent.agents as usize;
             let calls = (0..agents).map(|agent| day(format!("hist-{agent}"), of(round * agents + agent)));
             self.time(&server, &mut client, &mut cold, DAY_BYTES, calls)?;
             if round + 1 < COLD_ROUNDS {

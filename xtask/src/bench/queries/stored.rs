@@ -11,34 +11,63 @@ use crate::bench::table::Row;
 
 /// Keys and bars of what is stored at one interval.
 pub(super) struct StoredAs {
-    name: &'static str,
-    /// For all tiers, and for its part in chunks and in rollups; after vacuum; rollups as a share of the rest.
+    name: String,
+    /// For samples before vacuum, for the indexes of that, for rollups, for samples after vacuum, and for rollups as a share of
+    /// that.
     keys: [&'static str; 5],
-    bar: f64,
+    bar: Option<f64>,
 }
 
-pub(super) const ONE_SECOND: StoredAs = StoredAs {
-    name: "1 s",
-    keys: [
-        "stored_1s_bytes_per_value",
-        "stored_1s_chunk_index_bytes_per_value",
-        "stored_1s_rollup_bytes_per_value",
-        "stored_1s_vacuumed_bytes_per_value",
-        "stored_1s_rollup_percent",
-    ],
-    bar: 0.38,
-};
-pub(super) const FIVE_SECONDS: StoredAs = StoredAs {
-    name: "5 s",
-    keys: [
-        "stored_5s_bytes_per_value",
-        "stored_5s_chunk_index_bytes_per_value",
-        "stored_5s_rollup_bytes_per_value",
-        "stored_5s_vacuumed_bytes_per_value",
-        "stored_5s_rollup_percent",
-    ],
-    bar: 0.60,
-};
+/// Under keys with the interval, beside those of another one.
+const KEYS_1S: [&str; 5] = [
+    "stored_1s_unvacuumed_bytes_per_value",
+    "stored_1s_index_bytes_per_value",
+    "stored_1s_rollup_bytes_per_value",
+    "stored_1s_bytes_per_value",
+    "stored_1s_rollup_percent",
+];
+const KEYS_5S: [&str; 5] = [
+    "stored_5s_unvacuumed_bytes_per_value",
+    "stored_5s_index_bytes_per_value",
+    "stored_5s_rollup_bytes_per_value",
+    "stored_5s_bytes_per_value",
+    "stored_5s_rollup_percent",
+];
+/// Of the one interval that is measured.
+const KEYS: [&str; 5] = [
+    "stored_unvacuumed_bytes_per_value",
+    "stored_index_bytes_per_value",
+    "stored_rollup_bytes_per_value",
+    "stored_bytes_per_value",
+    "stored_rollup_percent",
+];
+
+impl StoredAs {
+    pub(super) fn one_second() -> Self {
+        Self::at(1, KEYS_1S)
+    }
+
+    pub(super) fn five_seconds() -> Self {
+        Self::at(5, KEYS_5S)
+    }
+
+    /// What is stored at an interval that somebody chose.
+    pub(super) fn only(interval: u64) -> Self {
+        Self::at(interval, KEYS)
+    }
+
+    fn at(interval: u64, keys: [&'static str; 5]) -> Self {
+        Self {
+            name: format!("{interval} s"),
+            keys,
+            bar: match interval {
+                1 => Some(0.38),
+                5 => Some(0.60),
+                _ => None,
+            },
+        }
+    }
+}
 /// Rollups are at most so many hundredths of what they sum up.
 const ROLLUP_PERCENT: f64 = 10.0;
 
@@ -90,7 +119,7 @@ impl Filled {
         let bytes = |when: &str, tier: &str, part: &str| self.said[when][tier][part].as_f64().unwrap_or(0.0);
         let whole = |when: &str, tier: &str| bytes(when, tier, "table") + bytes(when, tier, "index");
         let tiers = |when: &str| whole(when, "staging") + whole(when, "chunk");
-        let (name, [all, index, rollup, vacuumed, percent]) = (stored.name, stored.keys);
+        let (name, [all, index, rollup, vacuumed, percent]) = (&stored.name, stored.keys);
         let row =
             |key, name: String, bytes: f64| Row::new(key, format!("{name}, per value"), bytes / values, "B");
         Ok(vec![
@@ -104,12 +133,14 @@ impl Filled {
                 format!("at {name}: indexes of it"),
                 bytes("tiers", "chunk", "index"),
             ),
-            row(
-                vacuumed,
-                format!("at {name}: chunks and staging with indexes, vacuumed"),
-                tiers("vacuumed"),
-            )
-            .at_most(stored.bar),
+            Row {
+                bar: stored.bar,
+                ..row(
+                    vacuumed,
+                    format!("at {name}: chunks and staging with indexes, vacuumed"),
+                    tiers("vacuumed"),
+                )
+            },
             row(
                 rollup,
                 format!("at {name}: rollups with indexes"),
