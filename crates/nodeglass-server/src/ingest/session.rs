@@ -53,6 +53,29 @@ pub(super) type Outbound = mpsc::Sender<Box<Result<v1::ServerMessage, Status>>>;
 /// Why a session ends; the agent is told.
 type End = Status;
 
+/// What follows from something that came: a word to the agent, and then perhaps the end.
+#[derive(Default)]
+struct Next {
+    say: Option<Down>,
+    end: Option<End>,
+}
+
+impl Next {
+    fn say(message: Down) -> Self {
+        Self {
+            say: Some(message),
+            end: None,
+        }
+    }
+
+    fn end(end: End) -> Self {
+        Self {
+            say: None,
+            end: Some(end),
+        }
+    }
+}
+
 pub(super) struct Session {
     shared: Arc<Shared>,
     agent: Arc<LiveAgent>,
@@ -67,7 +90,8 @@ pub(super) struct Session {
     turned_away: bool,
     /// When to look whether there is room for them.
     look_for_room: Instant,
-    unpacker: Unpacker,
+    /// Boxed, as it is large; `None` while it is at work.
+    unpacker: Option<Box<Unpacker>>,
     /// How often the agent was asked to send while somebody looks on.
     watched: Option<Duration>,
     /// When the agent's side of the ledger was last kept.
@@ -94,7 +118,7 @@ impl Session {
             unacknowledged: 0,
             turned_away: false,
             look_for_room: Instant::now(),
-            unpacker: Unpacker::default(),
+            unpacker: None,
             watched: None,
             side_saved: None,
             refusal_logged: false,
@@ -103,7 +127,8 @@ impl Session {
 
     /// Runs to the session's end.
     pub(super) async fn run(mut self, mut inbound: Streaming<v1::AgentMessage>) {
-        let end = match self.greet(&mut inbound).await {
+        // What is done once is boxed, so that it takes no room for as long as the session lasts; there are thousands of them.
+        let end = match Box::pin(self.greet(&mut inbound)).await {
             Ok(()) => self.talk(&mut inbound).await,
             Err(end) => end,
         };
@@ -188,34 +213,34 @@ impl Session {
         // Somebody may have come since the welcome.
         onlookers.mark_changed();
         loop {
-            let went = tokio::select! {
+            let next = tokio::select! {
                 // Silence last: what has come while the session was busy is no silence.
                 biased;
                 () = replaced.cancelled() => {
-                    Err(Status::aborted("another session of this agent was opened; if this host is a copy, enrol it anew"))
+                    Next::end(Status::aborted("another session of this agent was opened; if this host is a copy, enrol it anew"))
                 }
                 () = stop.cancelled() => {
-                    self.drain(&mut said).await;
+                    Box::pin(self.drain(&mut said)).await;
                     // All are sent away at once; they are not to be back at once.
-                    Err(push_back(Status::unavailable("the server is stopping"), self.shared.admission.later()))
+                    Next::end(push_back(Status::unavailable("the server is stopping"), self.shared.admission.later()))
                 }
-                Some(word) = said.recv() => self.pass_on(word, &mut said).await,
-                Some(question) = questions.recv() => self.ask(*question).await,
+                Some(word) = said.recv() => self.pass_on(word, &mut said),
+                Some(question) = questions.recv() => self.ask(*question),
                 Ok(()) = onlookers.changed() => {
                     let now = self.watch_interval();
                     if std::mem::replace(&mut self.watched, now) == now {
-                        Ok(())
+                        Next::default()
                     } else {
-                        self.send(Down::Settings(self.settings())).await
+                        Next::say(Down::Settings(self.settings()))
                     }
                 }
-                () = tokio::time::sleep_until(self.look_for_room), if self.turned_away => self.ask_again().await,
+                () = tokio::time::sleep_until(self.look_for_room), if self.turned_away => self.ask_again(),
                 message = inbound.message() => {
                     heard = Instant::now();
                     match message {
-                        Ok(Some(message)) => self.take(message).await,
-                        Ok(None) => Err(Status::ok("the agent closed it")),
-                        Err(status) => Err(status),
+                        Ok(Some(message)) => self.take(message),
+                        Ok(None) => Next::end(Status::ok("the agent closed it")),
+                        Err(status) => Next::end(status),
                     }
                 }
                 () = tokio::time::sleep_until(heard + silence) => {
@@ -223,23 +248,32 @@ impl Session {
                     if let Some(connection) = &self.connection {
                         connection.cut_if_alone();
                     }
-                    Err(Status::deadline_exceeded(format!("no word from the agent for {} s", silence.as_secs())))
+                    Next::end(Status::deadline_exceeded(format!("no word from the agent for {} s", silence.as_secs())))
                 }
             };
-            if let Err(end) = went {
+            if let Some(message) = next.say
+                && let Err(gone) = self.send(message).await
+            {
+                return gone;
+            }
+            if let Some(end) = next.end {
                 return end;
             }
         }
     }
 
-    async fn send(&self, message: Down) -> Result<(), End> {
-        let message = v1::ServerMessage {
+    fn send(&self, message: Down) -> impl Future<Output = Result<(), End>> {
+        let message = Box::new(Ok(v1::ServerMessage {
             message: Some(message),
-        };
+        }));
+        self.send_boxed(message)
+    }
+
+    async fn send_boxed(&self, message: Box<Result<v1::ServerMessage, Status>>) -> Result<(), End> {
         let stop = self.shared.tasks.shutdown_token();
         tokio::select! {
             biased;
-            sent = self.outbound.send(Box::new(Ok(message))) => sent.map_err(|_| Status::cancelled("the connection is gone")),
+            sent = self.outbound.send(message) => sent.map_err(|_| Status::cancelled("the connection is gone")),
             () = tokio::time::sleep(SEND) => Err(Status::deadline_exceeded("the agent does not read what it is sent")),
             () = async { stop.cancelled().await; tokio::time::sleep(LAST_SEND).await } => {
                 Err(Status::unavailable("the server is stopping"))
@@ -247,9 +281,9 @@ impl Session {
         }
     }
 
-    async fn take(&mut self, message: v1::AgentMessage) -> Result<(), End> {
+    fn take(&mut self, message: v1::AgentMessage) -> Next {
         match message.message {
-            Some(Up::Samples(batch)) => self.take_samples(batch).await,
+            Some(Up::Samples(batch)) => self.take_samples(batch),
             Some(Up::Heartbeat(heartbeat)) => {
                 debug!(agent = %self.agent.id, ?heartbeat, "heartbeat");
                 let has_news = !heartbeat.gaps.is_empty();
@@ -257,24 +291,26 @@ impl Session {
                 if has_news || self.side_saved.is_none_or(|at| at.elapsed() >= SAVE_SIDE) {
                     self.save_side();
                 }
-                Ok(())
+                Next::default()
             }
             Some(Up::TaskResponse(response)) => {
                 if let Some(answer) = self.questions.remove(&response.task_id) {
                     // Nobody waits any more if the caller has given up.
                     let _ = answer.send(response);
                 }
-                Ok(())
+                Next::default()
             }
-            Some(Up::Hello(_)) => Err(Status::invalid_argument("a session has one hello, at its start")),
-            None => Err(Status::invalid_argument(
+            Some(Up::Hello(_)) => {
+                Next::end(Status::invalid_argument("a session has one hello, at its start"))
+            }
+            None => Next::end(Status::invalid_argument(
                 "a message of a kind that this server doesn't know",
             )),
         }
     }
 
     /// Tells the agent what became of its samples, with whatever else has been said meanwhile.
-    async fn pass_on(&mut self, first: Word, said: &mut mpsc::UnboundedReceiver<Word>) -> Result<(), End> {
+    fn pass_on(&mut self, first: Word, said: &mut mpsc::UnboundedReceiver<Word>) -> Next {
         let mut ids = Vec::new();
         let mut next = Some(first);
         while let Some(word) = next {
@@ -285,33 +321,32 @@ impl Session {
             next = said.try_recv().ok();
         }
         if ids.is_empty() {
-            return Ok(());
+            return Next::default();
         }
         self.unacknowledged = self.unacknowledged.saturating_sub(ids.len());
         let stored = contiguous(ids).into_iter().map(seq_range_to_wire).collect();
-        self.send(Down::Acknowledgement(v1::Acknowledgement {
+        Next::say(Down::Acknowledgement(v1::Acknowledgement {
             stored,
             rejected: Vec::new(),
         }))
-        .await
     }
 
-    async fn ask(&mut self, question: Answer) -> Result<(), End> {
+    fn ask(&mut self, question: Answer) -> Next {
         let Answer { request, answer } = question;
         // Those whose callers have given up.
         self.questions.retain(|_, answer| !answer.is_closed());
         self.questions.insert(request.task_id.clone(), answer);
-        self.send(Down::TaskRequest(request)).await
+        Next::say(Down::TaskRequest(request))
     }
 
     /// Asks for what was turned away, once there is room again.
-    async fn ask_again(&mut self) -> Result<(), End> {
+    fn ask_again(&mut self) -> Next {
         self.look_for_room = Instant::now() + LOOK_FOR_ROOM;
         if !self.shared.queue.is_roomy() {
-            return Ok(());
+            return Next::default();
         }
         self.turned_away = false;
-        self.send(Down::Resend(v1::Resend {})).await
+        Next::say(Down::Resend(v1::Resend {}))
     }
 
     /// Waits a moment for what the writer still commits, so that a restart has little to send again.
@@ -321,7 +356,9 @@ impl Session {
             let Ok(Some(word)) = tokio::time::timeout_at(until, said.recv()).await else {
                 return;
             };
-            if self.pass_on(word, said).await.is_err() {
+            if let Some(message) = self.pass_on(word, said).say
+                && self.send(message).await.is_err()
+            {
                 return;
             }
         }

@@ -10,7 +10,7 @@ use nodeglass_proto::{InvalidSample, v1};
 use tonic::Status;
 use tracing::warn;
 
-use super::{End, Session};
+use super::{Next, Session};
 use crate::ingest::{Arrived, Refusal};
 
 /// What became of a batch.
@@ -22,20 +22,20 @@ struct Taken {
 }
 
 impl Session {
-    pub(super) async fn take_samples(&mut self, batch: v1::SampleBatch) -> Result<(), End> {
+    pub(super) fn take_samples(&mut self, batch: v1::SampleBatch) -> Next {
         let mut taken = Taken::default();
         let backfill = batch.backfill;
         for v1::Sample { epoch, seq, data } in batch.samples {
             let sample = Sample::try_from(data.unwrap_or_default()).map(Arrived::Whole);
             self.take_sample(SampleId { epoch, seq }, sample, backfill, &mut taken);
         }
-        let mut unpacker = std::mem::take(&mut self.unpacker);
+        let mut unpacker = self.unpacker.take().unwrap_or_default();
         let read = batch.packed.map_or(Ok(()), |packed| {
             unpacker.unpack(&packed, backfill, |id, sample| {
                 self.take_sample(id, sample.map(Arrived::Packed), backfill, &mut taken);
             })
         });
-        self.unpacker = unpacker;
+        self.unpacker = Some(unpacker);
         if let Some((id, newest)) = taken.newest {
             self.agent.show(id, newest);
         }
@@ -46,24 +46,26 @@ impl Session {
             let rejection = self.refuse(id.epoch, id.seq, Refusal { code, message });
             taken.rejected.push(rejection);
         }
+        let mut next = Next::default();
         if !taken.rejected.is_empty() {
-            self.send(Down::Acknowledgement(v1::Acknowledgement {
+            next.say = Some(Down::Acknowledgement(v1::Acknowledgement {
                 stored: Vec::new(),
                 rejected: taken.rejected,
-            }))
-            .await?;
+            }));
         }
         match read {
-            Ok(()) => Ok(()),
+            Ok(()) => {}
             // What stood behind it is asked for again; what could not be read is settled by then.
             Err(Unreadable { id: Some(_), error }) if backfill && !matches!(error, RowError::Version(_)) => {
                 self.turned_away = true;
-                Ok(())
             }
-            Err(unreadable) => Err(Status::invalid_argument(format!(
-                "{unreadable}; begin the session anew"
-            ))),
+            Err(unreadable) => {
+                next.end = Some(Status::invalid_argument(format!(
+                    "{unreadable}; begin the session anew"
+                )));
+            }
         }
+        next
     }
 
     fn take_sample(
