@@ -8,8 +8,11 @@
 //! schema   = in the first record: count, then each kind of device: its number, its holder's, count, metric numbers (rising,
 //!            each less the one before)
 //! time     = milliseconds since the record before (signed)
-//! layout   = if the devices changed: kind (1 byte), count, then each: 0 label attributes, or 1 + twice its place in the
-//!            record before, or 2 + twice its place among those that departed; kind 0 ends it
+//! layout   = if the devices changed: kind (1 byte), count, then each: 0 model label attributes, or 1 + twice its place in
+//!            the record before, or 2 + twice its place among those that departed; kind 0 ends it
+//! model    = 0, or 1 + the number of a device that this one is like: those before it in this record, those of the record
+//!            before, those that departed. Each text is then bytes shared with the model's at the beginning, at the end,
+//!            and the text between
 //! failures = if they changed: count, then each: collector, reason
 //! values   = count, then each: values passed over since the last, then 0 for "absent now" or 1 + the difference in steps
 //! ```
@@ -21,12 +24,14 @@ mod decode;
 mod departed;
 mod encode;
 mod flat;
+mod like;
 
 pub use decode::Decoder;
 pub use encode::Encoder;
 
-/// In version 1 a device that had departed was described again, and places stood as they are.
-const VERSION: u8 = 2;
+/// In version 1 a device that had departed was described again, and places stood as they are; in version 2 each description
+/// stood for itself.
+const VERSION: u8 = 3;
 
 /// The record begins anew: nothing came before it.
 const FIRST: u8 = 1;
@@ -40,6 +45,8 @@ const ABSENT: i64 = i64::MIN;
 
 /// More values than any sample has; a writer that claims more wants our memory.
 const MAX_VALUES: usize = 1 << 18;
+/// More text than the devices of one kind have; a writer that gives them more wants our memory.
+const MAX_TEXT_BYTES: usize = 1 << 20;
 /// More metrics of one kind of device than any version has.
 const MAX_METRICS: u64 = 4096;
 

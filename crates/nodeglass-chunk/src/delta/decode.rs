@@ -6,7 +6,8 @@ use nodeglass_model::{Sample, UnixMillis};
 
 use super::departed::{Departed, Place};
 use super::flat::{Heads, RowWriter};
-use super::{ABSENT, FAILURES, FIRST, LAYOUT, MAX_METRICS, MAX_VALUES, VERSION};
+use super::like::{Known, Like, text_of};
+use super::{ABSENT, FAILURES, FIRST, LAYOUT, MAX_METRICS, MAX_TEXT_BYTES, MAX_VALUES, VERSION};
 use crate::row::RowError;
 use crate::varint::Reader;
 
@@ -165,16 +166,11 @@ impl Decoder {
             }
             let mut devices = Sample::default();
             let mut places = Vec::new();
+            let mut text_bytes = 0;
             for index in 0..count {
                 let place = Place::read(reader, self.version)?;
                 if place == Place::Described {
-                    let label = reader.text()?;
-                    if let Some(holder) = holder {
-                        holder.add(&mut devices, label);
-                    }
-                    for view in &views {
-                        self.read_attributes(*view, index, &mut devices, reader)?;
-                    }
+                    self.read_description(holder, &views, index, &mut devices, reader)?;
                 } else if let Some(holder) = holder {
                     let is_known = match place {
                         Place::Departed(place) => self.departed.copy(holder, place, &mut devices),
@@ -184,6 +180,10 @@ impl Decoder {
                     if !is_known {
                         return Err(RowError::Malformed("a device that was not there"));
                     }
+                }
+                text_bytes += holder.map_or(0, |holder| holder.text_bytes(&devices, index));
+                if text_bytes > MAX_TEXT_BYTES {
+                    return Err(RowError::Malformed("devices with more text than a host has"));
                 }
                 places.push(place);
             }
@@ -206,18 +206,43 @@ impl Decoder {
         Ok(())
     }
 
-    fn read_attributes(
+    /// Reads the texts of a device, which becomes the one at `index`.
+    fn read_description(
         &self,
-        view: usize,
+        holder: Option<Dimension>,
+        views: &[usize],
         index: usize,
         devices: &mut Sample,
         reader: &mut Reader<'_>,
     ) -> Result<(), RowError> {
-        for _ in 0..reader.unsigned()? {
-            let attribute = Attribute::from_number(reader.byte()?);
-            let text = reader.text()?;
-            if let (Some(kind), Some(attribute)) = (self.kinds[view].known, attribute) {
-                kind.describe(devices, index, attribute, text);
+        // The versions before the third described each device by itself.
+        let number = if self.version < 3 { 0 } else { reader.unsigned()? };
+        let number = usize::try_from(number).unwrap_or(usize::MAX).checked_sub(1);
+        let mut model = Sample::default();
+        if let (Some(number), Some(holder)) = (number, holder) {
+            let known = Known {
+                holder,
+                here: (devices, index),
+                before: &self.layout,
+                departed: &self.departed,
+            };
+            let found = known.at(number);
+            let found = found.ok_or(RowError::Malformed("a device like one that was not there"))?;
+            holder.copy(found, &mut model);
+        }
+        let label = Like::read(reader, number.is_some())?;
+        if let Some(holder) = holder {
+            let like = number.map(|_| holder.label(&model, 0));
+            holder.add(devices, &label.complete(like.as_deref().unwrap_or_default())?);
+        }
+        for view in views {
+            for _ in 0..reader.unsigned()? {
+                let attribute = Attribute::from_number(reader.byte()?);
+                let text = Like::read(reader, number.is_some())?;
+                if let (Some(kind), Some(attribute)) = (self.kinds[*view].known, attribute) {
+                    let like = number.map_or("", |_| text_of(kind, (&model, 0), attribute));
+                    kind.describe(devices, index, attribute, &text.complete(like)?);
+                }
             }
         }
         Ok(())

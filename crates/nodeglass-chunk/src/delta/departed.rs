@@ -59,6 +59,11 @@ impl Place {
 pub(super) struct Departed(Option<Box<Sample>>);
 
 impl Departed {
+    /// A sample of them; `None` if there are none.
+    pub(super) fn sample(&self) -> Option<&Sample> {
+        self.0.as_deref()
+    }
+
     /// The place of a device that departed.
     pub(super) fn find(&self, holder: Dimension, device: (&Sample, usize)) -> Option<usize> {
         let departed = self.0.as_deref()?;

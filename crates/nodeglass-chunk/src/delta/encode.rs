@@ -4,6 +4,7 @@ use nodeglass_model::Sample;
 use nodeglass_model::catalogue::Dimension;
 
 use super::departed::{Departed, Place};
+use super::like::{Known, put_like, text_of};
 use super::{ABSENT, FAILURES, FIRST, LAYOUT, VERSION};
 use crate::varint::{put, put_signed, put_text};
 
@@ -100,15 +101,7 @@ impl Encoder {
                 };
                 place.put(out);
                 if place == Place::Described {
-                    put_text(out, &holder.label(sample, new));
-                    for view in views {
-                        let attributes = view.attributes(sample, new);
-                        put(out, attributes.len() as u64);
-                        for (attribute, text) in attributes {
-                            out.push(attribute as u8);
-                            put_text(out, text);
-                        }
-                    }
+                    self.put_description(holder, sample, new, out);
                 }
                 places.push(place);
             }
@@ -127,6 +120,33 @@ impl Encoder {
             }
         }
         out.push(0);
+    }
+
+    /// Appends the texts of a device: those of the known one that it is most like, as far as they are the same.
+    fn put_description(&self, holder: Dimension, sample: &Sample, index: usize, out: &mut Vec<u8>) {
+        let known = Known {
+            holder,
+            here: (sample, index),
+            before: &self.layout,
+            departed: &self.departed,
+        };
+        let number = known.likest((sample, index));
+        let model = number.and_then(|number| known.at(number));
+        put(out, number.map_or(0, |number| 1 + number as u64));
+        let put_one = |out: &mut Vec<u8>, model: Option<&str>, text: &str| match model {
+            Some(model) => put_like(out, model, text),
+            None => put_text(out, text),
+        };
+        let like = model.map(|(sample, index)| holder.label(sample, index));
+        put_one(out, like.as_deref(), &holder.label(sample, index));
+        for view in holder.views() {
+            let attributes = view.attributes(sample, index);
+            put(out, attributes.len() as u64);
+            for (attribute, text) in attributes {
+                out.push(attribute as u8);
+                put_one(out, model.map(|model| text_of(*view, model, attribute)), text);
+            }
+        }
     }
 
     fn put_values(&mut self, sample: &Sample, out: &mut Vec<u8>) {

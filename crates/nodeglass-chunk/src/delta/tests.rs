@@ -110,36 +110,106 @@ fn with_long_commands(processes: std::ops::Range<u32>) -> Sample {
     sample
 }
 
+/// The same with nothing in common.
+fn with_unlike_commands(processes: std::ops::Range<u32>) -> Sample {
+    let mut sample = busy_host(processes);
+    for process in &mut sample.processes.top {
+        let letter = |place: u32| char::from(b'a' + (place * (place + process.pid * 7 + 1) % 26) as u8);
+        process.command = (process.pid..process.pid + 310).map(letter).collect();
+    }
+    sample
+}
+
 #[test]
 fn a_device_that_comes_back_soon_is_not_described_again() {
-    let away = with_long_commands(1..2);
-    let mut samples = vec![with_long_commands(0..2), away.clone(), with_long_commands(0..2)];
+    let away = with_unlike_commands(1..2);
+    let mut samples = vec![
+        with_unlike_commands(0..2),
+        away.clone(),
+        with_unlike_commands(0..2),
+    ];
     let lengths: Vec<usize> = records(&samples).iter().map(Vec::len).collect();
     assert!(lengths[0] > 600 && lengths[2] < 30, "{lengths:?}");
 
     // After many others, it is.
     samples.truncate(2);
-    samples.extend([with_long_commands(100..130), away, with_long_commands(0..2)]);
+    samples.extend([with_unlike_commands(100..130), away, with_unlike_commands(0..2)]);
     let lengths: Vec<usize> = records(&samples).iter().map(Vec::len).collect();
     assert!(lengths[4] > 300, "{lengths:?}");
 }
 
 #[test]
-fn records_of_the_first_version_are_read() {
-    let samples = [busy_host(0..2), busy_host(1..2)];
-    let mut records = records(&samples);
-    records[0][1] = 1;
-    // flags, time, then the processes: their kind, how many, and where the one is that stays.
-    let (at, time) = (4, 1);
-    assert_eq!(
-        records[1][time..=at],
-        [0, catalogue::Dimension::Process as u8, 1, 3],
-        "the second of the record before, in the second version"
-    );
-    records[1][at] = 2;
+fn a_device_like_another_is_described_by_what_differs() {
+    let mut with_others = with_long_commands(0..2);
+    for (process, user) in with_others.processes.top.iter_mut().zip(["root", "alice"]) {
+        user.clone_into(&mut process.user);
+    }
+    let mut next = with_long_commands(7..8);
+    next.processes.top[0].command.insert_str(9, "--fast ");
+    next.processes.top[0].user = "alice".into();
+    let records = records(&[with_others.clone(), next.clone()]);
+    // Two texts of 300 bytes in the first record would make it longer than this, one in the second that.
+    assert!(records[0].len() < 900, "{}", records[0].len());
+    assert!(records[1].len() < 60, "{}", records[1].len());
     let mut decoder = Decoder::new(DEVICES);
-    for (record, sample) in records.iter().zip(&samples) {
-        assert_eq!(&decoder.decode(record).unwrap(), sample);
+    assert_eq!(decoder.decode(&records[0]).unwrap(), with_others);
+    assert_eq!(decoder.decode(&records[1]).unwrap(), next);
+}
+
+#[test]
+fn texts_that_grow_out_of_each_other_end_in_an_error() {
+    // Each record has more processes, all with the commands of those before at both ends.
+    let mut encoder = Encoder::new();
+    let mut decoder = Decoder::new(DEVICES);
+    let mut refused = None;
+    for round in 1..=40_u32 {
+        let mut sample = with_long_commands(0..round * 100);
+        for process in &mut sample.processes.top {
+            process.command = "x".repeat(1000);
+        }
+        let mut record = Vec::new();
+        encoder.encode(&sample, &mut record);
+        if let Err(error) = decoder.decode(&record) {
+            refused = Some((round, error));
+            break;
+        }
+    }
+    let (round, error) = refused.expect("a bound");
+    assert_eq!(
+        round, 11,
+        "a thousand bytes each, a thousand times, are a mebibyte"
+    );
+    assert_eq!(
+        error,
+        RowError::Malformed("devices with more text than a host has")
+    );
+}
+
+/// The records of [`busy_host`] with two processes and with one of them and another, as version 2 wrote them.
+fn records_of_version_2() -> Vec<Vec<u8>> {
+    let byte = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap();
+    let record = |line: &str| line.as_bytes().chunks(2).map(byte).collect();
+    include_str!("version-2.hex").lines().map(record).collect()
+}
+
+#[test]
+fn records_of_earlier_versions_are_read() {
+    let samples = [busy_host(0..2), busy_host(1..3)];
+    let version_2 = records_of_version_2();
+    let mut version_1 = version_2.clone();
+    version_1[0][1] = 1;
+    // flags, time, then the processes: their kind, how many, and where the one is that stays, the second of the record before.
+    let (time, at) = (1, 4);
+    assert_eq!(
+        version_2[1][time..=at],
+        [0, catalogue::Dimension::Process as u8, 2, 3]
+    );
+    version_1[1][at] = 2;
+    for records in [version_1, version_2] {
+        let mut decoder = Decoder::new(DEVICES);
+        for (record, sample) in records.iter().zip(&samples) {
+            assert_eq!(&decoder.decode(record).unwrap(), sample);
+        }
     }
 }
 
@@ -200,7 +270,8 @@ fn metrics_and_kinds_that_the_reader_does_not_know_are_passed_over() {
     record.extend([0, 0, 2, 1, 0xff, 0x7f]); // the host: metrics 1 and 16384
     record.extend([200, 200, 1, 5]);
     record.extend([10]); // 5 ms
-    record.extend([200, 1, 0, 1, b'x', 1, 9, 1, b'y', 0]); // one device "x" with attribute 9
+    record.extend([200, 2, 0, 0, 1, b'x', 1, 9, 1, b'y']); // a device "x" with attribute 9
+    record.extend([0, 1, 1, 0, 1, b'z', 1, 9, 0, 1, 0, 0]); // one that is like it, "xz"
     record.extend([3, 0, 1 + 20, 0, 1 + 2, 0, 1 + 4]); // cpu.usage_percent = 10 steps, then two that are unknown
     let mut expected = Sample {
         timestamp: UnixMillis(5),
@@ -218,7 +289,7 @@ fn kinds_that_lie_elsewhere_than_here_are_passed_over() {
     record.extend([2, 2, 1, 60]);
     record.extend([3, 3, 1, 64]);
     record.extend([10]);
-    record.extend([3, 1, 0, 3, b's', b'd', b'a', 0]);
+    record.extend([3, 1, 0, 0, 3, b's', b'd', b'a', 0]);
     record.extend([2, 0, 0]);
     record.extend([1, 0, 1 + 2]);
     let sample = Decoder::new(DEVICES).decode(&record).unwrap();

@@ -150,6 +150,21 @@ macro_rules! dimensions {
                 }
             }
 
+            /// The length of all texts of the device at `index`, its label's among them.
+            pub fn text_bytes(self, sample: &Sample, index: usize) -> usize {
+                let mut bytes = self.label(sample, index).len();
+                match self {
+                    Self::Host => {}
+                    $(Self::$kind => {
+                        let $at = sample;
+                        let device = &$list[index];
+                        let _ = device;
+                        $($(bytes += device.$field.len();)+)?
+                    })+
+                }
+                bytes
+            }
+
             /// Whether two samples have the same device at these places, described by the same texts.
             pub fn is_same(self, one: (&Sample, usize), other: (&Sample, usize)) -> bool {
                 match self {
