@@ -7,7 +7,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = ["metrics", "system", "task", "agent", "client"]
         .map(|name| root.join(format!("nodeglass/v1/{name}.proto")));
     println!("cargo:rerun-if-changed={}", root.display());
-    let descriptors = protox::compile(files, [&root])?;
+    // With their comments, for programs that ask the server what it serves.
+    let mut compiler = protox::Compiler::new([&root])?;
+    compiler
+        .include_imports(true)
+        .include_source_info(true)
+        .open_files(files)?;
+    let out = std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?;
+    std::fs::write(
+        Path::new(&out).join("descriptors.bin"),
+        compiler.encode_file_descriptor_set(),
+    )?;
+    let descriptors = compiler.file_descriptor_set();
     tonic_prost_build::configure()
         .build_transport(false)
         .codec_path("crate::codec::SmallBuffers")

@@ -10,6 +10,7 @@ use crate::time::UnixMillis;
 
 /// Everything measured at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Sample {
     /// When the readings were taken, by the host's clock.
     pub timestamp: UnixMillis,
@@ -93,6 +94,7 @@ macro_rules! section {
     ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
         pub struct $name {
             $($($(#[$key_meta])* pub $key: $key_type,)*)?
             $($(#[$field_doc])* #[serde(skip_serializing_if = "Option::is_none")] pub $field: Option<$type>,)*
@@ -116,6 +118,7 @@ pub use workloads::{ContainerMetrics, ProcessEntry, TaskProcessMetrics, UnitMetr
 
 /// Something that could not be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CollectFailure {
     /// The collector: `disk`.
     pub collector: String,
@@ -125,6 +128,17 @@ pub struct CollectFailure {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+/// What [`cores_and_usage`] makes of cores.
+#[cfg(feature = "schema")]
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it only describes")]
+struct Cores {
+    /// The usage of each core.
+    core_usage: Option<Vec<f64>>,
+    /// The cores that are online.
+    cores: Option<Vec<CoreMetrics>>,
 }
 
 /// The cores twice over: `cores` with every mode, and the plain list `core_usage`.

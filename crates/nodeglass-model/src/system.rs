@@ -33,6 +33,7 @@ impl SystemParts {
 
 /// The static description of one host. A part that was not asked for is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SystemInfo {
     /// When it was read.
     pub timestamp: UnixMillis,
@@ -49,6 +50,7 @@ pub struct SystemInfo {
 
 /// Processor, memory, disks.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SystemHardware {
     /// The processor.
     pub cpu: CpuInfo,
@@ -66,6 +68,7 @@ pub struct SystemHardware {
 
 /// The processor.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CpuInfo {
     /// Its name; empty where the platform gives none.
     pub model: String,
@@ -85,6 +88,7 @@ pub struct CpuInfo {
 
 /// The memory.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MemoryInfo {
     /// Memory that the kernel manages.
     pub total_bytes: u64,
@@ -101,6 +105,7 @@ pub struct MemoryInfo {
 
 /// One mounted disk.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct DiskInfo {
     /// The device: `/dev/sda1`.
     pub device: String,
@@ -121,6 +126,7 @@ pub struct DiskInfo {
 
 /// One network interface.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct NetworkInterface {
     /// Its name: `eth0`.
     pub name: String,
@@ -138,6 +144,7 @@ pub struct NetworkInterface {
 
 /// Operating system and packages.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SystemSoftware {
     /// The operating system.
     pub os: OperatingSystem,
@@ -158,6 +165,7 @@ pub struct SystemSoftware {
 
 /// The operating system.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct OperatingSystem {
     /// `Linux`.
     pub name: String,
@@ -172,6 +180,7 @@ pub struct OperatingSystem {
 
 /// One installed package.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct InstalledPackage {
     /// Its name.
     pub name: String,

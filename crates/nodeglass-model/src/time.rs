@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct UnixMillis(pub i64);
 
 /// The last moment that we accept anywhere: 9999-12-31T23:59:59Z. Later ones are mistakes.

@@ -14,6 +14,9 @@ pub mod pushback;
 pub use convert::sample::{finish as check_sample, timestamp as check_timestamp};
 pub use convert::{InvalidSample, seq_range_from_wire, seq_range_to_wire};
 
+/// What is in `proto/`, compiled: a `google.protobuf.FileDescriptorSet`, comments included.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
 /// Generated from `proto/nodeglass/v1`.
 #[expect(
     missing_docs,

@@ -1,67 +1,77 @@
 //! Who may call: whoever has a valid token, and not too often.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+mod allowance;
+mod caller;
+
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::HeaderMap;
-use nodeglass_store::{Role, TokenHash};
-use tokio::time::Instant;
+use nodeglass_store::TokenHash;
 
 use crate::auth::Auth;
 use crate::error::ApiError;
+use allowance::{Allowances, household};
+
+pub use allowance::{Spent, Standing, Told, WINDOW};
+pub use caller::Caller;
+
+/// How often callers may call, in a minute each; 0 for any number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimits {
+    /// With one token.
+    pub per_token: u64,
+    /// From one address, with whatever tokens or none.
+    pub per_address: u64,
+}
+
+impl Default for RateLimits {
+    /// A dashboard asks a few times in a second, and a script's loop some dozen times: both have room in what a token
+    /// may, and several people behind one address in what an address may. Somebody who floods has not.
+    fn default() -> Self {
+        Self {
+            per_token: 6_000,
+            per_address: 12_000,
+        }
+    }
+}
 
 /// Decides on every call of people and programs.
 #[derive(Debug)]
 pub struct Access {
     auth: Arc<Auth>,
-    /// Calls that a token may make in a minute; 0 for any number.
-    per_minute: u64,
-    allowances: Mutex<HashMap<TokenHash, Allowance>>,
-}
-
-/// What a token may still spend: it fills up evenly, to a minute's worth.
-#[derive(Debug, Clone, Copy)]
-struct Allowance {
-    calls: f64,
-    at: Instant,
+    tokens: Allowances<TokenHash>,
+    addresses: Allowances<IpAddr>,
 }
 
 impl Access {
-    /// Lets callers in whose tokens `auth` knows, `per_minute` times each; 0 for any number.
-    pub fn new(auth: Arc<Auth>, per_minute: u64) -> Self {
+    /// Lets callers in whose tokens `auth` knows.
+    pub fn new(auth: Arc<Auth>, limits: RateLimits) -> Self {
         Self {
             auth,
-            per_minute,
-            allowances: Mutex::default(),
+            tokens: Allowances::new(limits.per_token),
+            addresses: Allowances::new(limits.per_address),
         }
     }
 
-    /// Lets a caller in, and says what it may do.
+    /// Takes a call off what its address may make, before anything else is done for it.
+    ///
+    /// # Errors
+    /// Too many calls.
+    pub fn knock(&self, address: IpAddr) -> Result<Option<Standing>, ApiError> {
+        let spent = self.addresses.spend(household(address));
+        spent.map_err(|spent| ApiError::RateLimited { by: "address", spent })
+    }
+
+    /// Lets a caller in, and says who it is.
     ///
     /// # Errors
     /// No token, a wrong one, or too many calls.
-    pub async fn admit(&self, headers: &HeaderMap) -> Result<Role, ApiError> {
+    pub async fn admit(&self, headers: &HeaderMap) -> Result<(Caller, Option<Standing>), ApiError> {
         let (role, token) = self.auth.role(headers).await?;
-        self.spend(token)?;
-        Ok(role)
-    }
-
-    /// Takes one call off a token's allowance. Only valid tokens get here, so there are few.
-    fn spend(&self, token: TokenHash) -> Result<(), ApiError> {
-        if self.per_minute == 0 {
-            return Ok(());
-        }
-        let (most, now) = (self.per_minute as f64, Instant::now());
-        let mut allowances = self.allowances.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = allowances
-            .entry(token)
-            .or_insert(Allowance { calls: most, at: now });
-        left.calls = (left.calls + now.duration_since(left.at).as_secs_f64() * most / 60.0).min(most);
-        left.at = now;
-        if left.calls < 1.0 {
-            return Err(ApiError::RateLimited(self.per_minute));
-        }
-        left.calls -= 1.0;
-        Ok(())
+        // Only valid tokens get here, so there are few.
+        let spent = self.tokens.spend(token);
+        let standing = spent.map_err(|spent| ApiError::RateLimited { by: "token", spent })?;
+        Ok((Caller::of_role("token", role), standing))
     }
 }

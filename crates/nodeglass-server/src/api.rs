@@ -1,15 +1,23 @@
-//! REST and SSE: paths, and what stands before every handler.
+//! REST and SSE: the table of routes, and what stands before every handler.
 //!
-//! `/health` is open; everything else needs a token. The API stands under `/api/v1` and, the same, under `/api`.
+//! A route is one line of [`routes`]: its policy, and its handler, which `#[utoipa::path]` describes. From both come the
+//! router, the guard and the OpenAPI document. What is under `/api/v1` is under `/api`, too.
 
 mod agents;
+mod body;
 mod books;
+mod document;
 mod fleet;
 mod format;
+mod guard;
 mod guide;
+mod headers;
 mod history;
 mod overview;
 mod parameters;
+mod routes;
+mod shapes;
+mod state;
 mod streams;
 mod tag;
 mod transfer;
@@ -18,15 +26,12 @@ mod workloads;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::error_handling::HandleErrorLayer;
-use axum::extract::{Request, State};
-use axum::middleware::{self, Next};
+use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use http::{Method, Uri, header};
-use nodeglass_store::Store;
-use serde::Serialize;
+use axum::{Router, middleware};
+use http::{HeaderName, HeaderValue, Method, Uri, header};
+use nodeglass_store::{Role, Store};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
@@ -34,12 +39,19 @@ use tower::load_shed::LoadShedLayer;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use utoipa_axum::routes;
 
 use crate::access::Access;
-use crate::compaction::{Progress, Totals};
+use crate::compaction::Totals;
 use crate::error::ApiError;
 use crate::import::Importer;
+use crate::policy::Policy;
 use crate::queries::Queries;
+
+use body::MAX_BODY_BYTES;
+pub use document::openapi;
+use routes::Routes;
 
 /// Calls in hand at once; more are turned away at once rather than made to wait in line. A stream counts until it begins.
 const CALLS_AT_ONCE: usize = 256;
@@ -48,6 +60,9 @@ const CALL: Duration = Duration::from_secs(30);
 
 /// Answers of fewer bytes are sent as they are: they fit into a packet or two.
 const WORTH_COMPRESSING: u16 = 2_048;
+
+/// How long a browser may go by what it was told of another origin's calls.
+const PREFLIGHT: Duration = Duration::from_mins(10);
 
 /// What handlers need.
 #[derive(Clone)]
@@ -62,33 +77,45 @@ pub struct Api {
     pub store: Arc<dyn Store>,
     /// For `/ready`, too.
     pub compaction: Arc<Totals>,
+    /// Origins whose pages may call.
+    pub cors: Arc<[HeaderValue]>,
     /// Ends the streams.
     pub stop: CancellationToken,
+}
+
+/// The table: every route with who may take it.
+fn routes() -> Routes {
+    use Role::{Admin, Viewer};
+    Routes::new()
+        .with(Policy::OPEN, routes!(state::health))
+        .with(Policy::fleet(Viewer), routes!(state::ready))
+        .with(Policy::OPEN, routes!(document::openapi_json))
+        .with(Policy::OPEN, routes!(document::page))
+        .with(Policy::OPEN, routes!(document::script))
+        .with(Policy::OPEN, routes!(document::style))
+        .with(Policy::agent(Viewer), routes!(agents::system))
+        .with(Policy::agent(Viewer), routes!(agents::metrics))
+        .with(Policy::agent(Viewer), routes!(history::history))
+        .with(Policy::agent(Viewer), routes!(streams::stream))
+        .with(Policy::agent(Viewer), routes!(books::ledger))
+        .with(Policy::agent(Viewer), routes!(workloads::tasks))
+        .with(Policy::agent(Viewer), routes!(workloads::processes))
+        .with(Policy::fleet(Viewer), routes!(overview::overview))
+        .with(Policy::fleet(Viewer), routes!(fleet::history))
+        .with(Policy::fleet(Viewer), routes!(fleet::latest))
+        .with(Policy::fleet(Viewer), routes!(fleet::top))
+        .with(Policy::fleet(Viewer), routes!(transfer::export))
+        .with(Policy::fleet(Admin), routes!(transfer::import))
 }
 
 impl Api {
     /// All paths.
     pub fn router(self) -> Router {
-        let api = Router::new()
-            .route("/agents/{id}/system", get(agents::system))
-            .route("/agents/{id}/metrics", get(agents::metrics))
-            .route("/agents/{id}/metrics/history", get(history::history))
-            .route("/agents/{id}/metrics/stream", get(streams::stream))
-            .route("/agents/{id}/ledger", get(books::ledger))
-            .route("/agents/{id}/tasks", get(workloads::tasks))
-            .route("/agents/{id}/processes", get(workloads::processes))
-            .route("/metrics/agents", get(overview::overview))
-            .route("/metrics/history", get(fleet::history))
-            .route("/metrics/latest", get(fleet::latest))
-            .route("/metrics/top", get(fleet::top))
-            .route("/export", get(transfer::export))
-            .route("/import", post(transfer::import));
-        let guarded = Router::new()
-            .route("/ready", get(ready))
-            .nest("/api/v1", api.clone())
-            .nest("/api", api)
+        let Routes { guarded, open, .. } = routes();
+        let guarded = guarded
             .method_not_allowed_fallback(wrong_method)
             .fallback(no_such_path)
+            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .layer(
                 ServiceBuilder::new()
                     .layer(HandleErrorLayer::new(async |error: axum::BoxError| {
@@ -98,30 +125,56 @@ impl Api {
                     .layer(GlobalConcurrencyLimitLayer::new(CALLS_AT_ONCE))
                     .timeout(CALL),
             )
-            .layer(compression())
-            // Outermost: a call without a token takes no place from one that has one.
-            .layer(middleware::from_fn_with_state(self.clone(), admit));
-        Router::new()
-            .route("/health", get(health))
-            .method_not_allowed_fallback(wrong_method)
+            // Outside of the places: a call without a token takes none from one that has one.
+            .layer(middleware::from_fn_with_state(self.clone(), guard::admit));
+        open.method_not_allowed_fallback(wrong_method)
             .merge(guarded)
+            .layer(compression())
+            .layer(middleware::from_fn_with_state(self.clone(), guard::knock))
+            .layer(cors(&self.cors))
+            .layer(middleware::from_fn(guard::number))
             .with_state(self)
     }
 
-    /// The same guards before the gRPC service for programs; what they refuse has a gRPC status.
+    /// The same guards before the gRPC services for programs; what they refuse has a gRPC status.
     pub fn guard_grpc(&self, service: Router) -> Router {
         service
             .layer(
                 ServiceBuilder::new()
                     .layer(HandleErrorLayer::new(async |error: axum::BoxError| {
-                        grpc_response(not_taken(&error))
+                        guard::grpc_response(not_taken(&error))
                     }))
                     .layer(LoadShedLayer::new())
                     .layer(GlobalConcurrencyLimitLayer::new(CALLS_AT_ONCE))
                     .timeout(CALL),
             )
-            .layer(middleware::from_fn_with_state(self.clone(), admit_grpc))
+            .layer(middleware::from_fn_with_state(self.clone(), guard::admit_grpc))
     }
+}
+
+/// Lets pages of these origins call, with tokens and without cookies; of no others.
+fn cors(origins: &[HeaderValue]) -> CorsLayer {
+    if origins.is_empty() {
+        return CorsLayer::new();
+    }
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins.iter().cloned()))
+        .allow_methods([
+            Method::GET,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_NONE_MATCH,
+            HeaderName::from_static("last-event-id"),
+            guard::REQUEST_ID,
+        ])
+        .expose_headers(headers::EXPOSED)
+        .max_age(PREFLIGHT)
 }
 
 /// Compresses long answers for callers that ask for it, quickly rather than well. Event streams stay as they are: their
@@ -132,21 +185,6 @@ fn compression() -> CompressionLayer<impl Predicate> {
         .compress_when(SizeAbove::new(WORTH_COMPRESSING).and(NotForContentType::SSE))
 }
 
-/// Lets nobody past without a token. What the caller may do travels with the call.
-async fn admit(State(api): State<Api>, mut request: Request, next: Next) -> Result<Response, ApiError> {
-    let role = api.access.admit(request.headers()).await?;
-    request.extensions_mut().insert(role);
-    Ok(next.run(request).await)
-}
-
-async fn admit_grpc(api: State<Api>, request: Request, next: Next) -> Response {
-    admit(api, request, next).await.unwrap_or_else(grpc_response)
-}
-
-fn grpc_response(error: ApiError) -> Response {
-    tonic::Status::from(error).into_http()
-}
-
 /// Why the layers before the handlers gave a call up.
 fn not_taken(error: &axum::BoxError) -> ApiError {
     if error.is::<tower::timeout::error::Elapsed>() {
@@ -154,50 +192,6 @@ fn not_taken(error: &axum::BoxError) -> ApiError {
     } else {
         ApiError::Overloaded
     }
-}
-
-/// The process is alive.
-async fn health() -> Response {
-    json(r#"{"status":"ok"}"#.into())
-}
-
-/// How the server stands.
-#[derive(Serialize)]
-struct Readiness {
-    status: &'static str,
-    compaction: Compaction,
-}
-
-/// What compaction has done since the start; `slots_behind` says whether it keeps up.
-#[derive(Serialize)]
-struct Compaction {
-    slots_behind: usize,
-    failures: u64,
-    samples: u64,
-    unreadable: u64,
-    merges: u64,
-    troubled_agents: u64,
-}
-
-/// The database answers; how compaction stands.
-async fn ready(State(api): State<Api>) -> Result<axum::Json<Readiness>, ApiError> {
-    api.store.ping().await?;
-    let Progress {
-        done,
-        failures,
-        slots_behind,
-    } = api.compaction.read();
-    Ok(axum::Json(Readiness {
-        status: "ready",
-        compaction: Compaction {
-            slots_behind,
-            failures,
-            samples: done.samples,
-            unreadable: done.unreadable,
-            merges: done.merges,
-            troubled_agents: done.troubled_agents,
-        },
-    }))
 }
 
 async fn no_such_path(uri: Uri) -> ApiError {

@@ -19,6 +19,7 @@ use nodeglass_store::Role;
 use tracing::info;
 
 use self::retention::RetentionArgs;
+use crate::api;
 use crate::config::{Overrides, ServerConfig, Transport, embedded};
 use crate::enrol;
 use crate::server::Server;
@@ -71,6 +72,8 @@ enum Command {
     /// Tokens of people and programs
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Print the OpenAPI document of the REST API
+    Openapi,
     /// Copy the SQLite database into a file, while the server runs
     Backup {
         /// The file, which must not be there yet
@@ -120,6 +123,10 @@ impl Cli {
         let config = self.options.load()?;
         match self.command.unwrap_or(Command::Run) {
             Command::Run => serve(config).await,
+            Command::Openapi => {
+                println!("{:#}", api::openapi());
+                Ok(())
+            }
             Command::CheckConfig => {
                 println!("the configuration is good");
                 Ok(())

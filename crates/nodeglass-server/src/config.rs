@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use http::HeaderValue;
 use nodeglass_model::history::MAX_POINTS;
 use nodeglass_runtime::config::{ConfigError, ConfigReader, Env, Secret};
 use nodeglass_runtime::telemetry::LogFormat;
@@ -15,12 +16,15 @@ use nodeglass_store::tiers::Retention;
 pub use retention::SPANS;
 pub use transport::{OwnCertificate, Transport, host_of};
 
+use crate::access::RateLimits;
 use crate::ingest::IngestSettings;
 use crate::queries::QueryLimits;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
 const MIB: u64 = 1 << 20;
+/// 0 is no limit; the most is more than the server answers.
+const CALLS_PER_MINUTE: std::ops::RangeInclusive<u64> = 0..=10_000_000;
 
 /// Where the server listens unless told otherwise: this host only.
 pub const DEFAULT_LISTEN: SocketAddr =
@@ -57,8 +61,10 @@ pub struct ServerConfig {
     pub ingest: IngestSettings,
     /// What callers may ask for.
     pub limits: QueryLimits,
-    /// Calls that one token may make in a minute; 0 for any number.
-    pub requests_per_minute: u64,
+    /// How often callers may call.
+    pub rate_limits: RateLimits,
+    /// Origins whose pages may call.
+    pub cors: Vec<HeaderValue>,
     /// How to log.
     pub log_format: LogFormat,
 }
@@ -151,11 +157,19 @@ impl ServerConfig {
                 max_streams: reader.integer("metrics.api.max_concurrent_streams", 100, 1..=100_000) as usize,
                 streams: reader.flag("metrics.api.enable_sse_streaming", true),
             },
-            requests_per_minute: reader.integer(
-                "metrics.api.rate_limiting.requests_per_minute",
-                0,
-                0..=10_000_000,
-            ),
+            rate_limits: RateLimits {
+                per_token: reader.integer(
+                    "metrics.api.rate_limiting.requests_per_minute",
+                    RateLimits::default().per_token,
+                    CALLS_PER_MINUTE,
+                ),
+                per_address: reader.integer(
+                    "metrics.api.rate_limiting.requests_per_minute_per_address",
+                    RateLimits::default().per_address,
+                    CALLS_PER_MINUTE,
+                ),
+            },
+            cors: cors(&mut reader),
             log_format: reader.choice(
                 "log.format",
                 LogFormat::Text,
@@ -178,6 +192,28 @@ impl ServerConfig {
     pub fn database_url(&self) -> Secret {
         self.database.clone().unwrap_or_else(|| embedded(&self.data_dir))
     }
+}
+
+/// Origins as browsers write them.
+fn cors(reader: &mut ConfigReader) -> Vec<HeaderValue> {
+    let key = "metrics.api.cors_origins";
+    let mut origins = Vec::new();
+    for text in reader.list(key, &[]) {
+        let host = text
+            .strip_prefix("https://")
+            .or_else(|| text.strip_prefix("http://"));
+        let is_origin = host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '@', ' ']));
+        match HeaderValue::from_str(&text) {
+            Ok(origin) if is_origin => origins.push(origin),
+            _ => reader.problem(
+                key,
+                format!(
+                    "{text:?} is not an origin; write it as https://dashboard.example.org, without a path"
+                ),
+            ),
+        }
+    }
+    origins
 }
 
 /// The embedded database under a data directory.
@@ -273,11 +309,31 @@ mod tests {
             ),
             (500, 7, false)
         );
-        assert_eq!((config.compression, config.requests_per_minute), (false, 60));
+        assert_eq!((config.compression, config.rate_limits.per_token), (false, 60));
         assert_eq!(
             config.database_url().expose(),
             "sqlite:///var/lib/nodeglass-server/nodeglass.db"
         );
+    }
+
+    #[test]
+    fn origins_are_taken_as_browsers_write_them() {
+        let config = read(
+            "metrics: {api: {cors_origins: ['https://a.example', 'http://localhost:3000']}}",
+            &[],
+        );
+        assert_eq!(
+            config.unwrap().cors,
+            ["https://a.example", "http://localhost:3000"]
+        );
+        for wrong in ["'*'", "a.example", "'https://a.example/'", "'https://*.example'"] {
+            let problems = read(&format!("metrics: {{api: {{cors_origins: [{wrong}]}}}}"), &[]).unwrap_err();
+            assert!(
+                problems.problems()[0].contains("cors_origins"),
+                "{wrong}: {problems}"
+            );
+        }
+        assert!(read("", &[]).unwrap().cors.is_empty(), "nobody unless it is said");
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! What a caller can get wrong, or the server can fail at, with a stable code for each.
 //!
-//! This is the one place where failures become HTTP statuses (`IntoResponse`) and the one where they become gRPC
+//! This is the one place where failures become HTTP answers (`IntoResponse`) and the one where they become gRPC
 //! statuses (`From<ApiError> for Status`). Causes are logged here and never sent.
+
+pub mod codes;
+mod problem;
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use nodeglass_model::UnixMillis;
@@ -13,10 +15,14 @@ use nodeglass_model::history::QueryError;
 use nodeglass_proto::pushback::push_back;
 use nodeglass_runtime::backoff::jitter;
 use nodeglass_runtime::telemetry::chain;
-use nodeglass_store::StoreError;
-use serde::Serialize;
-use tonic::{Code, Status};
+use nodeglass_store::{Role, StoreError};
+use tonic::Status;
+use tonic::metadata::MetadataValue;
 use tracing::{error, warn};
+
+use crate::access::Spent;
+use codes::Code;
+pub use problem::{MEDIA_TYPE, Problem};
 
 /// Why a call failed. `Display` is the message that the caller gets; it says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -28,11 +34,13 @@ pub enum ApiError {
     #[error("the token is not valid here: check it, or make one with `nodeglass-server token add NAME`")]
     WrongToken,
     /// A role that may not do this.
-    #[error("a {0} token may not do this: use one with the role operator or admin")]
-    Forbidden(&'static str),
-    /// A role that may not change what is stored.
-    #[error("a {0} token may not do this: use one with the role admin")]
-    AdminsOnly(&'static str),
+    #[error("the role {role} may not do this: it takes {least}{}", or_more(.least))]
+    Forbidden {
+        /// The caller's.
+        role: &'static str,
+        /// The least that may.
+        least: &'static str,
+    },
     /// No agent of that name.
     #[error("there is no agent {agent:?}{}: GET /api/v1/metrics/agents lists all", nearest_hint(.nearest))]
     UnknownAgent {
@@ -90,7 +98,7 @@ pub enum ApiError {
     )]
     NotAcceptable(String),
     /// No such path.
-    #[error("there is nothing at {0}: see the README for the paths under /api/v1")]
+    #[error("there is nothing at {0}: /api/docs names all paths")]
     NoSuchPath(String),
     /// A path, but not for this method.
     #[error("{0} is not possible here: use GET, or POST for /api/v1/import")]
@@ -101,9 +109,14 @@ pub enum ApiError {
     /// Streams are switched off.
     #[error("streams are switched off on this server (metrics.api.enable_sse_streaming)")]
     StreamsOff,
-    /// More calls than the token may make.
-    #[error("more than {0} calls in a minute: wait before the next one")]
-    RateLimited(u64),
+    /// More calls than the token or the address may make.
+    #[error("more than {} calls in a minute with this {by}: wait before the next one", .spent.standing.limit)]
+    RateLimited {
+        /// What the calls have in common: `token`, `address`.
+        by: &'static str,
+        /// How the caller stands.
+        spent: Spent,
+    },
     /// More calls at once than the server takes.
     #[error("the server has too many calls in hand: try again in a moment")]
     Overloaded,
@@ -117,14 +130,35 @@ pub enum ApiError {
     )]
     NotEnrolled(String),
     /// A body that is larger than a call may have.
-    #[error("the body is larger than {0} bytes: send fewer samples in one call")]
-    TooLarge(usize),
+    #[error("the body is larger than {}: send less in one call", bound(.0))]
+    TooLarge(Option<usize>),
+    /// A body that can't be read.
+    #[error("the body: {0}")]
+    Body(String),
+    /// A body of another form.
+    #[error("the body must be {0}: send the header \"Content-Type: {0}\"")]
+    MediaType(&'static str),
     /// The database can't be reached.
     #[error("the database does not answer: live data goes on, history and changes have to wait; try again")]
     Database(#[from] StoreError),
     /// A mistake of ours.
     #[error("an internal error, which the server's log describes")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+fn or_more(least: &str) -> &'static str {
+    if least == Role::Admin.name() {
+        ""
+    } else {
+        " or more"
+    }
+}
+
+fn bound(bytes: &Option<usize>) -> String {
+    match bytes {
+        Some(bytes) => format!("{bytes} bytes"),
+        None => "this call takes".to_owned(),
+    }
 }
 
 fn nearest_hint(nearest: &[String]) -> String {
@@ -137,75 +171,41 @@ fn nearest_hint(nearest: &[String]) -> String {
 
 impl ApiError {
     /// The code that programs may rely on, with the status for each protocol.
-    fn class(&self) -> (&'static str, StatusCode, Code) {
+    pub fn code(&self) -> Code {
         match self {
-            Self::NoToken => ("missing_token", StatusCode::UNAUTHORIZED, Code::Unauthenticated),
-            Self::WrongToken => ("invalid_token", StatusCode::UNAUTHORIZED, Code::Unauthenticated),
-            Self::Forbidden(_) | Self::AdminsOnly(_) => {
-                ("forbidden", StatusCode::FORBIDDEN, Code::PermissionDenied)
-            }
-            Self::UnknownAgent { .. } | Self::NoAgentFits(_) => {
-                ("unknown_agent", StatusCode::NOT_FOUND, Code::NotFound)
-            }
-            Self::NoMetrics(_) => ("no_metrics", StatusCode::NOT_FOUND, Code::NotFound),
-            Self::NoSystemInfo(_) => ("no_system_info", StatusCode::NOT_FOUND, Code::NotFound),
-            Self::AgentAway(_) => (
-                "agent_disconnected",
-                StatusCode::SERVICE_UNAVAILABLE,
-                Code::Unavailable,
-            ),
-            Self::AgentSilent(_) => (
-                "agent_timeout",
-                StatusCode::GATEWAY_TIMEOUT,
-                Code::DeadlineExceeded,
-            ),
-            Self::Query(query) => (query_code(query), StatusCode::BAD_REQUEST, Code::InvalidArgument),
-            Self::Parameter { .. } => (
-                "invalid_parameter",
-                StatusCode::BAD_REQUEST,
-                Code::InvalidArgument,
-            ),
-            Self::TooManyAgents(..) => ("too_many_agents", StatusCode::BAD_REQUEST, Code::InvalidArgument),
-            Self::NeedsSamples { .. } => ("needs_samples", StatusCode::BAD_REQUEST, Code::OutOfRange),
-            Self::NotAcceptable(_) => (
-                "not_acceptable",
-                StatusCode::NOT_ACCEPTABLE,
-                Code::InvalidArgument,
-            ),
-            Self::NoSuchPath(_) => ("not_found", StatusCode::NOT_FOUND, Code::NotFound),
-            Self::Method(_) => (
-                "method_not_allowed",
-                StatusCode::METHOD_NOT_ALLOWED,
-                Code::Unimplemented,
-            ),
-            Self::TooManyStreams(_) => (
-                "too_many_streams",
-                StatusCode::SERVICE_UNAVAILABLE,
-                Code::ResourceExhausted,
-            ),
-            Self::StreamsOff => ("streams_disabled", StatusCode::FORBIDDEN, Code::PermissionDenied),
-            Self::RateLimited(_) => (
-                "rate_limited",
-                StatusCode::TOO_MANY_REQUESTS,
-                Code::ResourceExhausted,
-            ),
-            Self::Overloaded => ("overloaded", StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
-            Self::TooSlow => ("timeout", StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded),
-            Self::NotEnrolled(_) => ("unknown_agent", StatusCode::NOT_FOUND, Code::NotFound),
-            Self::TooLarge(_) => ("too_large", StatusCode::PAYLOAD_TOO_LARGE, Code::OutOfRange),
-            Self::Database(_) => (
-                "database_unavailable",
-                StatusCode::SERVICE_UNAVAILABLE,
-                Code::Unavailable,
-            ),
-            Self::Internal(_) => ("internal", StatusCode::INTERNAL_SERVER_ERROR, Code::Internal),
+            Self::NoToken => codes::MISSING_TOKEN,
+            Self::WrongToken => codes::INVALID_TOKEN,
+            Self::Forbidden { .. } => codes::FORBIDDEN,
+            Self::UnknownAgent { .. } | Self::NoAgentFits(_) | Self::NotEnrolled(_) => codes::UNKNOWN_AGENT,
+            Self::NoMetrics(_) => codes::NO_METRICS,
+            Self::NoSystemInfo(_) => codes::NO_SYSTEM_INFO,
+            Self::AgentAway(_) => codes::AGENT_DISCONNECTED,
+            Self::AgentSilent(_) => codes::AGENT_TIMEOUT,
+            Self::Query(query) => query_code(query),
+            Self::Parameter { .. } => codes::INVALID_PARAMETER,
+            Self::TooManyAgents(..) => codes::TOO_MANY_AGENTS,
+            Self::NeedsSamples { .. } => codes::NEEDS_SAMPLES,
+            Self::NotAcceptable(_) => codes::NOT_ACCEPTABLE,
+            Self::NoSuchPath(_) => codes::NOT_FOUND,
+            Self::Method(_) => codes::METHOD_NOT_ALLOWED,
+            Self::TooManyStreams(_) => codes::TOO_MANY_STREAMS,
+            Self::StreamsOff => codes::STREAMS_DISABLED,
+            Self::RateLimited { .. } => codes::RATE_LIMITED,
+            Self::Overloaded => codes::OVERLOADED,
+            Self::TooSlow => codes::TIMEOUT,
+            Self::TooLarge(_) => codes::TOO_LARGE,
+            Self::Body(_) => codes::INVALID_BODY,
+            Self::MediaType(_) => codes::UNSUPPORTED_MEDIA_TYPE,
+            Self::Database(_) => codes::DATABASE_UNAVAILABLE,
+            Self::Internal(_) => codes::INTERNAL,
         }
     }
 
     /// After what time another try makes sense. It is not the same for everybody, or they would all be back at once.
     fn retry_after(&self) -> Option<Duration> {
         let seconds = match self {
-            Self::RateLimited(_) => 60,
+            // Known to the second; a little more for those who were all told at once.
+            Self::RateLimited { spent, .. } => return Some(spent.wait + jitter(Duration::from_secs(1))),
             Self::Overloaded => 1,
             Self::Database(_) | Self::TooManyStreams(_) | Self::AgentAway(_) => 5,
             _ => return None,
@@ -223,43 +223,34 @@ impl ApiError {
     }
 }
 
-fn query_code(error: &QueryError) -> &'static str {
+fn query_code(error: &QueryError) -> Code {
     match error {
-        QueryError::UnknownMetric(_) => "unknown_metric",
-        QueryError::NoMetrics => "missing_parameter",
-        QueryError::TooManyMetrics(_) => "too_many_metrics",
-        QueryError::EmptyRange { .. } | QueryError::RangeTooLong(_) => "invalid_range",
-        QueryError::Interval => "invalid_interval",
-        QueryError::Aggregation(_) => "invalid_aggregation",
-        QueryError::MaxPoints => "invalid_max_points",
+        QueryError::UnknownMetric(_) => codes::UNKNOWN_METRIC,
+        QueryError::NoMetrics => codes::MISSING_PARAMETER,
+        QueryError::TooManyMetrics(_) => codes::TOO_MANY_METRICS,
+        QueryError::EmptyRange { .. } | QueryError::RangeTooLong(_) => codes::INVALID_RANGE,
+        QueryError::Interval => codes::INVALID_INTERVAL,
+        QueryError::Aggregation(_) => codes::INVALID_AGGREGATION,
+        QueryError::MaxPoints => codes::INVALID_MAX_POINTS,
     }
-}
-
-/// An error as JSON.
-#[derive(Serialize)]
-struct Body<'a> {
-    status: u16,
-    code: &'a str,
-    message: String,
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.log();
-        let (code, status, _) = self.class();
-        let body = Body {
-            status: status.as_u16(),
-            code,
-            message: self.to_string(),
-        };
-        let mut response = (status, Json(body)).into_response();
+        let code = self.code();
+        let mut response = Problem::new(code, self.to_string()).into_response();
+        *response.status_mut() = code.status;
         if let Some(delay) = self.retry_after() {
             let seconds = delay.as_secs_f64().ceil() as u64;
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if status == StatusCode::UNAUTHORIZED {
+        if let Self::RateLimited { spent, .. } = &self {
+            response.extensions_mut().insert(spent.standing);
+        }
+        if code.status == StatusCode::UNAUTHORIZED {
             response
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -271,12 +262,10 @@ impl IntoResponse for ApiError {
 impl From<ApiError> for Status {
     fn from(error: ApiError) -> Self {
         error.log();
-        let (code, _, grpc) = error.class();
-        let mut status = Self::new(grpc, error.to_string());
-        status.metadata_mut().insert(
-            "nodeglass-code",
-            tonic::metadata::MetadataValue::from_static(code),
-        );
+        let code = error.code();
+        let mut status = Self::new(code.grpc, error.to_string());
+        let name = MetadataValue::from_static(code.name);
+        status.metadata_mut().insert("nodeglass-code", name);
         match error.retry_after() {
             Some(delay) => push_back(status, delay),
             None => status,

@@ -16,6 +16,7 @@ use nodeglass_store::{AgentKey, AgentRecord, StagedSample, Store, StoreError};
 use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::warn;
+use utoipa::ToSchema;
 
 use crate::error::ApiError;
 use crate::ingest::MAX_AHEAD;
@@ -50,7 +51,7 @@ pub struct Importer {
 pub struct Turn<'a>(#[expect(dead_code, reason = "it is held")] SemaphorePermit<'a>);
 
 /// What became of the lines of one call.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub struct Imported {
     /// Samples stored that were new.
     pub stored: u64,
@@ -63,7 +64,7 @@ pub struct Imported {
 }
 
 /// A sample that was not stored.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Refusal {
     /// Which line of the body it is, from 1 on.
     pub line: usize,

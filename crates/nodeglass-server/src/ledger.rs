@@ -7,6 +7,7 @@ use nodeglass_model::{TimeRange, UnixMillis};
 use nodeglass_proto::v1;
 use nodeglass_store::Ledger;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Samples of a span this long wait for their acknowledgement now and then without anything being wrong: the last few,
 /// and those of a persist interval.
@@ -27,7 +28,7 @@ fn words(counts: HashMap<String, u64>) -> BTreeMap<String, u64> {
 }
 
 /// What an agent last said of its side.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AgentSide {
     /// When it said so, by its clock.
     pub as_of: u64,
@@ -60,7 +61,7 @@ pub struct AgentSide {
 }
 
 /// How an agent's journal does.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JournalState {
     /// Bytes on disk.
     pub disk_bytes: u64,
@@ -75,7 +76,7 @@ pub struct JournalState {
 }
 
 /// A span of time without samples, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Gap {
     /// `full`, `too_old`, `damaged`: taken and lost. `not_running`, `stopped`: never taken. `waiting`: still on the agent.
     /// `away`: the agent is not connected. `expired`: samples are not kept so long.
@@ -191,7 +192,7 @@ impl From<v1::Gap> for Gap {
 }
 
 /// Both sides, and what follows from them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Statement {
     agent_id: String,
     /// Absent until the agent has said something.
@@ -200,17 +201,18 @@ pub struct Statement {
     balance: Option<Balance>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct ServerSide {
     /// Samples in the store, each counted once, those that retention has removed since included.
     stored: u64,
     /// Samples that came again after they were stored.
     duplicate: u64,
     /// Samples refused since the server started, by code.
+    #[schema(value_type = BTreeMap<String, u64>)]
     rejected: BTreeMap<&'static str, u64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Balance {
     sampled: u64,
     /// Stored as far as both sides know; the agent learns of the rest with the next acknowledgement.

@@ -18,6 +18,7 @@ pub mod latest;
 pub mod ledger;
 pub mod listener;
 pub mod live;
+pub mod policy;
 pub mod queries;
 pub mod record;
 pub mod retention;

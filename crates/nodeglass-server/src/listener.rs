@@ -57,6 +57,10 @@ const STALLED: Duration = Duration::from_secs(30);
 /// How long connections stay open for their last answers once the server is told to stop. Sessions take up to 3 s.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
+/// The other end of the connection that a call came on, in the request's extensions.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
 /// Takes connections until `stop`, and then lets those in hand finish.
 pub async fn serve(
     listener: TcpListener,
@@ -76,6 +80,7 @@ async fn connection(
     tls: Option<Arc<Tls>>,
     stop: CancellationToken,
 ) -> Result<(), String> {
+    let peer = Peer(stream.peer_addr().map_err(|error| error.to_string())?);
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
     // The kernel ends a connection whose other end takes nothing: a stalled reader must not hold its stream for ever.
     #[cfg(target_os = "linux")]
@@ -100,6 +105,7 @@ async fn connection(
     let service = router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
         calls.speak();
         request.extensions_mut().insert(calls.clone());
+        request.extensions_mut().insert(peer);
         request
     });
     let builder = builder();

@@ -180,7 +180,7 @@ impl Server {
         let live = Arc::new(live.context("reading what was stored")?);
         let auth = Arc::new(Auth::new(store.clone(), tasks));
         auth.load().await.context("reading the tokens")?;
-        let access = Arc::new(Access::new(auth.clone(), config.requests_per_minute));
+        let access = Arc::new(Access::new(auth.clone(), config.rate_limits));
         let queries = Arc::new(Queries::new(
             live.clone(),
             store.clone(),
@@ -223,6 +223,7 @@ impl Server {
             access,
             store: store.clone(),
             compaction: compacted.clone(),
+            cors: config.cors.into(),
             stop: stop.clone(),
         };
         let router = routes(ingest.clone(), client, api);

@@ -10,6 +10,7 @@ section! {
     keys {
         /// The cores that are online. JSON has the usage of each as `core_usage` besides.
         #[serde(flatten, serialize_with = "super::cores_and_usage")]
+        #[cfg_attr(feature = "schema", schema(value_type = super::Cores))]
         cores: Vec<CoreMetrics>,
     }
     figures {

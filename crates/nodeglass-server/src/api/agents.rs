@@ -8,20 +8,33 @@ use axum::response::Response;
 use http::HeaderMap;
 use nodeglass_model::system::{SystemInfo, SystemParts};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::parameters::{AgentName, Parameters};
 use super::tag::Tag;
-use super::{Api, guide, json};
+use super::{Api, guide, json, shapes};
 use crate::error::ApiError;
 
-#[derive(Serialize)]
+/// What a host is.
+#[derive(Serialize, ToSchema)]
 pub(super) struct SystemBody {
+    /// The agent's name.
     agent_id: String,
     #[serde(flatten)]
     info: SystemInfo,
 }
 
-/// `GET /agents/{id}/system`, with `packages=true` for the installed packages.
+/// What a host is: its hardware, its software, its network interfaces.
+///
+/// It is what the agent last said. With `packages=true` the agent is asked now.
+#[utoipa::path(
+    get, path = "/api/v1/agents/{id}/system", operation_id = "agent_system", tag = "agents",
+    params(
+        ("id" = String, Path, description = "The agent's name"),
+        ("packages" = Option<bool>, Query, description = "The installed packages, too; the agent has to be connected"),
+    ),
+    responses((status = 200, description = "The host.", body = SystemBody)),
+)]
 pub(super) async fn system(
     State(api): State<Api>,
     AgentName(id): AgentName,
@@ -42,7 +55,21 @@ pub(super) async fn system(
     Ok(Json(SystemBody { agent_id: id, info }))
 }
 
-/// `GET /agents/{id}/metrics`: the latest sample; with `hours`, the history of a few figures.
+/// The latest sample, or with `hours` a few figures over time.
+///
+/// The sample has an `ETag`: who asks again with `If-None-Match` is told when there is none newer.
+#[utoipa::path(
+    get, path = "/api/v1/agents/{id}/metrics", operation_id = "agent_metrics", tag = "agents",
+    params(
+        ("id" = String, Path, description = "The agent's name"),
+        ("hours" = Option<u64>, Query, minimum = 1, maximum = 87_840,
+            description = "Instead of the sample, some figures under plain names over so many hours"),
+    ),
+    responses(
+        (status = 200, description = "The sample, or the figures.", body = shapes::Metrics),
+        (status = 304, description = "There is no newer sample."),
+    ),
+)]
 pub(super) async fn metrics(
     State(api): State<Api>,
     AgentName(id): AgentName,

@@ -1,4 +1,4 @@
-//! `GET /agents/{id}/ledger`: what became of every sample.
+//! What became of every sample.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,7 +8,12 @@ use super::parameters::{AgentName, Parameters};
 use crate::error::ApiError;
 use crate::ledger::Statement;
 
-/// Both sides of the ledger, and whether they balance.
+/// What became of every sample: both sides of the ledger, and whether they balance.
+#[utoipa::path(
+    get, path = "/api/v1/agents/{id}/ledger", operation_id = "agent_ledger", tag = "agents",
+    params(("id" = String, Path, description = "The agent's name")),
+    responses((status = 200, description = "The ledger.", body = Statement)),
+)]
 pub(super) async fn ledger(
     State(api): State<Api>,
     AgentName(id): AgentName,

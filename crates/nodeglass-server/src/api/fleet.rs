@@ -8,18 +8,38 @@ use futures_util::stream::{self, StreamExt};
 use nodeglass_model::selector::Selector;
 use serde::{Serialize, Serializer};
 
-use super::Api;
 use super::format::{Format, Rows, Sheet, broken_off, write_json};
 use super::history::{QueryBody, query};
 use super::parameters::{Parameters, wrong};
+use super::{Api, shapes};
 use crate::error::ApiError;
 use crate::queries::{MAX_AGENTS, Order, Reading, Resolution, StoredHistory, first};
 
 /// Agents in a list of those with most unless the caller says otherwise, and at most.
 const FIRST: (usize, usize) = (10, 1_000);
 
-/// `GET /metrics/history`: aligned buckets of several agents, named by `agents` (all without it). `group_by=agent`, which it
-/// is without it, gives each by itself, `group_by=none` all as one.
+/// The history of several agents, in aligned buckets.
+///
+/// `group_by=agent`, which it is without it, gives each by itself, `group_by=none` all as one.
+#[utoipa::path(
+    get, path = "/api/v1/metrics/history", operation_id = "fleet_history", tag = "metrics",
+    params(
+        ("agents" = Option<String>, Query, example = "web-*,db-01",
+            description = "Which agents, separated by commas: names and patterns; all without it"),
+        ("group_by" = Option<String>, Query, description = "`agent` or `none`"),
+        ("metrics" = String, Query, example = "cpu.usage_percent,memory.usage_percent",
+            description = "Which metrics, separated by commas: `metric`, `metric@device`, `metric@*`"),
+        shapes::Span,
+        shapes::Buckets,
+    ),
+    responses(
+        (status = 200, description = "The buckets.", content(
+            (shapes::FleetHistory = "application/json"),
+            (String = "text/csv"),
+            (String = "application/vnd.apache.arrow.stream"),
+        )),
+    ),
+)]
 pub(super) async fn history(
     State(api): State<Api>,
     format: Format,
@@ -151,8 +171,23 @@ struct ReadingBody<'a> {
     value: f64,
 }
 
-/// `GET /metrics/latest`: the latest figure of `metric` of every agent that is connected and has one, or of those named
-/// by `agents`.
+/// The latest figure of one metric of every agent that is connected and has one.
+#[utoipa::path(
+    get, path = "/api/v1/metrics/latest", operation_id = "fleet_latest", tag = "metrics",
+    params(
+        ("metric" = String, Query, example = "cpu.usage_percent",
+            description = "The metric: `metric`, `metric@device` or `metric@*`"),
+        ("agents" = Option<String>, Query, example = "web-*,db-01",
+            description = "Which agents, separated by commas: names and patterns; all without it"),
+    ),
+    responses(
+        (status = 200, description = "The figures.", content(
+            (shapes::Readings = "application/json"),
+            (String = "text/csv"),
+            (String = "application/vnd.apache.arrow.stream"),
+        )),
+    ),
+)]
 pub(super) async fn latest(
     State(api): State<Api>,
     format: Format,
@@ -165,8 +200,30 @@ pub(super) async fn latest(
     Ok(respond(format, &selector, None, &readings))
 }
 
-/// `GET /metrics/top`: the `k` agents with the highest figures of `metric` (`order=asc`: the lowest), the latest or, with
-/// `start`, what `agg` makes of a span.
+/// The agents with the most, or least, of one metric.
+///
+/// The latest figures are compared or, with `start`, what `agg` makes of a span.
+#[utoipa::path(
+    get, path = "/api/v1/metrics/top", operation_id = "fleet_top", tag = "metrics",
+    params(
+        ("metric" = String, Query, example = "cpu.usage_percent",
+            description = "The metric: `metric`, `metric@device` or `metric@*`"),
+        ("k" = Option<usize>, Query, minimum = 1, maximum = 1_000, description = "How many agents; 10 without it"),
+        ("order" = Option<String>, Query, description = "`desc`, the highest first, or `asc`"),
+        ("agents" = Option<String>, Query, example = "web-*,db-01",
+            description = "Which agents, separated by commas: names and patterns; all without it"),
+        shapes::Span,
+        ("agg" = inline(Option<shapes::Aggregation>), Query,
+            description = "What to make of the span; without it what suits the metric"),
+    ),
+    responses(
+        (status = 200, description = "The figures.", content(
+            (shapes::Readings = "application/json"),
+            (String = "text/csv"),
+            (String = "application/vnd.apache.arrow.stream"),
+        )),
+    ),
+)]
 pub(super) async fn top(
     State(api): State<Api>,
     format: Format,

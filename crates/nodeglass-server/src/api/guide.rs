@@ -7,6 +7,7 @@ use axum::response::Response;
 use nodeglass_model::TimeRange;
 use nodeglass_model::history::{History, HistoryQuery};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Api;
 use super::format::{Format, write_json};
@@ -26,15 +27,18 @@ const DISK: &str = "disk.usage_percent";
 const SENT: &str = "network.bytes_sent_per_sec";
 const RECEIVED: &str = "network.bytes_recv_per_sec";
 
-#[derive(Serialize)]
-struct Figures<'a> {
-    agent_id: &'a str,
+/// A few figures over time.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Figures {
+    /// Whose they are.
+    agent_id: String,
+    /// By rising time.
     metrics: Vec<Entry>,
 }
 
 /// Figures that were not taken are left out, as is `response_time`, which an agent does not measure.
-#[derive(Debug, Default, PartialEq, Serialize)]
-struct Entry {
+#[derive(Debug, Default, PartialEq, Serialize, ToSchema)]
+pub(super) struct Entry {
     /// RFC 3339: where the bucket begins.
     timestamp: String,
     /// Percent.
@@ -74,7 +78,7 @@ pub(super) async fn metrics(api: &Api, id: &str, parameters: &Parameters) -> Res
     let answer = api.queries.history(id, query).await?;
     let mut body = Vec::new();
     let figures = Figures {
-        agent_id: id,
+        agent_id: id.to_owned(),
         metrics: entries(&answer.history),
     };
     write_json(&mut body, &figures);

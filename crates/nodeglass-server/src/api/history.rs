@@ -1,4 +1,4 @@
-//! `GET /agents/{id}/metrics/history`
+//! The history of one agent.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -7,10 +7,11 @@ use futures_util::stream;
 use nodeglass_model::TimeRange;
 use nodeglass_model::history::{Aggregation, HistoryQuery};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::Api;
 use super::format::{Format, PIECE, Rows, Sheet, in_pieces, write_json};
 use super::parameters::{AgentName, Parameters, wrong};
+use super::{Api, shapes};
 use crate::error::ApiError;
 use crate::ledger::Gap;
 use crate::queries::HistoryAnswer;
@@ -19,12 +20,17 @@ use crate::queries::HistoryAnswer;
 pub(super) const PARAMETERS: [&str; 6] = ["metrics", "start", "end", "interval", "max_points", "agg"];
 
 /// The query as it is answered.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct QueryBody {
+    /// The metrics.
     metrics: Vec<String>,
+    /// Where the span begins, in Unix seconds.
     start_timestamp: i64,
+    /// Where it ends, in Unix seconds.
     end_timestamp: i64,
+    /// What a bucket holds.
     interval_seconds: u64,
+    /// What a bucket shows of its values, if that was said.
     #[serde(skip_serializing_if = "str::is_empty")]
     agg: &'static str,
 }
@@ -60,7 +66,27 @@ struct Tail {
     gaps: Vec<Gap>,
 }
 
-/// Aligned buckets of the named metrics; `start` is `-1h` and `end` is `now` unless given.
+/// The history of one agent, in aligned buckets.
+///
+/// `start` is `-1h` and `end` is `now` unless given. What the store does not have yet is asked of the agent, if it is
+/// connected; `gaps` says where nothing is, and why.
+#[utoipa::path(
+    get, path = "/api/v1/agents/{id}/metrics/history", operation_id = "agent_history", tag = "agents",
+    params(
+        ("id" = String, Path, description = "The agent's name"),
+        ("metrics" = String, Query, example = "cpu.usage_percent,memory.usage_percent",
+            description = "Which metrics, separated by commas: `metric`, `metric@device`, `metric@*`"),
+        shapes::Span,
+        shapes::Buckets,
+    ),
+    responses(
+        (status = 200, description = "The buckets.", content(
+            (shapes::HistoryBody = "application/json"),
+            (String = "text/csv"),
+            (String = "application/vnd.apache.arrow.stream"),
+        )),
+    ),
+)]
 pub(super) async fn history(
     State(api): State<Api>,
     AgentName(id): AgentName,

@@ -1,4 +1,4 @@
-//! `GET /metrics/agents`: every agent with some of its figures, from memory. A fleet is shown in pages.
+//! Every agent with some of its figures, from memory. A fleet is shown in pages.
 
 mod request;
 
@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::parameters::Parameters;
 use super::tag::Tag;
-use super::{Api, json};
+use super::{Api, json, shapes};
 use crate::error::ApiError;
 use crate::glob;
 use crate::live::{Live, LiveAgent, Overview};
@@ -33,8 +33,27 @@ struct Row {
     key: Option<f64>,
 }
 
-/// Every agent, by name, with the metrics named by `metrics`, nested as in a sample. `limit` and `cursor` give pages, of
-/// which all but the last name the `next_cursor`; `status` and `q` leave agents out; `sort` puts them in another order.
+/// Every agent with some of its figures.
+///
+/// They come by name with the metrics named by `metrics`, nested as in a sample. `limit` and `cursor` give pages, of which
+/// all but the last name the `next_cursor`; `status` and `q` leave agents out; `sort` puts them in another order.
+#[utoipa::path(
+    get, path = "/api/v1/metrics/agents", operation_id = "agents_overview", tag = "metrics",
+    params(
+        ("metrics" = Option<String>, Query, example = "cpu.usage_percent,memory.usage_percent",
+            description = "Which metrics, separated by commas; these two without it"),
+        ("status" = Option<String>, Query, description = "`connected` or `disconnected`; all without it"),
+        ("q" = Option<String>, Query, max_length = 128, description = "A part of the name, or a pattern such as `web-*`"),
+        ("sort" = Option<String>, Query, example = "-cpu.usage_percent",
+            description = "`agent_id`, `last_metrics_update` or a metric; with `-` before it the greatest first"),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 10_000, description = "Agents on a page; all without it"),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before"),
+    ),
+    responses(
+        (status = 200, description = "The agents.", body = shapes::Overview),
+        (status = 304, description = "Nothing has changed."),
+    ),
+)]
 pub(super) async fn overview(
     State(api): State<Api>,
     headers: HeaderMap,

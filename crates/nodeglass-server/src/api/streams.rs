@@ -1,4 +1,4 @@
-//! `GET /agents/{id}/metrics/stream`: server-sent events.
+//! An agent's samples as server-sent events.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -29,8 +29,21 @@ const ALIVE: Bytes = Bytes::from_static(b":\n\n");
 /// What a reader who comes back says that it has seen last.
 const LAST_EVENT_ID: &str = "last-event-id";
 
+/// An agent's samples as server-sent events.
+///
 /// An event `metrics` with the latest sample at once, and with each new one, at most one in each `interval` seconds. A
 /// reader who comes back and says what it saw last has what it missed first, as far as it is still known.
+#[utoipa::path(
+    get, path = "/api/v1/agents/{id}/metrics/stream", operation_id = "agent_stream", tag = "agents",
+    params(
+        ("id" = String, Path, description = "The agent's name"),
+        ("interval" = Option<u64>, Query, minimum = 1, maximum = 3_600,
+            description = "Seconds between two events, at least; 5 without it"),
+        ("last-event-id" = Option<String>, Header, description = "The last event that the reader has seen"),
+    ),
+    responses((status = 200, description = "Events, for as long as they are read.",
+        body = String, content_type = "text/event-stream")),
+)]
 pub(super) async fn stream(
     State(api): State<Api>,
     connection: Option<Extension<Connection>>,

@@ -17,6 +17,17 @@ impl Tag {
         let mut state = DefaultHasher::new();
         live.making().hash(&mut state);
         hash(&mut state);
+        Self::from_hash(&state)
+    }
+
+    /// The tag of bytes that this program holds.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let mut state = DefaultHasher::new();
+        bytes.hash(&mut state);
+        Self::from_hash(&state)
+    }
+
+    fn from_hash(state: &DefaultHasher) -> Self {
         let text = format!("\"{:016x}\"", state.finish());
         Self(HeaderValue::from_str(&text).expect("hexadecimal digits in quotes"))
     }

@@ -1,6 +1,5 @@
-//! `GET /export` and `POST /import`: stored samples as lines of JSON, out of one server and into another.
+//! Stored samples as lines of JSON, out of one server and into another.
 
-use axum::Extension;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -10,19 +9,32 @@ use http::header;
 use nodeglass_model::TimeRange;
 use nodeglass_model::history::QueryError;
 use nodeglass_model::selector::Selector;
-use nodeglass_store::Role;
 
-use super::Api;
+use super::body::is_too_large;
 use super::format::{broken_off, write_json};
-use super::parameters::{Parameters, wrong};
-use crate::error::ApiError;
-use crate::import::MAX_IMPORT_BYTES;
+use super::parameters::Parameters;
+use super::{Api, shapes};
+use crate::error::{ApiError, Problem};
+use crate::import::{Imported, MAX_IMPORT_BYTES};
 use crate::queries::ExportQuery;
 
 /// Lines of JSON.
 const LINES: &str = "application/x-ndjson";
 
-/// Every stored sample of the agents, a line each; all there is unless `agents`, `start`, `end` or `metrics` say less.
+/// Every stored sample of the agents, a line each.
+///
+/// All there is, unless the parameters say less.
+#[utoipa::path(
+    get, path = "/api/v1/export", operation_id = "export", tag = "data",
+    params(
+        ("agents" = Option<String>, Query, example = "web-*,db-01",
+            description = "Which agents, separated by commas: names and patterns; all without it"),
+        shapes::Span,
+        ("metrics" = Option<String>, Query, example = "cpu.usage_percent",
+            description = "Which metrics, separated by commas; all without it"),
+    ),
+    responses((status = 200, description = "Lines of JSON.", body = String, content_type = "application/x-ndjson")),
+)]
 pub(super) async fn export(State(api): State<Api>, parameters: Parameters) -> Result<Response, ApiError> {
     let parameters = parameters.only(&["agents", "start", "end", "metrics"])?;
     let now = api.queries.now();
@@ -53,17 +65,26 @@ pub(super) async fn export(State(api): State<Api>, parameters: Parameters) -> Re
     Ok(([(header::CONTENT_TYPE, LINES)], body).into_response())
 }
 
-/// Stores the samples of a body of such lines, all that can be stored, and says what became of them. With
-/// `create_agents=true` agents that are not enrolled are made, with a token that nobody has.
+/// Stores exported samples, all that can be stored, and says what became of them.
+///
+/// With `create_agents=true` agents that are not enrolled are made, with a token that nobody has.
+#[utoipa::path(
+    post, path = "/api/v1/import", operation_id = "import", tag = "data",
+    params(("create_agents" = Option<bool>, Query, description = "Make agents that there are not")),
+    request_body(content = String, content_type = "application/x-ndjson", description = "Lines of JSON, as exported"),
+    responses(
+        (status = 200, description = "What became of the samples.", body = Imported),
+        (status = 404, description = "There is no such agent, and none is to be made.",
+            body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large: send fewer samples in one call.",
+            body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn import(
     State(api): State<Api>,
-    Extension(role): Extension<Role>,
     parameters: Parameters,
     body: Body,
 ) -> Result<Response, ApiError> {
-    if role != Role::Admin {
-        return Err(ApiError::AdminsOnly(role.name()));
-    }
     let parameters = parameters.only(&["create_agents"])?;
     let create = parameters
         .parsed::<bool>("create_agents", "true or false")?
@@ -71,12 +92,10 @@ pub(super) async fn import(
     // One at a time is in memory; the next body is read when it is done.
     let turn = api.importer.turn().await?;
     let body = to_bytes(body, MAX_IMPORT_BYTES).await.map_err(|error| {
-        let is_too_large =
-            std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("length limit"));
-        if is_too_large {
-            ApiError::TooLarge(MAX_IMPORT_BYTES)
+        if is_too_large(&error) {
+            ApiError::TooLarge(Some(MAX_IMPORT_BYTES))
         } else {
-            wrong("body", "it broke off: send it again".to_owned())
+            ApiError::Body("it broke off: send it again".to_owned())
         }
     })?;
     let imported = api.importer.import(&turn, &body, create).await?;

@@ -8,9 +8,10 @@ use nodeglass_model::sample::ProcessEntry;
 use nodeglass_model::{TimeRange, UnixMillis};
 use nodeglass_store::TaskRecord;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::Api;
 use super::parameters::{AgentName, Parameters, wrong};
+use super::{Api, shapes};
 use crate::error::ApiError;
 
 /// Tasks in one answer unless the caller says otherwise, and at most.
@@ -19,16 +20,22 @@ const TASKS: (u32, u32) = (100, 1_000);
 /// A task that runs is in every sample; one that was not seen for this long is on an agent that is away, or died with it.
 const UNSEEN: Duration = Duration::from_mins(5);
 
-#[derive(Serialize)]
+/// Tasks of an agent.
+#[derive(Serialize, ToSchema)]
 pub(super) struct TasksBody {
+    /// Whose they are.
     agent_id: String,
+    /// The latest start first.
     tasks: Vec<TaskBody>,
 }
 
-#[derive(Serialize)]
+/// A task from start to end.
+#[derive(Serialize, ToSchema)]
 struct TaskBody {
+    /// Its name.
     task_id: String,
     /// `running`, `ended`, or `lost`: not seen for a while, so its end is not known.
+    #[schema(value_type = TaskState, inline)]
     state: &'static str,
     command: String,
     /// Unix milliseconds, as the others.
@@ -42,6 +49,16 @@ struct TaskBody {
     cpu_time_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     peak_memory_bytes: Option<u64>,
+}
+
+/// How a task stands.
+#[derive(ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "it describes three words")]
+enum TaskState {
+    Running,
+    Ended,
+    Lost,
 }
 
 impl TaskBody {
@@ -65,7 +82,18 @@ impl TaskBody {
     }
 }
 
-/// `GET /agents/{id}/tasks`: those that ran between `start` (`-24h`) and `end` (`now`), the latest start first.
+/// The tasks that ran in a span of time, the latest start first.
+///
+/// `start` is `-24h` and `end` is `now` unless given.
+#[utoipa::path(
+    get, path = "/api/v1/agents/{id}/tasks", operation_id = "agent_tasks", tag = "agents",
+    params(
+        ("id" = String, Path, description = "The agent's name"),
+        shapes::Span,
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1_000, description = "How many; 100 without it"),
+    ),
+    responses((status = 200, description = "The tasks.", body = TasksBody)),
+)]
 pub(super) async fn tasks(
     State(api): State<Api>,
     AgentName(id): AgentName,
@@ -104,16 +132,28 @@ pub(super) async fn tasks(
     }))
 }
 
-#[derive(Serialize)]
+/// Processes of an agent at one moment.
+#[derive(Serialize, ToSchema)]
 pub(super) struct ProcessesBody {
+    /// Whose they are.
     agent_id: String,
     /// When they were read, in Unix milliseconds; absent if nothing was, in the two minutes before.
+    #[schema(required)]
     timestamp: Option<UnixMillis>,
     processes: Vec<ProcessEntry>,
 }
 
-/// `GET /agents/{id}/processes`: the first by processor time, memory, disk I/O and GPU memory at the moment `at` (`now`), the
-/// busiest first.
+/// The processes that used most of a host at one moment, the busiest first.
+///
+/// They are the first by processor time, memory, disk I/O and GPU memory.
+#[utoipa::path(
+    get, path = "/api/v1/agents/{id}/processes", operation_id = "agent_processes", tag = "agents",
+    params(
+        ("id" = String, Path, description = "The agent's name"),
+        ("at" = Option<String>, Query, example = "-1h", description = "The moment, as in a span; `now` without it"),
+    ),
+    responses((status = 200, description = "The processes.", body = ProcessesBody)),
+)]
 pub(super) async fn processes(
     State(api): State<Api>,
     AgentName(id): AgentName,

@@ -1,0 +1,159 @@
+//! What a call passes before its handler: it gets a number, its caller is found out, and must be allowed to make it. The
+//! same for REST, event streams and gRPC.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use tracing::{Instrument, info_span};
+
+use super::{Api, headers};
+use crate::access::{Caller, Standing, Told};
+use crate::error::{ApiError, Problem};
+use crate::listener::Peer;
+use crate::policy::{self, Policy};
+
+/// The call's number: taken over from the caller, or made here.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The longest number that is taken over.
+const LONGEST_ID: usize = 64;
+
+/// Gives the call a number, which the answer, the log and a problem's details have, too. And the answer what every answer
+/// has.
+pub(super) async fn number(mut request: Request, next: Next) -> Response {
+    let id = request_id(request.headers());
+    let path = request.uri().path().to_owned();
+    let told = Told::default();
+    request.extensions_mut().insert(told.clone());
+    let span = info_span!("call", request_id = id.to_str().unwrap_or_default());
+    let mut response = next.run(request).instrument(span).await;
+    let spent = response.extensions_mut().remove::<Standing>();
+    if let Some(standing) = spent.or_else(|| told.standing()) {
+        headers::allowance(response.headers_mut(), standing);
+    }
+    headers::secure(response.headers_mut());
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        let body = problem.of_call(&path, id.to_str().unwrap_or_default()).body();
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = Body::from(body);
+    }
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+/// The caller's number for the call, if it is a sane one, or a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    /// Numbers of another start of the server begin otherwise.
+    static START: LazyLock<u32> = LazyLock::new(|| getrandom::u32().unwrap_or(std::process::id()));
+    static CALLS: AtomicU64 = AtomicU64::new(1);
+    let is_sane = |id: &&HeaderValue| {
+        let sane = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+        (1..=LONGEST_ID).contains(&id.len()) && id.as_bytes().iter().all(sane)
+    };
+    headers
+        .get(REQUEST_ID)
+        .filter(is_sane)
+        .cloned()
+        .unwrap_or_else(|| {
+            let number = CALLS.fetch_add(1, Ordering::Relaxed);
+            let text = format!("{:08x}-{number:x}", *START);
+            HeaderValue::from_str(&text).expect("hexadecimal digits")
+        })
+}
+
+/// Lets nobody past without a token. Who the caller is travels with the call.
+pub(super) async fn admit(
+    State(api): State<Api>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let (caller, standing) = api.access.admit(request.headers()).await?;
+    note(&request, standing);
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+fn note(request: &Request, standing: Option<Standing>) {
+    if let Some(told) = request.extensions().get::<Told>() {
+        told.note(standing);
+    }
+}
+
+/// Lets nobody past who has called too often from one address.
+pub(super) async fn knock(
+    State(api): State<Api>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    knocked(&api, &request)?;
+    Ok(next.run(request).await)
+}
+
+fn knocked(api: &Api, request: &Request) -> Result<(), ApiError> {
+    if let Some(Peer(address)) = request.extensions().get() {
+        note(request, api.access.knock(address.ip())?);
+    }
+    Ok(())
+}
+
+/// Lets only those past whom the route's policy allows.
+pub(super) async fn allow(
+    State(policy): State<Policy>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    policy.check(request.extensions().get::<Caller>())?;
+    Ok(next.run(request).await)
+}
+
+/// Both for gRPC, whose policies are in a table.
+pub(super) async fn admit_grpc(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let Some(policy) = policy::of_method(path) else {
+        let path = path.chars().take(200).collect();
+        return grpc_response(ApiError::NoSuchPath(path));
+    };
+    if let Err(error) = knocked(&api, &request) {
+        return grpc_response(error);
+    }
+    if !policy.is_open() {
+        let admitted = api.access.admit(request.headers()).await;
+        let allowed = admitted.and_then(|(caller, _)| policy.check(Some(&caller)).map(|()| caller));
+        match allowed {
+            Ok(caller) => drop(request.extensions_mut().insert(caller)),
+            Err(error) => return grpc_response(error),
+        }
+    }
+    next.run(request).await
+}
+
+/// An error in gRPC's form.
+pub(super) fn grpc_response(error: ApiError) -> Response {
+    tonic::Status::from(error).into_http()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sane_number_is_taken_over_and_another_is_made_anew() {
+        let id = |given: Option<&'static str>| {
+            let given = given.map(|id| (REQUEST_ID, HeaderValue::from_static(id)));
+            request_id(&given.into_iter().collect())
+        };
+        assert_eq!(id(Some("a1-B_2.c")), "a1-B_2.c");
+        let long = "x".repeat(LONGEST_ID + 1).leak();
+        for bad in [None, Some(""), Some("a b"), Some("<script>"), Some(long)] {
+            let (one, other) = (id(bad), id(bad));
+            assert!(
+                one != other && Some(one.as_bytes()) != bad.map(str::as_bytes),
+                "{bad:?}"
+            );
+        }
+    }
+}
