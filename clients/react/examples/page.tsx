@@ -1,0 +1,36 @@
+/** A page of one's own: a chart by name, a whole host, and figures out of a hook. */
+
+import { NodeglassClient } from "@nodeglass/client";
+import { AgentMetricsDashboard, CpuUsageChart, MemoryUsageChart, NodeglassProvider, show, useAgents, useMetricsStream } from "../src/index.ts";
+
+const client = new NodeglassClient({ baseUrl: "https://monitor.example.org:7080/api/v1", token: "ngt_..." });
+
+function Names() {
+  const { data } = useAgents({ metrics: ["cpu.usage_percent"] });
+  return (
+    <ul>
+      {data?.agents.map((agent) => (
+        <li key={agent.agent_id}>
+          {agent.agent_id} {show(agent.metrics?.cpu?.usage_percent, "%")}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** A chart that is fed by hand, as the specification has it. */
+function Memory({ agentId }: { agentId: string }) {
+  const { sample } = useMetricsStream(agentId, { interval: 5 });
+  return <MemoryUsageChart metrics={sample?.memory} />;
+}
+
+export function Page() {
+  return (
+    <NodeglassProvider client={client}>
+      <Names />
+      <Memory agentId="web-01" />
+      <CpuUsageChart agentId="web-01" span={{ last: 3_600_000 }} />
+      <AgentMetricsDashboard agentId="web-01" />
+    </NodeglassProvider>
+  );
+}

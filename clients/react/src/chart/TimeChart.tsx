@@ -1,0 +1,239 @@
+/** A chart of a timeline: lines or stacked areas on a time axis, with a legend that says what is under the cursor. */
+
+import { useEffect, useLayoutEffect, useRef } from "react";
+import uPlot from "uplot";
+import { type Span, bounds } from "../hooks.ts";
+import type { Timeline } from "../timeline.ts";
+import { type ShownUnit, exact, show } from "../units.ts";
+import { axes, drawGaps, palette, stacked } from "./paint.ts";
+import { type ChartView, useChartView } from "./view.ts";
+
+/** One line or area of a chart. */
+export interface ChartSeries {
+  /** The series in the timeline. */
+  key: string;
+  label: string;
+  /** A CSS variable or a colour. */
+  colour: string;
+  /** Drawn below the axis, as what goes out below what comes in. */
+  mirrored?: boolean;
+  /** The area below the line is filled. */
+  filled?: boolean;
+}
+
+/** What is drawn. */
+export interface TimeChartProps {
+  timeline: Timeline;
+  series: readonly ChartSeries[];
+  unit: ShownUnit;
+  span: Span;
+  /** Areas on top of one another. */
+  isStacked?: boolean;
+  /** The axis goes at least this far. */
+  floor?: number;
+  height?: number;
+  title: string;
+}
+
+/** A drag over fewer pixels is a click. */
+const CLICK_PX = 4;
+
+/** See the file. */
+export function TimeChart(props: TimeChartProps) {
+  const view = useChartView();
+  const box = useRef<HTMLDivElement>(null);
+  const legend = useRef<HTMLUListElement>(null);
+  const latest = useRef({ props, view });
+  latest.current = { props, view };
+  const plot = useRef<uPlot | undefined>(undefined);
+  const { timeline, series, unit, isStacked = false, height = 168, floor } = props;
+  const shape = JSON.stringify([series, unit, isStacked, floor, view.theme, view.utc, view.group, height]);
+
+  useLayoutEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const made = makePlot(element, latest, legend, height);
+    plot.current = made;
+    const sizes = new ResizeObserver(() => {
+      const width = Math.floor(element.clientWidth);
+      if (width > 0 && width !== made.width) made.setSize({ width, height });
+    });
+    sizes.observe(element);
+    let frame = 0;
+    const draw = () => {
+      frame = 0;
+      feed(made, latest.current.props);
+      if (made.cursor.left === undefined || made.cursor.left < 0) writeLegend(legend.current, latest.current.props, null);
+    };
+    const redraw = () => {
+      frame ||= requestAnimationFrame(draw);
+    };
+    draw();
+    const forget = timeline.subscribe(redraw);
+    return () => {
+      forget();
+      cancelAnimationFrame(frame);
+      sizes.disconnect();
+      made.destroy();
+      plot.current = undefined;
+    };
+  }, [timeline, shape]);
+
+  const spanKey = JSON.stringify(props.span);
+  useEffect(() => {
+    // The axis moves at once; the points follow when they are there.
+    if (plot.current) feed(plot.current, latest.current.props);
+  }, [spanKey]);
+
+  return (
+    <figure className="ng-chart" aria-label={props.title}>
+      <ul className="ng-legend" ref={legend}>
+        {series.map((one) => (
+          <li key={one.key}>
+            <i style={{ background: one.colour.startsWith("--") ? `var(${one.colour})` : one.colour }} />
+            <span>{one.label}</span>
+            <b />
+          </li>
+        ))}
+      </ul>
+      <div className="ng-plot" ref={box} style={{ height }} />
+    </figure>
+  );
+}
+
+type Latest = { current: { props: TimeChartProps; view: ChartView } };
+
+function makePlot(element: HTMLElement, latest: Latest, legend: { current: HTMLUListElement | null }, height: number): uPlot {
+  const { props, view } = latest.current;
+  const colours = palette(element);
+  let spoken: number | undefined;
+  const options: uPlot.Options = {
+    width: Math.max(80, Math.floor(element.clientWidth)),
+    height,
+    pxAlign: 1,
+    padding: [8, 6, 0, 0],
+    legend: { show: false },
+    tzDate: (at) => (view.utc ? uPlot.tzDate(new Date(at * 1000), "Etc/UTC") : new Date(at * 1000)),
+    scales: { x: { time: true, auto: false }, y: { auto: true, range: (_plot, low, high) => valueRange(low, high, props) } },
+    axes: axes(props.unit, colours, view.utc),
+    series: [{}, ...plotSeries(props, colours)],
+    cursor: {
+      sync: { key: view.group, setSeries: false },
+      drag: { x: true, y: false, setScale: false, dist: CLICK_PX },
+      points: { size: 6 },
+      focus: { prox: -1 },
+    },
+    hooks: {
+      drawClear: [(plot) => drawGaps(plot, latest.current.props.timeline.gaps, colours)],
+      setCursor: [
+        (plot) => {
+          const { left, idx } = plot.cursor;
+          const isOver = left !== undefined && left >= 0;
+          writeLegend(legend.current, latest.current.props, isOver ? (idx ?? null) : null);
+          // Of the charts that move together, the one under the pointer speaks, and only of the pointer's own moves: in a
+          // live chart the points move below it.
+          if (left === spoken || !plot.over.matches(":hover")) return;
+          spoken = left;
+          latest.current.view.cursor.set(isOver ? Math.round(plot.posToVal(left, "x") * 1000) : null);
+        },
+      ],
+      setSelect: [
+        (plot) => {
+          const { left, width } = plot.select;
+          if (width < CLICK_PX) return;
+          const [from, to] = [plot.posToVal(left, "x"), plot.posToVal(left + width, "x")];
+          plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+          latest.current.view.onZoom?.(Math.round(from * 1000), Math.round(to * 1000));
+        },
+      ],
+      ready: [
+        (plot) => {
+          let pressed: number | undefined;
+          plot.over.addEventListener("mousedown", (event) => {
+            pressed = event.clientX;
+          });
+          plot.over.addEventListener("click", (event) => {
+            if (pressed === undefined || Math.abs(event.clientX - pressed) >= CLICK_PX) return;
+            const at = plot.posToVal(plot.cursor.left ?? 0, "x");
+            latest.current.view.onPick?.(Math.round(at * 1000));
+          });
+          plot.over.addEventListener("mouseleave", () => {
+            spoken = undefined;
+            latest.current.view.cursor.set(null);
+          });
+        },
+      ],
+    },
+  };
+  if (props.isStacked && props.series.length > 1) {
+    // Series run from the top of the stack down: each area ends at the next one's line.
+    options.bands = props.series.slice(1).map((_, at) => ({ series: [at + 1, at + 2] as [number, number] }));
+  }
+  return new uPlot(options, [[]], element);
+}
+
+/** Series in the order of drawing: of a stack, the top first. */
+function ordered(props: TimeChartProps): readonly ChartSeries[] {
+  return props.isStacked ? [...props.series].reverse() : props.series;
+}
+
+function plotSeries(props: TimeChartProps, colours: ReturnType<typeof palette>): uPlot.Series[] {
+  return ordered(props).map((one) => {
+    const stroke = colours.series(one.colour);
+    const fill = props.isStacked ? alpha(stroke, 0.55) : one.filled || one.mirrored ? alpha(stroke, 0.14) : undefined;
+    return {
+      label: one.label,
+      stroke,
+      width: props.isStacked ? 1 : 1.5,
+      points: { show: false },
+      ...(fill ? { fill } : {}),
+      ...(one.mirrored ? { fillTo: 0 } : {}),
+    };
+  });
+}
+
+function alpha(colour: string, share: number): string {
+  return `color-mix(in srgb, ${colour} ${Math.round(share * 100)}%, transparent)`;
+}
+
+function valueRange(low: number | null, high: number | null, props: TimeChartProps): [number, number] {
+  const top = Math.max(high ?? 0, props.floor ?? 0);
+  const bottom = Math.min(low ?? 0, 0);
+  if (props.unit === "%" && bottom === 0 && top <= 100 && props.floor === 100) return [0, 100];
+  if (top === 0 && bottom === 0) return [0, props.unit === "%" ? 1 : 8];
+  return [bottom * 1.08, top * 1.08];
+}
+
+/** Gives the plot the timeline's points and the span's axis. */
+function feed(plot: uPlot, props: TimeChartProps): void {
+  const { timeline } = props;
+  const length = timeline.times.length;
+  const empty = new Array<number | null>(length).fill(null);
+  let columns: (readonly (number | null)[])[] = props.series.map((one) => {
+    const column = timeline.columns.get(one.key) ?? empty;
+    return one.mirrored ? column.map((value) => (value === null ? null : -value)) : column;
+  });
+  if (props.isStacked) columns = stacked(columns, length).reverse();
+  const now = timeline.times.at(-1) ?? Date.now() / 1000;
+  const [from, to] = bounds(props.span, Math.max(now * 1000, Date.now() - 5_000));
+  plot.batch(() => {
+    plot.setData([timeline.times, ...columns] as uPlot.AlignedData, false);
+    plot.setScale("x", { min: from / 1000, max: to / 1000 });
+  });
+}
+
+/** Writes the figures under the cursor, or those of now, into the legend. */
+function writeLegend(legend: HTMLUListElement | null, props: TimeChartProps, index: number | null): void {
+  if (!legend) return;
+  const rows = legend.children;
+  for (const [at, one] of props.series.entries()) {
+    const figure = rows[at]?.lastElementChild;
+    if (!(figure instanceof HTMLElement)) continue;
+    const value = props.timeline.at(one.key, index);
+    const text = show(value, props.unit);
+    if (figure.textContent !== text) {
+      figure.textContent = text;
+      figure.title = exact(value, props.unit);
+    }
+  }
+}

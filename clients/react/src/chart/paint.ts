@@ -1,0 +1,139 @@
+/** How charts are painted: colours from CSS variables, axes, stacked areas, gaps. */
+
+import type { Gap } from "@nodeglass/client";
+import type uPlot from "uplot";
+import { type ShownUnit, increments, moment, tick } from "../units.ts";
+
+/** Colours that a canvas needs, read from where the chart stands. */
+export interface Palette {
+  text: string;
+  grid: string;
+  gap: string;
+  gapText: string;
+  font: string;
+  series: (name: string) => string;
+}
+
+/** Reads the variables that apply to an element. */
+export function palette(element: Element): Palette {
+  const style = getComputedStyle(element);
+  const read = (name: string, otherwise: string) => style.getPropertyValue(name).trim() || otherwise;
+  return {
+    text: read("--ng-text-dim", "#666"),
+    grid: read("--ng-grid", "#8882"),
+    gap: read("--ng-gap", "#8883"),
+    gapText: read("--ng-text-dim", "#666"),
+    font: `11px ${read("--ng-font", "system-ui, sans-serif")}`,
+    series: (name) => (name.startsWith("--") ? read(name, "#3b82f6") : name),
+  };
+}
+
+/** The colour of the n-th series. */
+export function colour(index: number): string {
+  return `--ng-series-${(index % 10) + 1}`;
+}
+
+/** The width of the value axis: the same for all, so that charts above one another have one time axis. */
+export const AXIS_WIDTH = 58;
+
+/** The axes. What is drawn below the line, as what goes out, has no sign. */
+export function axes(unit: ShownUnit, colours: Palette, utc: boolean): uPlot.Axis[] {
+  const shared = { stroke: colours.text, font: colours.font, ticks: { show: false } };
+  return [
+    {
+      ...shared,
+      grid: { show: false },
+      size: 26,
+      gap: 6,
+      space: 70,
+      values: (_plot, splits, _axis, _space, step) => splits.map((at) => timeTick(at, step, utc)),
+    },
+    {
+      ...shared,
+      size: AXIS_WIDTH,
+      gap: 8,
+      space: 34,
+      grid: { stroke: colours.grid, width: 1 },
+      incrs: increments(unit),
+      values: (_plot, splits) => splits.map((value) => (value === null ? "" : tick(Math.abs(value), unit))),
+    },
+  ];
+}
+
+function timeTick(at: number, step: number, utc: boolean): string {
+  const text = moment(at * 1000, utc);
+  if (text.slice(11, 19) === "00:00:00") return text.slice(5, 10);
+  return step < 60 ? text.slice(11, 19) : text.slice(11, 16);
+}
+
+/** Sums of series from the first on; null where none of them has a value. */
+export function stacked(columns: readonly (readonly (number | null)[])[], length: number): (number | null)[][] {
+  const sums = new Array<number>(length).fill(0);
+  return columns.map((column) => {
+    const summed = new Array<number | null>(length);
+    for (let at = 0; at < length; at++) {
+      const value = column[at];
+      if (value === null || value === undefined) {
+        summed[at] = null;
+      } else {
+        sums[at] = (sums[at] ?? 0) + value;
+        summed[at] = sums[at] ?? null;
+      }
+    }
+    return summed;
+  });
+}
+
+/** What people call the reasons of gaps. */
+const REASONS: Record<string, string> = {
+  not_running: "agent not running",
+  stopped: "agent stopped",
+  full: "journal full",
+  too_old: "too old to keep",
+  damaged: "journal damaged",
+  waiting: "waiting to be sent",
+  away: "host away",
+  expired: "no longer kept",
+};
+
+/** A gap's reason in words. */
+export function reasonOf(gap: Gap): string {
+  return REASONS[gap.reason] ?? gap.reason.replaceAll("_", " ");
+}
+
+/** Draws gaps as hatched bands behind the series, with their reason where there is room. */
+export function drawGaps(plot: uPlot, gaps: readonly Gap[], colours: Palette): void {
+  const { ctx, bbox } = plot;
+  const ratio = devicePixelRatio;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  for (const gap of gaps) {
+    const from = Math.max(plot.valToPos(gap.from / 1000, "x", true), bbox.left);
+    const to = Math.min(plot.valToPos(gap.to / 1000, "x", true), bbox.left + bbox.width);
+    if (to - from < 2 * ratio) continue;
+    ctx.strokeStyle = colours.gap;
+    ctx.lineWidth = ratio;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(from, bbox.top, to - from, bbox.height);
+    ctx.clip();
+    ctx.beginPath();
+    for (let x = from - bbox.height; x < to; x += 8 * ratio) {
+      ctx.moveTo(x, bbox.top + bbox.height);
+      ctx.lineTo(x + bbox.height, bbox.top);
+    }
+    ctx.stroke();
+    ctx.restore();
+    const words = reasonOf(gap);
+    ctx.font = colours.font.replace("11px", `${11 * ratio}px`);
+    const width = ctx.measureText(words).width;
+    if (width + 12 * ratio > to - from) continue;
+    ctx.fillStyle = colours.gapText;
+    ctx.textAlign = "center";
+    ctx.textBaseline = "middle";
+    ctx.fillText(words, (from + to) / 2, bbox.top + bbox.height / 2);
+  }
+  ctx.restore();
+}

@@ -1,0 +1,80 @@
+/** A panel: a title, and the chart of some series of a host over a span of time. */
+
+import { useEffect, useMemo, useRef, useState } from "react";
+import { TimeChart } from "../chart/TimeChart.tsx";
+import { type Span, useKeys, useTimeline } from "../hooks.ts";
+import type { Panel } from "../panels.ts";
+
+/** What a panel shows, of which host. */
+export interface TimePanelProps {
+  agentId: string;
+  panel: Panel;
+  span?: Span;
+  height?: number;
+  /** More to say beside the title. */
+  extra?: React.ReactNode;
+}
+
+/** The span of charts that are told none. */
+export const QUARTER_HOUR: Span = { last: 15 * 60_000 };
+
+/** Whether an element was near the screen: what nobody has scrolled to is not asked for. */
+function useSeen(element: React.RefObject<Element | null>): boolean {
+  const [seen, setSeen] = useState(false);
+  useEffect(() => {
+    if (seen || !element.current) return;
+    const watch = new IntersectionObserver(
+      (entries) => entries.some((entry) => entry.isIntersecting) && setSeen(true),
+      { rootMargin: "300px" },
+    );
+    watch.observe(element.current);
+    return () => watch.disconnect();
+  }, [seen, element]);
+  return seen;
+}
+
+/** See the file. */
+export function TimePanel({ agentId, panel, span = QUARTER_HOUR, height = 168, extra }: TimePanelProps) {
+  const section = useRef<HTMLElement>(null);
+  const seen = useSeen(section);
+  const { timeline, error, isLoading, drawn } = useTimeline(agentId, panel.metrics, span, { enabled: seen });
+  const keys = useKeys(timeline);
+  const series = useMemo(() => panel.series(keys), [panel, keys]);
+  const isEmpty = timeline.isLoaded && series.length === 0;
+  if (isEmpty && panel.isOptional) return null;
+  return (
+    <section className="ng-panel" ref={section} data-panel={panel.id} data-drawn={drawn} aria-label={panel.title}>
+      <header>
+        <h2 title={panel.about}>{panel.title}</h2>
+        {extra}
+        {timeline.source === "store+agent" && timeline.isLoaded && (
+          <small className="ng-note" title="The finest seconds come from the agent's own journal">
+            agent detail
+          </small>
+        )}
+      </header>
+      {isEmpty || (!timeline.isLoaded && error) ? (
+        <p className="ng-blank" style={{ height: height + 24 }}>
+          {error && !timeline.isLoaded ? `Can't be shown: ${words(error)}` : "No figures in this span"}
+        </p>
+      ) : (
+        <TimeChart
+          timeline={timeline}
+          series={series}
+          unit={panel.unit}
+          span={span}
+          title={`${panel.title}: ${panel.about}`}
+          isStacked={panel.isStacked ?? false}
+          height={height}
+          {...(panel.floor === undefined ? {} : { floor: panel.floor })}
+        />
+      )}
+      {isLoading && !timeline.isLoaded && <span className="ng-sr">loading</span>}
+    </section>
+  );
+}
+
+/** An error as a sentence. */
+export function words(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

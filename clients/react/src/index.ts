@@ -1,0 +1,41 @@
+/** `@nodeglass/react`: hooks and charts over `@nodeglass/client`. */
+
+export { NodeglassProvider, makeQueryClient, useClient, useLiveHosts } from "./provider.tsx";
+export {
+  bounds,
+  useAgents,
+  useHistory,
+  useKeys,
+  useLedger,
+  useMetrics,
+  useMetricsStream,
+  useProcesses,
+  useSystemInfo,
+  useTasks,
+  useTimeline,
+} from "./hooks.ts";
+export type { Span } from "./hooks.ts";
+export { LiveHost, LiveHosts } from "./live.ts";
+export type { LiveStatus } from "./live.ts";
+export { Timeline } from "./timeline.ts";
+export { ago, duration, exact, moment, show } from "./units.ts";
+export type { ShownUnit } from "./units.ts";
+export { PANELS, panel } from "./panels.ts";
+export type { Panel } from "./panels.ts";
+export { AXIS_WIDTH, colour, reasonOf } from "./chart/paint.ts";
+export { TimeChart } from "./chart/TimeChart.tsx";
+export type { ChartSeries, TimeChartProps } from "./chart/TimeChart.tsx";
+export { ChartViewProvider, Cursor, useChartView } from "./chart/view.ts";
+export type { ChartView } from "./chart/view.ts";
+export { TimePanel, words } from "./components/TimePanel.tsx";
+export {
+  CpuCoresChart,
+  CpuUsageChart,
+  DiskThroughputChart,
+  DiskUsageChart,
+  LoadChart,
+  MemoryUsageChart,
+  NetworkUsageChart,
+} from "./components/charts.tsx";
+export { SystemInfoCard } from "./components/SystemInfoCard.tsx";
+export { AgentMetricsDashboard } from "./components/AgentMetricsDashboard.tsx";

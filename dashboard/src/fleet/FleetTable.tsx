@@ -1,0 +1,156 @@
+/** The fleet as a table, of which only what is seen is drawn. */
+
+import { ago, exact, show } from "@nodeglass/react";
+import { useWindowVirtualizer } from "@tanstack/react-virtual";
+import { memo, useLayoutEffect, useRef, useState } from "react";
+import { Link, hostPath } from "../shell/route.tsx";
+import { type Arrangement, type Row, SORTS, type Sort } from "./arrange.ts";
+import { Meter, Spark } from "./Spark.tsx";
+import { type Host, healthOf } from "./store.ts";
+
+const ROW_PX = 46;
+const HEADING_PX = 38;
+
+const COLUMNS: readonly [name: string, sort: Sort, className: string][] = [
+  ["Host", "name", "name"],
+  ["CPU", "cpu", "cpu"],
+  ["Memory", "memory", "memory"],
+  ["Disk", "disk", "disk"],
+  ["Network", "network", "network"],
+  ["Load", "load", "load"],
+  ["GPU", "gpu", "gpu"],
+  ["Seen", "updated", "seen"],
+];
+
+/** See the file. */
+export function FleetTable(props: {
+  rows: readonly Row[];
+  version: number;
+  theme: string;
+  wish: Arrangement;
+  onSort: (sort: Sort) => void;
+}) {
+  const { rows, version, theme, wish } = props;
+  const list = useRef<HTMLDivElement>(null);
+  const [top, setTop] = useState(0);
+  // What stands above may grow: where the rows begin is looked up whenever they are drawn.
+  useLayoutEffect(() => setTop(Math.round((list.current?.getBoundingClientRect().top ?? 0) + scrollY)));
+  const virtual = useWindowVirtualizer({
+    count: rows.length,
+    estimateSize: (index) => (rows[index] && "heading" in rows[index] ? HEADING_PX : ROW_PX),
+    getItemKey: (index) => {
+      const row = rows[index];
+      return row === undefined ? index : "heading" in row ? `# ${row.heading}` : row.host.id;
+    },
+    overscan: 6,
+    scrollMargin: top,
+  });
+  const hasGpu = rows.some((row) => "host" in row && row.host.figures.gpu !== undefined);
+  const now = Date.now();
+  return (
+    <div className={hasGpu ? "table" : "table no-gpu"} role="table" aria-label="Hosts" aria-rowcount={rows.length + 1}>
+      <div role="rowgroup">
+        <div className="row head" role="row">
+          {COLUMNS.map(([name, sort, className]) => (
+            <div
+              key={name}
+              role="columnheader"
+              className={className}
+              aria-sort={wish.sort === sort ? (wish.isTurned === (sort === "name") ? "descending" : "ascending") : "none"}
+            >
+              <button type="button" onClick={() => props.onSort(sort)} title={`Sort by ${SORTS[sort].toLowerCase()}`}>
+                {name}
+                {wish.sort === sort && <span aria-hidden="true">{wish.isTurned ? " ↑" : " ↓"}</span>}
+              </button>
+            </div>
+          ))}
+        </div>
+      </div>
+      <div role="rowgroup" ref={list} className="rows" style={{ height: virtual.getTotalSize() }}>
+        {virtual.getVirtualItems().map((item) => {
+          const row = rows[item.index];
+          if (!row) return null;
+          const style = { transform: `translateY(${item.start - top}px)`, height: item.size };
+          return "heading" in row ? (
+            <div key={item.key} className="row heading" role="row" style={style} aria-rowindex={item.index + 2}>
+              <div role="cell">
+                {row.heading} <small>{row.count}</small>
+              </div>
+            </div>
+          ) : (
+            <HostRow key={item.key} host={row.host} index={item.index} version={version} theme={theme} style={style} now={now} />
+          );
+        })}
+      </div>
+    </div>
+  );
+}
+
+const HostRow = memo(function HostRow(props: {
+  host: Host;
+  index: number;
+  version: number;
+  theme: string;
+  style: { transform: string; height: number };
+  now: number;
+}) {
+  const { host, version, theme, style, now } = props;
+  const { figures: f, rings } = host;
+  const cpu = healthOf("cpu", f.cpu);
+  const memory = healthOf("memory", f.memory);
+  const disk = healthOf("disk", f.disk);
+  return (
+    <div className={`row ${host.health}`} role="row" style={{ ...style, height: style.height }} aria-rowindex={props.index + 2}>
+      <div role="cell" className="name">
+        <i className={`dot ${host.health}`} />
+        <Link to={hostPath(host.id)}>{host.id}</Link>
+        <span className="ng-sr">{host.health}</span>
+        {Object.entries(host.labels)
+          .slice(0, 3)
+          .map(([name, value]) => (
+            <span key={name} className="tag">
+              {name}={value}
+            </span>
+          ))}
+      </div>
+      <div role="cell" className="cpu">
+        <Spark ring={rings.cpu} version={version} theme={theme} width={84} height={26} top={100} tone={tone(cpu)} />
+        <b className={cpu} title={exact(f.cpu, "%")}>
+          {show(f.cpu, "%")}
+        </b>
+      </div>
+      <div role="cell" className="memory">
+        <Meter value={f.memory} health={memory} />
+        <b className={memory} title={exact(f.memory, "%")}>
+          {show(f.memory, "%")}
+        </b>
+      </div>
+      <div role="cell" className="disk">
+        <Meter value={f.disk} health={disk} />
+        <b className={disk} title={exact(f.disk, "%")}>
+          {show(f.disk, "%")}
+        </b>
+      </div>
+      <div role="cell" className="network">
+        <Spark ring={rings.network} version={version} theme={theme} width={64} height={26} />
+        <span className="pair">
+          <span title={exact(f.received, "bit/s")}>↓ {show(f.received, "bit/s")}</span>
+          <span title={exact(f.sent, "bit/s")}>↑ {show(f.sent, "bit/s")}</span>
+        </span>
+      </div>
+      <div role="cell" className="load">
+        {show(f.load, "tasks")}
+      </div>
+      <div role="cell" className="gpu">
+        {f.gpu === undefined ? "" : show(f.gpu, "%")}
+      </div>
+      <div role="cell" className="seen">
+        {host.isConnected ? "now" : ago(host.updated, now)}
+      </div>
+    </div>
+  );
+});
+
+function tone(health: string): string {
+  return health === "ok" ? "--spark" : `--${health}`;
+}

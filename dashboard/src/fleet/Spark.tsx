@@ -1,0 +1,77 @@
+/** Small charts and bars of the fleet's rows. */
+
+import { memo, useEffect, useRef } from "react";
+import { type Health, POINTS, type Ring } from "./store.ts";
+
+/** A line over the last points of a figure, up to `top` or to the highest of them. */
+export const Spark = memo(function Spark(props: {
+  ring: Ring;
+  /** Changes with each point. */
+  version: number;
+  width: number;
+  height: number;
+  top?: number;
+  tone?: string;
+  theme: string;
+}) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const { ring, version, width, height, top, tone = "--spark", theme } = props;
+  const stroke = useRef("");
+  useEffect(() => {
+    if (canvas.current) stroke.current = getComputedStyle(canvas.current).getPropertyValue(tone).trim();
+  }, [tone, theme]);
+  useEffect(() => {
+    const element = canvas.current;
+    const context = element?.getContext("2d");
+    if (!element || !context) return;
+    const ratio = devicePixelRatio;
+    const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (element.width !== w || element.height !== h) {
+      element.width = w;
+      element.height = h;
+    }
+    context.clearRect(0, 0, w, h);
+    const most = top ?? Math.max(ring.most() * 1.15, 1);
+    const step = w / (POINTS - 1);
+    const y = (value: number) => h - ratio - Math.min(value / most, 1) * (h - 2 * ratio);
+    context.lineWidth = 1.3 * ratio;
+    context.lineJoin = "round";
+    context.strokeStyle = stroke.current;
+    context.beginPath();
+    let isDown = false;
+    let first = -1;
+    let last = -1;
+    for (let at = 0; at < POINTS; at++) {
+      const value = ring.at(at);
+      if (Number.isNaN(value)) {
+        isDown = false;
+        continue;
+      }
+      if (first < 0) first = at;
+      last = at;
+      if (isDown) context.lineTo(at * step, y(value));
+      else context.moveTo(at * step, y(value));
+      isDown = true;
+    }
+    context.stroke();
+    if (last > first && first >= 0) {
+      context.lineTo(last * step, h);
+      context.lineTo(first * step, h);
+      context.closePath();
+      context.globalAlpha = 0.13;
+      context.fillStyle = stroke.current;
+      context.fill();
+      context.globalAlpha = 1;
+    }
+  }, [ring, version, width, height, top, tone, theme]);
+  return <canvas ref={canvas} className="spark" style={{ width, height }} aria-hidden="true" />;
+});
+
+/** How full something is. */
+export function Meter({ value, health }: { value: number | undefined; health: Health }) {
+  return (
+    <span className={`meter ${health}`} aria-hidden="true">
+      <i style={{ transform: `scaleX(${Math.min(1, (value ?? 0) / 100)})` }} />
+    </span>
+  );
+}

@@ -1,0 +1,238 @@
+/** What all hosts do, second by second: the newest figures of each, and a short past for the small charts. */
+
+import { type AgentEntry, ApiError, type NodeglassClient } from "@nodeglass/client";
+
+/** Points of a small chart. */
+export const POINTS = 60;
+/** How often figures come, and how long to wait after a failure. */
+const EVERY_MS = 1_000;
+const LONGEST_PAUSE_MS = 10_000;
+/** Of so many hosts at most the last minutes are asked for, so that small charts begin full. */
+const BACKFILLED = 60;
+/** What that past is. */
+const PAST_SECONDS = 5 * 60;
+
+/** The figures of a row, and where they stand in an answer. */
+export const FIGURES = {
+  cpu: "cpu.usage_percent",
+  memory: "memory.usage_percent",
+  disk: "disk.usage_percent",
+  read: "disk.read_bytes_per_sec",
+  write: "disk.write_bytes_per_sec",
+  received: "network.bytes_recv_per_sec",
+  sent: "network.bytes_sent_per_sec",
+  load: "load.load1",
+  gpu: "gpu.utilization_percent",
+} as const;
+
+/** One of them. */
+export type Figure = keyof typeof FIGURES;
+const NAMES = Object.keys(FIGURES) as Figure[];
+
+/** Those with a small chart. */
+export type Charted = "cpu" | "memory" | "network" | "io";
+const CHARTED: readonly Charted[] = ["cpu", "memory", "network", "io"];
+
+/** The last points of a figure, the oldest first; NaN where there is none. */
+export class Ring {
+  private readonly points = new Float32Array(POINTS).fill(Number.NaN);
+  private next = 0;
+
+  push(value: number | undefined): void {
+    this.points[this.next] = value ?? Number.NaN;
+    this.next = (this.next + 1) % POINTS;
+  }
+
+  at(index: number): number {
+    return this.points[(this.next + index) % POINTS] ?? Number.NaN;
+  }
+
+  most(): number {
+    let most = 0;
+    for (const point of this.points) if (point > most) most = point;
+    return most;
+  }
+}
+
+/** How a host stands, the worst last. */
+export type Health = "ok" | "warm" | "hot" | "lost";
+export const HEALTH: readonly Health[] = ["lost", "hot", "warm", "ok"];
+
+/** A host. */
+export interface Host {
+  id: string;
+  isConnected: boolean;
+  labels: Record<string, string>;
+  updated: number | undefined;
+  figures: Partial<Record<Figure, number>>;
+  rings: Record<Charted, Ring>;
+  health: Health;
+  /** How bad it stands, for sorting: higher is worse. */
+  score: number;
+}
+
+/** From where a figure is warm, and hot. */
+const LIMITS: readonly [Figure, warm: number, hot: number][] = [
+  ["cpu", 85, 95],
+  ["memory", 85, 95],
+  ["disk", 85, 95],
+];
+
+/** How a figure stands by itself. */
+export function healthOf(figure: Figure, value: number | undefined): Health {
+  const limits = LIMITS.find(([name]) => name === figure);
+  if (!limits || value === undefined) return "ok";
+  return value >= limits[2] ? "hot" : value >= limits[1] ? "warm" : "ok";
+}
+
+function judge(host: Host): void {
+  if (!host.isConnected) {
+    host.health = "lost";
+    host.score = 1000;
+    return;
+  }
+  host.health = "ok";
+  host.score = 0;
+  for (const [figure, warm, hot] of LIMITS) {
+    const value = host.figures[figure] ?? 0;
+    const points = value >= hot ? 500 + value : value >= warm ? 200 + value : value;
+    host.score = Math.max(host.score, points);
+    if (value >= hot) host.health = "hot";
+    else if (value >= warm && host.health === "ok") host.health = "warm";
+  }
+}
+
+/** How the view of the fleet stands. */
+export interface FleetState {
+  isLoaded: boolean;
+  /** Why figures don't come, while they don't. */
+  error: unknown;
+  /** When they last came. */
+  at: number | undefined;
+}
+
+/** Asks for as long as somebody listens. */
+export class Fleet {
+  readonly hosts = new Map<string, Host>();
+  state: FleetState = { isLoaded: false, error: undefined, at: undefined };
+  /** Counts up with every answer. */
+  version = 0;
+  private readonly listeners = new Set<() => void>();
+  private stop: AbortController | undefined;
+
+  constructor(private readonly client: NodeglassClient) {}
+
+  subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    if (!this.stop) void this.run();
+    return () => {
+      this.listeners.delete(listener);
+      if (this.listeners.size > 0) return;
+      this.stop?.abort();
+      this.stop = undefined;
+    };
+  };
+
+  snapshot = (): number => this.version;
+
+  private async run(): Promise<void> {
+    const stop = new AbortController();
+    this.stop = stop;
+    let pause = EVERY_MS;
+    while (!stop.signal.aborted) {
+      const began = performance.now();
+      try {
+        const page = await this.client.listAgents({ metrics: Object.values(FIGURES) }, { signal: stop.signal });
+        const isFirst = !this.state.isLoaded;
+        this.take(page.agents);
+        pause = EVERY_MS;
+        if (isFirst) void this.backfill(stop.signal);
+      } catch (error) {
+        if (stop.signal.aborted) return;
+        this.state = { ...this.state, error };
+        this.tell();
+        const said = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
+        pause = Math.max(said, Math.min(pause * 2, LONGEST_PAUSE_MS));
+      }
+      await rest(Math.max(100, pause - (performance.now() - began)), stop.signal);
+    }
+  }
+
+  private take(entries: readonly AgentEntry[]): void {
+    const gone = new Set(this.hosts.keys());
+    for (const entry of entries) {
+      gone.delete(entry.agent_id);
+      const host = this.hosts.get(entry.agent_id) ?? this.admit(entry.agent_id);
+      host.isConnected = entry.status === "connected";
+      host.labels = entry.labels ?? host.labels;
+      const isNew = (entry.last_metrics_update ?? undefined) !== host.updated;
+      host.updated = entry.last_metrics_update ?? undefined;
+      if (isNew && entry.metrics) {
+        const { figures, rings } = host;
+        for (const name of NAMES) {
+          const path = FIGURES[name];
+          const dot = path.indexOf(".");
+          const value = entry.metrics[path.slice(0, dot)]?.[path.slice(dot + 1)];
+          if (value === undefined) delete figures[name];
+          else figures[name] = value;
+        }
+        rings.cpu.push(figures.cpu);
+        rings.memory.push(figures.memory);
+        rings.network.push(sum(figures.received, figures.sent));
+        rings.io.push(sum(figures.read, figures.write));
+      }
+      judge(host);
+    }
+    for (const id of gone) this.hosts.delete(id);
+    this.state = { isLoaded: true, error: undefined, at: Date.now() };
+    this.tell();
+  }
+
+  private admit(id: string): Host {
+    const rings = Object.fromEntries(CHARTED.map((name) => [name, new Ring()])) as Record<Charted, Ring>;
+    const host: Host = { id, isConnected: false, labels: {}, updated: undefined, figures: {}, rings, health: "ok", score: 0 };
+    this.hosts.set(id, host);
+    return host;
+  }
+
+  /** Fills the small charts with what was before, once. */
+  private async backfill(signal: AbortSignal): Promise<void> {
+    if (this.hosts.size > BACKFILLED) return;
+    const metrics = [FIGURES.cpu, FIGURES.memory, FIGURES.received, FIGURES.sent, FIGURES.read, FIGURES.write];
+    try {
+      const past = await this.client.getFleetHistory({ metrics, start: `-${PAST_SECONDS}s`, max_points: POINTS }, { signal });
+      for (const { agent_id, data } of past.agents) {
+        const host = this.hosts.get(agent_id);
+        if (!host) continue;
+        for (const bucket of data) {
+          host.rings.cpu.push(bucket[FIGURES.cpu]);
+          host.rings.memory.push(bucket[FIGURES.memory]);
+          host.rings.network.push(sum(bucket[FIGURES.received], bucket[FIGURES.sent]));
+          host.rings.io.push(sum(bucket[FIGURES.read], bucket[FIGURES.write]));
+        }
+      }
+      this.tell();
+    } catch {
+      // The small charts begin empty, then.
+    }
+  }
+
+  private tell(): void {
+    this.version += 1;
+    for (const listener of this.listeners) listener();
+  }
+}
+
+function sum(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined && other === undefined ? undefined : (one ?? 0) + (other ?? 0);
+}
+
+function rest(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,75 @@
+/** What stands on every page: the way to the others, and settings. */
+
+import type { ReactNode } from "react";
+import { Mark } from "./Mark.tsx";
+import { Link, useRoute } from "./route.tsx";
+import { signOut } from "./session.ts";
+import { type Theme, set, useSettings } from "./settings.ts";
+
+const PAGES: readonly [path: string, name: string, icon: string][] = [
+  ["/", "Fleet", "M4 5h16v5H4zM4 14h16v5H4zM7 7.5h.01M7 16.5h.01"],
+  ["/compare", "Compare", "M4 19V5M4 19h16M7 15l4-5 3 3 5-7M7 10l3-2 4 6 5-1"],
+  ["/boards", "Dashboards", "M4 4h7v9H4zM13 4h7v5h-7zM13 11h7v9h-7zM4 15h7v5H4z"],
+  ["/server", "Server", "M12 3v4M12 17v4M3 12h4M17 12h4M12 9a3 3 0 1 0 0 6 3 3 0 0 0 0-6z"],
+];
+
+const THEMES: Record<Theme, [next: Theme, icon: string, name: string]> = {
+  auto: ["light", "M12 4a8 8 0 1 0 0 16zM12 4a8 8 0 0 1 0 16", "as the system has it"],
+  light: ["dark", "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.5 1.5M17.5 17.5 19 19M5 19l1.5-1.5M17.5 6.5 19 5", "light"],
+  dark: ["auto", "M20 14.5A8.5 8.5 0 0 1 9.5 4a8 8 0 1 0 10.5 10.5z", "dark"],
+};
+
+/** A drawing of one line. */
+export function Icon({ path }: { path: string }) {
+  return (
+    <svg className="icon" viewBox="0 0 24 24" aria-hidden="true">
+      <path d={path} />
+    </svg>
+  );
+}
+
+/** See the file. */
+export function Frame({ children }: { children: ReactNode }) {
+  const { path } = useRoute();
+  const { theme, utc } = useSettings();
+  const [next, icon, name] = THEMES[theme];
+  const here = path.startsWith("/hosts/") ? "/" : path;
+  return (
+    <>
+      <a className="skip" href="#main">
+        Skip to the content
+      </a>
+      <header className="bar">
+        <Link to="/" className="brand" aria-label="Nodeglass, all hosts">
+          <Mark />
+          <span>Nodeglass</span>
+        </Link>
+        <nav aria-label="Pages">
+          {PAGES.map(([to, title, drawing]) => (
+            <Link key={to} to={to} aria-current={here === to || (to !== "/" && here.startsWith(`${to}/`)) ? "page" : undefined}>
+              <Icon path={drawing} />
+              <span>{title}</span>
+            </Link>
+          ))}
+        </nav>
+        <div className="tools">
+          <button type="button" className="quiet" onClick={() => set({ utc: !utc })} title="Times: local or UTC (U)">
+            {utc ? "UTC" : "Local"}
+            <span className="ng-sr"> time; switch</span>
+          </button>
+          <button type="button" className="quiet" onClick={() => set({ theme: next })} title={`Colours: ${name}`}>
+            <Icon path={icon} />
+            <span className="ng-sr">Colours: {name}; switch</span>
+          </button>
+          <button type="button" className="quiet" onClick={signOut} title="Sign out">
+            <Icon path="M10 5H5v14h5M14 8l4 4-4 4M18 12H9" />
+            <span className="ng-sr">Sign out</span>
+          </button>
+        </div>
+      </header>
+      <div id="main" tabIndex={-1}>
+        {children}
+      </div>
+    </>
+  );
+}
