@@ -101,7 +101,7 @@ pub enum ApiError {
     #[error("there is nothing at {0}: /api/docs names all paths")]
     NoSuchPath(String),
     /// A path, but not for this method.
-    #[error("{0} is not possible here: use GET, or POST for /api/v1/import")]
+    #[error("{0} is not possible here: the header `allow` says what is")]
     Method(String),
     /// All streams are taken.
     #[error("all {0} streams are taken: close one, or raise metrics.api.max_concurrent_streams")]

@@ -2,7 +2,6 @@
 
 use std::hash::Hash;
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
@@ -10,6 +9,7 @@ use nodeglass_model::system::{SystemInfo, SystemParts};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::format::write_json;
 use super::parameters::{AgentName, Parameters};
 use super::tag::Tag;
 use super::{Api, guide, json, shapes};
@@ -33,13 +33,17 @@ pub(super) struct SystemBody {
         ("id" = String, Path, description = "The agent's name"),
         ("packages" = Option<bool>, Query, description = "The installed packages, too; the agent has to be connected"),
     ),
-    responses((status = 200, description = "The host.", body = SystemBody)),
+    responses(
+        (status = 200, description = "The host.", body = SystemBody),
+        (status = 304, description = "Nothing has changed."),
+    ),
 )]
 pub(super) async fn system(
     State(api): State<Api>,
     AgentName(id): AgentName,
+    headers: HeaderMap,
     parameters: Parameters,
-) -> Result<Json<SystemBody>, ApiError> {
+) -> Result<Response, ApiError> {
     let parameters = parameters.only(&["packages"])?;
     let packages = parameters.parsed("packages", "true or false")?.unwrap_or(false);
     let info = api
@@ -52,7 +56,9 @@ pub(super) async fn system(
             },
         )
         .await?;
-    Ok(Json(SystemBody { agent_id: id, info }))
+    let mut body = Vec::new();
+    write_json(&mut body, &SystemBody { agent_id: id, info });
+    Ok(Tag::of(&body).answer(&headers, || json(body.into())))
 }
 
 /// The latest sample, or with `hours` a few figures over time.

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use futures_util::stream;
+use http::HeaderMap;
 use nodeglass_model::TimeRange;
 use nodeglass_model::history::{Aggregation, HistoryQuery};
 use serde::Serialize;
@@ -11,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::format::{Format, PIECE, Rows, Sheet, in_pieces, write_json};
 use super::parameters::{AgentName, Parameters, wrong};
+use super::tag::Tag;
 use super::{Api, shapes};
 use crate::error::ApiError;
 use crate::ledger::Gap;
@@ -85,19 +87,25 @@ struct Tail {
             (String = "text/csv"),
             (String = "application/vnd.apache.arrow.stream"),
         )),
+        (status = 304, description = "It is as it was."),
     ),
 )]
 pub(super) async fn history(
     State(api): State<Api>,
     AgentName(id): AgentName,
     format: Format,
+    headers: HeaderMap,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
     let parameters = parameters.only(&PARAMETERS)?;
     let query = query(&api, &parameters, &parameters.list("metrics"))?;
     let answer = api.queries.history(&id, query).await?;
     Ok(match format {
-        Format::Json => format.respond(as_json(&id, answer)),
+        Format::Json => match as_json(&id, answer) {
+            // Who asks again for a time that is over has the same answer, and need not take it twice.
+            Written::Whole(body) => Tag::of(&body).answer(&headers, || format.respond(Body::from(body))),
+            Written::Pieces(body) => format.respond(body),
+        },
         Format::Csv | Format::Arrow => format.sheets(stream::iter(sheets(answer).map(Ok))),
     })
 }
@@ -129,7 +137,13 @@ pub(super) fn query(api: &Api, parameters: &Parameters, metrics: &[&str]) -> Res
     Ok(HistoryQuery::new(metrics, range, interval, Some(points))?.with_aggregation(aggregation))
 }
 
-fn as_json(id: &str, answer: HistoryAnswer) -> Body {
+/// An answer as JSON: at once, or piece by piece where it is long.
+enum Written {
+    Whole(Vec<u8>),
+    Pieces(Body),
+}
+
+fn as_json(id: &str, answer: HistoryAnswer) -> Written {
     let (mut head, mut tail) = (Vec::new(), Vec::new());
     write_json(
         &mut head,
@@ -155,14 +169,16 @@ fn as_json(id: &str, answer: HistoryAnswer) -> Body {
     if count <= PIECE {
         rows.write(0..count, &mut head);
         head.append(&mut tail);
-        return Body::from(head);
+        return Written::Whole(head);
     }
     let buckets = (0..count).step_by(PIECE).map(move |first| {
         let mut piece = Vec::new();
         rows.write(first..count.min(first + PIECE), &mut piece);
         piece
     });
-    in_pieces(std::iter::once(head).chain(buckets).chain(std::iter::once(tail)))
+    Written::Pieces(in_pieces(
+        std::iter::once(head).chain(buckets).chain(std::iter::once(tail)),
+    ))
 }
 
 /// An answer in sheets, one at least, so that there are names even if there is nothing else.

@@ -14,6 +14,17 @@ fn calls(document: &Value) -> impl Iterator<Item = (String, &Value)> {
 }
 
 #[test]
+fn the_checked_in_document_is_current() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+    let found = std::fs::read_to_string(path).unwrap();
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert!(
+        found == openapi(),
+        "docs/openapi.json is out of date: run `cargo xtask generate`"
+    );
+}
+
+#[test]
 fn every_call_is_named_described_and_says_who_may_make_it() {
     let document = openapi();
     assert_eq!(document["openapi"], "3.1.0");
