@@ -282,51 +282,6 @@ macro_rules! implement_store {
                     .collect())
             }
 
-            async fn save_api_token(
-                &self,
-                name: &str,
-                role: Role,
-                token: TokenHash,
-                at: UnixMillis,
-            ) -> Result<(), $crate::StoreError> {
-                let query = sqlx::query(include_str!(concat!($sql, "/save_api_token.sql")))
-                    .bind(name)
-                    .bind(role.name())
-                    .bind(&token.0[..])
-                    .bind(at.0);
-                within("keep a token", query.execute(&self.writer))
-                    .await
-                    .map(drop)
-            }
-
-            async fn has_api_token(&self, role: Role) -> Result<bool, $crate::StoreError> {
-                let query =
-                    sqlx::query_scalar(include_str!(concat!($sql, "/has_api_token.sql"))).bind(role.name());
-                within("look for tokens", query.fetch_one(&self.reader)).await
-            }
-
-            async fn role_of_token(&self, token: TokenHash) -> Result<Option<Role>, $crate::StoreError> {
-                let query =
-                    sqlx::query_scalar::<_, String>(include_str!(concat!($sql, "/role_of_token.sql")))
-                        .bind(&token.0[..]);
-                let name = within("look up a token", query.fetch_optional(&self.reader)).await?;
-                Ok(name.as_deref().and_then(Role::from_name))
-            }
-
-            async fn api_tokens(&self) -> Result<Vec<(TokenHash, Role)>, $crate::StoreError> {
-                let query = sqlx::query(include_str!(concat!($sql, "/api_tokens.sql")));
-                within("list tokens", async {
-                    let rows = query.fetch_all(&self.reader).await?;
-                    let known = rows
-                        .iter()
-                        .filter_map(|row| Role::from_name(row.get(1)).map(|role| (row, role)));
-                    known
-                        .map(|(row, role)| Ok((token_hash(row.get(0))?, role)))
-                        .collect()
-                })
-                .await
-            }
-
             async fn close(&self) {
                 self.reader.close().await;
                 self.writer.close().await;

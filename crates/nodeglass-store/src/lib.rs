@@ -6,6 +6,7 @@
 mod both;
 mod compact;
 mod error;
+pub mod identities;
 mod latest;
 mod migrate;
 mod options;
@@ -24,6 +25,7 @@ use nodeglass_model::{AgentId, SampleId, TimeRange, UnixMillis};
 
 pub use compact::{CompactError, Compacted, Compactor};
 pub use error::StoreError;
+use identities::Identities;
 pub use options::Options;
 use tiers::{
     AgentRetention, LatestSample, Levels, Outline, Removed, Retention, RollupPoint, SeriesName, Sizes, Slice,
@@ -200,7 +202,7 @@ pub struct Latest {
 /// Where everything is kept. Every call has a deadline, and every call but [`Store::append`] may be repeated freely;
 /// so may `append`, since a sample that is there already is counted as a duplicate and left alone.
 #[async_trait]
-pub trait Store: Tiers {
+pub trait Store: Tiers + Identities {
     /// Asks the database for a sign of life.
     async fn ping(&self) -> Result<(), StoreError>;
 
@@ -302,24 +304,6 @@ pub trait Store: Tiers {
         range: TimeRange,
         limit: u32,
     ) -> Result<Vec<TaskRecord>, StoreError>;
-
-    /// Makes or replaces the token of a person or program.
-    async fn save_api_token(
-        &self,
-        name: &str,
-        role: Role,
-        token: TokenHash,
-        at: UnixMillis,
-    ) -> Result<(), StoreError>;
-
-    /// Whether there is any token of that role.
-    async fn has_api_token(&self, role: Role) -> Result<bool, StoreError>;
-
-    /// What this token allows; `None` if nobody made it.
-    async fn role_of_token(&self, token: TokenHash) -> Result<Option<Role>, StoreError>;
-
-    /// Every token of people and programs, with what it allows.
-    async fn api_tokens(&self) -> Result<Vec<(TokenHash, Role)>, StoreError>;
 
     /// Lets go of the database.
     async fn close(&self);

@@ -78,3 +78,4 @@ impl Postgres {
 }
 
 implement_store!(Postgres, "postgres");
+crate::identities::sql::implement_identities!(Postgres);

@@ -111,3 +111,4 @@ impl Sqlite {
 }
 
 implement_store!(Sqlite, "sqlite");
+crate::identities::sql::implement_identities!(Sqlite);

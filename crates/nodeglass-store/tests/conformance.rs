@@ -104,6 +104,8 @@ macro_rules! on_every_database {
 mod carried_over;
 #[path = "conformance/chunks.rs"]
 mod chunks;
+#[path = "conformance/identities.rs"]
+mod identities;
 #[path = "conformance/latest.rs"]
 mod latest;
 #[path = "conformance/records.rs"]

@@ -1,15 +1,14 @@
-//! Who there is, and what else is known of them: agents, tokens of people and programs, tasks.
+//! Who there is, and what else is known of them: agents and tasks.
 
 use std::time::Duration;
 
 use nodeglass_model::{AgentId, TimeRange, UnixMillis};
-use nodeglass_store::{Role, StoreError, TaskRecord, TokenHash, open};
+use nodeglass_store::{StoreError, TaskRecord, TokenHash, open};
 
 use crate::{A, B};
 
 on_every_database!(
     enrols_agents_and_knows_their_tokens,
-    keeps_api_tokens_with_their_roles,
     keeps_tasks_from_start_to_end,
 );
 
@@ -37,26 +36,6 @@ async fn enrols_agents_and_knows_their_tokens(url: &str) {
     assert_eq!((known.key, &known.id, known.token), (key, &id, new));
     assert!(known.system_info.as_deref().unwrap().contains("timestamp"));
     assert_eq!(store.agents().await.unwrap(), [known]);
-    store.close().await;
-}
-
-async fn keeps_api_tokens_with_their_roles(url: &str) {
-    let store = open(url).await.unwrap();
-    assert!(!store.has_api_token(Role::Admin).await.unwrap());
-    let (first, second) = (TokenHash([1; 32]), TokenHash([2; 32]));
-    store
-        .save_api_token("admin", Role::Admin, first, UnixMillis(1))
-        .await
-        .unwrap();
-    assert!(store.has_api_token(Role::Admin).await.unwrap());
-    assert_eq!(store.role_of_token(first).await.unwrap(), Some(Role::Admin));
-    store
-        .save_api_token("admin", Role::Viewer, second, UnixMillis(2))
-        .await
-        .unwrap();
-    assert_eq!(store.role_of_token(first).await.unwrap(), None);
-    assert_eq!(store.role_of_token(second).await.unwrap(), Some(Role::Viewer));
-    assert_eq!(store.api_tokens().await.unwrap(), [(second, Role::Viewer)]);
     store.close().await;
 }
 

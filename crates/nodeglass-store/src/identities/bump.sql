@@ -1,0 +1,1 @@
+update identity_version set version = version + 1

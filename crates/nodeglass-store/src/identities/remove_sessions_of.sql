@@ -1,0 +1,1 @@
+delete from session where kind = $1 and name = $2

@@ -1,0 +1,1 @@
+delete from recovery_code where user_name = $1 and code_hash = $2

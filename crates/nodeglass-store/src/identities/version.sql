@@ -1,0 +1,1 @@
+select version from identity_version

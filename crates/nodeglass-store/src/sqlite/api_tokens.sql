@@ -1,1 +1,0 @@
-select token_hash, role from api_token

@@ -1,1 +1,0 @@
-select role from api_token where token_hash = $1
