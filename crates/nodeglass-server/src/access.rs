@@ -1,20 +1,21 @@
-//! Who may call: whoever has a valid token, and not too often.
+//! Who may call: whoever shows a token, a ticket or a session's cookie that is good, and not too often.
 
 mod allowance;
 mod caller;
+mod credentials;
+mod selector;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::HeaderMap;
-use nodeglass_store::TokenHash;
-
-use crate::auth::Auth;
 use crate::error::ApiError;
+use crate::identity::Identity;
 use allowance::{Allowances, household};
 
 pub use allowance::{Spent, Standing, Told, WINDOW};
-pub use caller::Caller;
+pub use caller::{Caller, CallerKind};
+pub use credentials::{Call, host, without_ticket};
+pub use selector::{ENTRY_PATTERN, MAX_ENTRIES, Selector, SelectorError};
 
 /// How often callers may call, in a minute each; 0 for any number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,17 +40,18 @@ impl Default for RateLimits {
 /// Decides on every call of people and programs.
 #[derive(Debug)]
 pub struct Access {
-    auth: Arc<Auth>,
-    tokens: Allowances<TokenHash>,
+    identity: Arc<Identity>,
+    /// By what they call with, and its name: all sessions of a user have one.
+    callers: Allowances<(CallerKind, Arc<str>)>,
     addresses: Allowances<IpAddr>,
 }
 
 impl Access {
-    /// Lets callers in whose tokens `auth` knows.
-    pub fn new(auth: Arc<Auth>, limits: RateLimits) -> Self {
+    /// Lets callers in whom `identity` knows.
+    pub fn new(identity: Arc<Identity>, limits: RateLimits) -> Self {
         Self {
-            auth,
-            tokens: Allowances::new(limits.per_token),
+            identity,
+            callers: Allowances::new(limits.per_token),
             addresses: Allowances::new(limits.per_address),
         }
     }
@@ -66,12 +68,12 @@ impl Access {
     /// Lets a caller in, and says who it is.
     ///
     /// # Errors
-    /// No token, a wrong one, or too many calls.
-    pub async fn admit(&self, headers: &HeaderMap) -> Result<(Caller, Option<Standing>), ApiError> {
-        let (role, token) = self.auth.role(headers).await?;
-        // Only valid tokens get here, so there are few.
-        let spent = self.tokens.spend(token);
+    /// Nothing good is shown, or there are too many calls.
+    pub async fn admit(&self, call: &Call<'_>) -> Result<(Caller, Option<Standing>), ApiError> {
+        let caller = call.caller(&self.identity).await?;
+        // Only valid callers get here, so there are few.
+        let spent = self.callers.spend((caller.kind, caller.name.clone()));
         let standing = spent.map_err(|spent| ApiError::RateLimited { by: "token", spent })?;
-        Ok((Caller::of_role("token", role), standing))
+        Ok((caller, standing))
     }
 }

@@ -4,6 +4,7 @@
 //! router, the guard and the OpenAPI document. What is under `/api/v1` is under `/api`, too.
 
 mod agents;
+mod audit;
 mod body;
 mod books;
 mod document;
@@ -14,13 +15,19 @@ mod guide;
 mod headers;
 mod history;
 mod overview;
+mod own;
 mod parameters;
+mod provider;
 mod routes;
+mod session;
+mod sessions;
 mod shapes;
 mod state;
 mod streams;
 mod tag;
+mod tokens;
 mod transfer;
+mod users;
 mod workloads;
 
 use std::sync::Arc;
@@ -45,6 +52,7 @@ use utoipa_axum::routes;
 use crate::access::Access;
 use crate::compaction::Totals;
 use crate::error::ApiError;
+use crate::identity::Identity;
 use crate::import::Importer;
 use crate::policy::Policy;
 use crate::queries::Queries;
@@ -71,6 +79,8 @@ pub struct Api {
     pub queries: Arc<Queries>,
     /// Takes back what was exported.
     pub importer: Arc<Importer>,
+    /// Signing in, tokens, users, and what is noted of them.
+    pub identity: Arc<Identity>,
     /// Who may ask.
     pub access: Arc<Access>,
     /// For `/ready`.
@@ -106,6 +116,29 @@ fn routes() -> Routes {
         .with(Policy::fleet(Viewer), routes!(fleet::top))
         .with(Policy::fleet(Viewer), routes!(transfer::export))
         .with(Policy::fleet(Admin), routes!(transfer::import))
+        .with_open_beside(routes!(session::sign_in))
+        .with(Policy::fleet(Viewer), routes!(session::session))
+        .with(Policy::fleet(Viewer), routes!(session::sign_out))
+        .with(Policy::OPEN, routes!(provider::ways))
+        .with(Policy::OPEN, routes!(provider::begin))
+        .with(Policy::OPEN, routes!(provider::finish))
+        .with(Policy::fleet(Viewer), routes!(own::password))
+        .with(Policy::fleet(Viewer), routes!(own::begin_totp, own::confirm_totp))
+        .with(Policy::fleet(Viewer), routes!(own::end_totp))
+        .with(Policy::fleet(Viewer), routes!(sessions::sessions))
+        .with(Policy::fleet(Viewer), routes!(sessions::end_session))
+        .with(Policy::fleet(Viewer), routes!(session::ticket))
+        .with(Policy::fleet(Admin), routes!(tokens::tokens, tokens::add_token))
+        .with(
+            Policy::fleet(Admin),
+            routes!(tokens::change_token, tokens::revoke_token),
+        )
+        .with(Policy::fleet(Admin), routes!(users::users, users::add_user))
+        .with(
+            Policy::fleet(Admin),
+            routes!(users::change_user, users::remove_user),
+        )
+        .with(Policy::fleet(Admin), routes!(audit::audit))
 }
 
 impl Api {

@@ -1,4 +1,5 @@
-//! Who is calling: looks tokens up by their hash, and remembers the answers, so that live data needs no database.
+//! Which agent is calling: looks tokens of agents up by their hash, and remembers the answers, so that live data needs no
+//! database. Those of people and programs are [`crate::identity`]'s.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, header};
 use nodeglass_runtime::tasks::TaskGroup;
-use nodeglass_store::{AgentRecord, Role, Store, StoreError, TokenHash};
+use nodeglass_store::{AgentRecord, Store, StoreError, TokenHash};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 
@@ -30,11 +31,10 @@ const CONFIRMATION: Duration = Duration::from_secs(15);
 /// Answers remembered; far more than there are tokens, so that only an attack reaches it.
 const REMEMBERED: usize = 50_000;
 
-/// Looks up tokens.
+/// Looks up tokens of agents.
 #[derive(Debug)]
 pub struct Auth {
     store: Arc<dyn Store>,
-    roles: Arc<Remembered<Role>>,
     agents: Arc<Remembered<AgentRecord>>,
 }
 
@@ -43,7 +43,6 @@ impl Auth {
     pub fn new(store: Arc<dyn Store>, tasks: &TaskGroup) -> Self {
         Self {
             store,
-            roles: Arc::new(Remembered::new(tasks.clone())),
             agents: Arc::new(Remembered::new(tasks.clone())),
         }
     }
@@ -53,24 +52,10 @@ impl Auth {
     /// # Errors
     /// The database does not answer.
     pub async fn load(&self) -> Result<(), StoreError> {
-        for (token, role) in self.store.api_tokens().await? {
-            self.roles.remember(token, Some(role));
-        }
         for agent in self.store.agents().await? {
             self.agents.remember(agent.token, Some(agent));
         }
         Ok(())
-    }
-
-    /// What the bearer of the token in these headers may do, and the token's hash.
-    ///
-    /// # Errors
-    /// No token, a wrong one, or a database that can't tell.
-    pub async fn role(&self, headers: &HeaderMap) -> Result<(Role, TokenHash), ApiError> {
-        let token = tokens::hash(bearer(headers)?);
-        let store = self.store.clone();
-        let ask = || async move { store.role_of_token(token).await };
-        Ok((self.roles.find(token, ask).await?, token))
     }
 
     /// The agent that the token in these headers was made for.

@@ -1,13 +1,15 @@
 //! The command line of `nodeglass-server`.
 
 mod retention;
+mod token;
+mod user;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use nodeglass_model::AgentId;
+use nodeglass_model::{AgentId, Clock, SystemClock};
 use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_runtime::config::{ConfigError, Env, Secret};
 use nodeglass_runtime::signals::Hangup;
@@ -15,17 +17,17 @@ use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_runtime::tls::Pin;
 use nodeglass_runtime::tls::authority::Authority;
 use nodeglass_runtime::{private, signals, telemetry};
-use nodeglass_store::Role;
 use tracing::info;
 
 use self::retention::RetentionArgs;
+use self::token::TokenCommand;
+use self::user::UserCommand;
 use crate::api;
 use crate::config::{Overrides, ServerConfig, Transport, embedded};
-use crate::enrol;
 use crate::server::Server;
 use crate::state::ServerState;
 use crate::tls::authority_directory;
-use crate::tokens;
+use crate::{audit, enrol};
 
 /// How long a stopping server may take to finish what it has in hand.
 pub const DRAIN: Duration = Duration::from_secs(15);
@@ -72,6 +74,9 @@ enum Command {
     /// Tokens of people and programs
     #[command(subcommand)]
     Token(TokenCommand),
+    /// People who sign in with a password
+    #[command(subcommand)]
+    User(UserCommand),
     /// Print the OpenAPI document of the REST API
     Openapi,
     /// Copy the SQLite database into a file, while the server runs
@@ -96,22 +101,6 @@ enum AgentCommand {
     },
     /// Say how long what is of an agent is kept, or list what was said
     Retention(RetentionArgs),
-}
-
-#[derive(Debug, Subcommand)]
-enum TokenCommand {
-    /// Make a token and print it, once; one of the same name is replaced
-    Add {
-        /// Whose it is
-        name: String,
-        /// viewer reads, operator also asks agents for things, admin may do everything
-        #[arg(long, default_value = "viewer", value_parser = parse_role)]
-        role: Role,
-    },
-}
-
-fn parse_role(name: &str) -> Result<Role, String> {
-    Role::from_name(name).ok_or_else(|| "use viewer, operator or admin".to_owned())
 }
 
 impl Cli {
@@ -148,6 +137,13 @@ impl Cli {
                 let target = Target::find(&config)?;
                 let store = nodeglass_store::open(target.database.expose()).await?;
                 let token = enrol::agent(store.as_ref(), &name, replace).await?;
+                let action = if replace {
+                    "agent.replace_token"
+                } else {
+                    "agent.add"
+                };
+                let entry = audit::of_command(SystemClock.now(), action, name.as_str(), "");
+                store.append_audit(&[entry]).await?;
                 let enrolment = Enrolment {
                     server: target.url,
                     ca_pin: target.ca.as_deref().map(Pin::read).transpose()?.map(|pin| pin.0),
@@ -168,12 +164,16 @@ impl Cli {
                 print!("{}", retention.run(store.as_ref(), &config.retention).await?);
                 Ok(())
             }
-            Command::Token(TokenCommand::Add { name, role }) => {
+            Command::Token(command) => {
                 let target = Target::find(&config)?;
                 let store = nodeglass_store::open(target.database.expose()).await?;
-                let token = tokens::generate(tokens::API);
-                enrol::api_token(store.as_ref(), &name, role, &token).await?;
-                println!("{}", token.expose());
+                print!("{}", command.run(store.as_ref()).await?);
+                Ok(())
+            }
+            Command::User(command) => {
+                let target = Target::find(&config)?;
+                let store = nodeglass_store::open(target.database.expose()).await?;
+                print!("{}", command.run(store.as_ref()).await?);
                 Ok(())
             }
         }

@@ -1,5 +1,6 @@
 //! The server's configuration: YAML, then environment, then command line, all checked before anything starts.
 
+mod access;
 mod retention;
 mod transport;
 
@@ -13,6 +14,7 @@ use nodeglass_runtime::config::{ConfigError, ConfigReader, Env, Secret};
 use nodeglass_runtime::telemetry::LogFormat;
 use nodeglass_store::tiers::Retention;
 
+pub use access::AccessSettings;
 pub use retention::SPANS;
 pub use transport::{OwnCertificate, Transport, host_of};
 
@@ -65,6 +67,8 @@ pub struct ServerConfig {
     pub rate_limits: RateLimits,
     /// Origins whose pages may call.
     pub cors: Vec<HeaderValue>,
+    /// How long sessions last, who else knows people, and how much of the audit log is kept.
+    pub access: AccessSettings,
     /// How to log.
     pub log_format: LogFormat,
 }
@@ -170,6 +174,7 @@ impl ServerConfig {
                 ),
             },
             cors: cors(&mut reader),
+            access: AccessSettings::read(&mut reader),
             log_format: reader.choice(
                 "log.format",
                 LogFormat::Text,

@@ -1,8 +1,8 @@
-//! Making agents and tokens.
+//! Making agents.
 
 use nodeglass_model::{AgentId, Clock, SystemClock};
 use nodeglass_runtime::config::Secret;
-use nodeglass_store::{Role, Store, StoreError};
+use nodeglass_store::{Store, StoreError};
 
 use crate::tokens;
 
@@ -20,14 +20,4 @@ pub async fn agent(store: &dyn Store, id: &AgentId, replace: bool) -> Result<Sec
         }
         done => done.map(|_| token),
     }
-}
-
-/// Makes or replaces the token of a person or program.
-///
-/// # Errors
-/// A database that does not answer.
-pub async fn api_token(store: &dyn Store, name: &str, role: Role, token: &Secret) -> Result<(), StoreError> {
-    store
-        .save_api_token(name, role, tokens::hash(token.expose()), SystemClock.now())
-        .await
 }

@@ -21,6 +21,7 @@ use tonic::metadata::MetadataValue;
 use tracing::{error, warn};
 
 use crate::access::Spent;
+use crate::identity::IdentityError;
 use codes::Code;
 pub use problem::{MEDIA_TYPE, Problem};
 
@@ -138,6 +139,9 @@ pub enum ApiError {
     /// A body of another form.
     #[error("the body must be {0}: send the header \"Content-Type: {0}\"")]
     MediaType(&'static str),
+    /// Something with signing in, tokens or users.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The database can't be reached.
     #[error("the database does not answer: live data goes on, history and changes have to wait; try again")]
     Database(#[from] StoreError),
@@ -196,6 +200,7 @@ impl ApiError {
             Self::TooLarge(_) => codes::TOO_LARGE,
             Self::Body(_) => codes::INVALID_BODY,
             Self::MediaType(_) => codes::UNSUPPORTED_MEDIA_TYPE,
+            Self::Identity(error) => error.code(),
             Self::Database(_) => codes::DATABASE_UNAVAILABLE,
             Self::Internal(_) => codes::INTERNAL,
         }
@@ -206,6 +211,9 @@ impl ApiError {
         let seconds = match self {
             // Known to the second; a little more for those who were all told at once.
             Self::RateLimited { spent, .. } => return Some(spent.wait + jitter(Duration::from_secs(1))),
+            Self::Identity(IdentityError::TooManyTries(wait)) => {
+                return Some(*wait + jitter(Duration::from_secs(1)));
+            }
             Self::Overloaded => 1,
             Self::Database(_) | Self::TooManyStreams(_) | Self::AgentAway(_) => 5,
             _ => return None,
@@ -218,6 +226,9 @@ impl ApiError {
         match self {
             Self::Database(cause) => warn!(error = %chain(cause), "a call failed for want of the database"),
             Self::Internal(cause) => error!(error = %chain(cause.as_ref()), "a call failed"),
+            Self::Identity(IdentityError::Oidc(cause)) => {
+                warn!(error = %chain(cause), "signing in at the provider failed")
+            }
             _ => {}
         }
     }

@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::warn;
 use utoipa::ToSchema;
 
+use crate::access::Caller;
 use crate::error::ApiError;
 use crate::ingest::MAX_AHEAD;
 use crate::live::LiveAgent;
@@ -118,13 +119,19 @@ impl Importer {
     /// # Errors
     /// A body that can't be read, an agent that is not enrolled and may not be made, or a database that does not answer:
     /// then some samples may be stored, and the same call may be made again.
-    pub async fn import(&self, _: &Turn<'_>, body: &[u8], create: bool) -> Result<Imported, ApiError> {
+    pub async fn import(
+        &self,
+        _: &Turn<'_>,
+        caller: &Caller,
+        body: &[u8],
+        create: bool,
+    ) -> Result<Imported, ApiError> {
         let records = read(body)?;
         let mut imported = Imported::default();
         let mut agents: BTreeMap<&str, Arc<LiveAgent>> = BTreeMap::new();
         for (_, record) in &records {
             if !agents.contains_key(record.agent_id.as_str()) {
-                let agent = self.agent(&record.agent_id, create).await?;
+                let agent = self.agent(caller, &record.agent_id, create).await?;
                 agents.insert(&record.agent_id, agent);
             }
         }
@@ -152,8 +159,8 @@ impl Importer {
     }
 
     /// The agent of that name, which is made if it may be.
-    async fn agent(&self, name: &str, create: bool) -> Result<Arc<LiveAgent>, ApiError> {
-        let not_enrolled = match self.queries.agent(name).await {
+    async fn agent(&self, caller: &Caller, name: &str, create: bool) -> Result<Arc<LiveAgent>, ApiError> {
+        let not_enrolled = match self.queries.agent(caller, name).await {
             Err(ApiError::UnknownAgent { agent, .. }) => agent,
             found => return found,
         };
@@ -166,6 +173,10 @@ impl Importer {
                 name: "agent_id",
                 problem: error.to_string(),
             })?;
+        // Whether there is one already that the caller may not see must not show.
+        if !caller.may_make(&id) {
+            return Err(ApiError::NotEnrolled(not_enrolled));
+        }
         // Nobody has this token: `agent add --replace` gives the agent one that somebody has.
         let token: Secret = tokens::generate(tokens::AGENT);
         let token = tokens::hash(token.expose());
@@ -177,7 +188,7 @@ impl Importer {
                 system_info: None,
             })),
             // Somebody else was faster.
-            Err(StoreError::AgentExists(_)) => self.queries.agent(name).await,
+            Err(StoreError::AgentExists(_)) => self.queries.agent(caller, name).await,
             Err(error) => Err(error.into()),
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod api;
+pub mod audit;
 pub mod auth;
 pub mod cli;
 pub mod compaction;
@@ -12,6 +13,7 @@ pub mod config;
 pub mod enrol;
 pub mod error;
 mod glob;
+pub mod identity;
 pub mod import;
 pub mod ingest;
 pub mod latest;

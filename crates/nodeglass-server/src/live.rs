@@ -95,12 +95,13 @@ impl Live {
         }
     }
 
-    /// The names most like `id`, for error messages.
-    pub fn nearest(&self, id: &str) -> Vec<String> {
+    /// The names most like `id` among the agents that may be shown, for error messages.
+    pub fn nearest(&self, id: &str, may_show: impl Fn(&LiveAgent) -> bool) -> Vec<String> {
         let agents = self.agents.read().unwrap_or_else(PoisonError::into_inner);
         let mut names: Vec<(f64, &AgentId)> = agents
-            .keys()
-            .map(|known| (strsim::jaro_winkler(id, known.as_str()), known))
+            .iter()
+            .filter(|(_, agent)| may_show(agent))
+            .map(|(known, _)| (strsim::jaro_winkler(id, known.as_str()), known))
             .filter(|(likeness, _)| *likeness > 0.7)
             .collect();
         names.sort_by(|a, b| b.0.total_cmp(&a.0));

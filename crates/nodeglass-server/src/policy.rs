@@ -137,7 +137,12 @@ mod tests {
     #[test]
     fn a_lesser_role_is_refused_and_told_which_it_takes() {
         let policy = Policy::agent(Role::Operator);
-        let check = |role| policy.check(Some(&Caller::of_role("somebody", role)));
+        let check = |role| {
+            policy.check(Some(&Caller {
+                role,
+                ..Caller::anybody()
+            }))
+        };
         assert!(check(Role::Operator).is_ok() && check(Role::Admin).is_ok());
         let refused = check(Role::Viewer).unwrap_err().to_string();
         assert!(refused.contains("operator"), "{refused}");

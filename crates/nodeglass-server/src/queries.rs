@@ -24,6 +24,7 @@ use nodeglass_store::{Store, StoreError};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Caller;
 use crate::error::ApiError;
 use crate::ingest::Answer;
 use crate::listener::Connection;
@@ -114,7 +115,7 @@ impl Queries {
         self.limits.max_points
     }
 
-    /// All agents. Those enrolled in the last moments may be missing while the database is slow or away.
+    /// All agents, whoever may see them. Those enrolled in the last moments may be missing while the database is slow or away.
     pub async fn agents(&self) -> &Arc<Live> {
         self.newcomers.look_soon().await;
         &self.live
@@ -130,23 +131,37 @@ impl Queries {
         self.newcomers.run(stop).await;
     }
 
-    /// The agent of that name.
+    /// All agents that a caller may see, by name.
+    pub async fn agents_of(&self, caller: &Caller) -> Vec<Arc<LiveAgent>> {
+        let mut agents = self.agents().await.all();
+        agents.retain(|agent| caller.may_see(agent));
+        agents
+    }
+
+    /// The agent of that name, if the caller may see it. One that it may not see takes the same way as one that is not
+    /// there, and as long.
     ///
     /// # Errors
     /// [`ApiError::UnknownAgent`], or a database that can't tell whether it was enrolled meanwhile.
-    pub async fn agent(&self, id: &str) -> Result<Arc<LiveAgent>, ApiError> {
-        if let Some(agent) = self.live.find(id) {
+    pub async fn agent(&self, caller: &Caller, id: &str) -> Result<Arc<LiveAgent>, ApiError> {
+        let find = || self.live.find(id).filter(|agent| caller.may_see(agent));
+        if let Some(agent) = find() {
             return Ok(agent);
         }
         let answered = self.newcomers.look_now().await;
-        match self.live.find(id) {
+        match find() {
             Some(agent) => Ok(agent),
             None if !answered => Err(ApiError::Database(StoreError::Timeout {
                 operation: "list the agents",
             })),
-            None => Err(ApiError::UnknownAgent {
-                agent: id.chars().take(80).collect(),
-                nearest: self.live.nearest(id),
+            None => Err({
+                if self.live.find(id).is_some() {
+                    caller.note_foreign();
+                }
+                ApiError::UnknownAgent {
+                    agent: id.chars().take(80).collect(),
+                    nearest: self.live.nearest(id, |agent| caller.may_see(agent)),
+                }
             }),
         }
     }
@@ -155,8 +170,13 @@ impl Queries {
     ///
     /// # Errors
     /// An unknown agent, one that was never connected, or one that is away when it has to be asked.
-    pub async fn system(&self, id: &str, parts: SystemParts) -> Result<SystemInfo, ApiError> {
-        let agent = self.agent(id).await?;
+    pub async fn system(
+        &self,
+        caller: &Caller,
+        id: &str,
+        parts: SystemParts,
+    ) -> Result<SystemInfo, ApiError> {
+        let agent = self.agent(caller, id).await?;
         if !parts.packages {
             let known = agent
                 .system()
@@ -180,8 +200,12 @@ impl Queries {
     ///
     /// # Errors
     /// An unknown agent, or one that has not sent any.
-    pub async fn metrics(&self, id: &str) -> Result<(Arc<LiveAgent>, Arc<LiveSample>), ApiError> {
-        let agent = self.agent(id).await?;
+    pub async fn metrics(
+        &self,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<(Arc<LiveAgent>, Arc<LiveSample>), ApiError> {
+        let agent = self.agent(caller, id).await?;
         let sample = agent
             .latest()
             .sample

@@ -22,17 +22,24 @@ use nodeglass_runtime::signals::Hangup;
 use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_runtime::telemetry::chain;
 use nodeglass_runtime::tls::Pin;
+use nodeglass_store::identities::TokenRecord;
 use nodeglass_store::{AgentKey, Role, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
 use tracing::{info, warn};
 
-use crate::access::Access;
+use crate::access::{Access, Selector};
 use crate::api::Api;
+use crate::audit::Audit;
 use crate::auth::Auth;
 use crate::compaction::Totals;
-use crate::config::{ServerConfig, host_of};
+use crate::config::{AccessSettings, ServerConfig, host_of};
+use crate::identity::cookies::Cookies;
+use crate::identity::directory::Directory;
+use crate::identity::oidc::{Oidc, OidcSettings};
+use crate::identity::seal::Seal;
+use crate::identity::{self, Identity, NewToken};
 use crate::import::Importer;
 use crate::ingest::Ingest;
 use crate::live::Live;
@@ -121,20 +128,41 @@ impl Server {
     /// The database does not answer.
     pub async fn admin_token(&self) -> Result<Option<Secret>, StoreError> {
         let store = self.store.as_ref();
+        let now = SystemClock.now();
+        let known = store.everybody().await?.tokens;
+        let (mut record, token) = NewToken {
+            name: "admin".to_owned(),
+            role: Role::Admin,
+            agents: Selector::all(),
+            expires_at: None,
+        }
+        .make(now);
         if let Some(given) = &self.config.admin_token {
             if given.expose().len() < GUESSABLE {
                 warn!(
                     "NODEGLASS_ADMIN_TOKEN is short enough to be guessed; make one with `openssl rand -hex 32`"
                 );
             }
-            enrol::api_token(store, "admin", Role::Admin, given).await?;
+            record.token = tokens::hash(given.expose());
+            let is_there = known.iter().any(|one| {
+                let rights =
+                    |token: &TokenRecord| (token.token, token.role, token.agents.clone(), token.expires_at);
+                one.name == record.name && rights(one) == rights(&record)
+            });
+            if !is_there {
+                store.add_token(&record, true).await?;
+            }
             return Ok(None);
         }
-        if store.has_api_token(Role::Admin).await? {
+        let is_admin = |token: &TokenRecord| {
+            token.role == Role::Admin
+                && token.agents.is_none()
+                && token.expires_at.is_none_or(|end| end > now)
+        };
+        if known.iter().any(is_admin) {
             return Ok(None);
         }
-        let token = tokens::generate(tokens::API);
-        enrol::api_token(store, "admin", Role::Admin, &token).await?;
+        store.add_token(&record, true).await?;
         Ok(Some(token))
     }
 
@@ -180,7 +208,8 @@ impl Server {
         let live = Arc::new(live.context("reading what was stored")?);
         let auth = Arc::new(Auth::new(store.clone(), tasks));
         auth.load().await.context("reading the tokens")?;
-        let access = Arc::new(Access::new(auth.clone(), config.rate_limits));
+        let identity = identity(&config, &store, &clock, &url, tls.is_some(), tasks).await?;
+        let access = Arc::new(Access::new(identity.clone(), config.rate_limits));
         let queries = Arc::new(Queries::new(
             live.clone(),
             store.clone(),
@@ -215,11 +244,12 @@ impl Server {
             kept.clone(),
             config.compression,
         );
-        let client = ClientService::new(queries.clone(), stop.clone());
+        let client = ClientService::new(queries.clone());
         let compacted = Arc::<Totals>::default();
         let api = Api {
             queries,
             importer: Arc::new(importer),
+            identity,
             access,
             store: store.clone(),
             compaction: compacted.clone(),
@@ -264,6 +294,42 @@ impl Server {
         info!(%url, "serving");
         Ok(())
     }
+}
+
+/// Who may call, from what is stored, and the tasks that keep it current.
+async fn identity(
+    config: &ServerConfig,
+    store: &Arc<dyn Store>,
+    clock: &Arc<SystemClock>,
+    url: &str,
+    has_tls: bool,
+    tasks: &TaskGroup,
+) -> anyhow::Result<Arc<Identity>> {
+    let stop = tasks.shutdown_token();
+    let clock: Arc<dyn Clock> = clock.clone();
+    let AccessSettings {
+        sessions,
+        oidc,
+        audit,
+    } = config.access.clone();
+    let provider = oidc.as_ref().map(OidcSettings::tag);
+    let directory = Directory::load(store.clone(), clock.clone(), sessions, provider, stop.clone()).await;
+    let directory = Arc::new(directory.context("reading tokens, users and sessions")?);
+    tasks.spawn("identities", directory.clone().run().map(Ok));
+    let (audit, writer) = Audit::new(clock.clone(), store.clone(), audit);
+    tasks.spawn("audit log", writer.run(stop).map(Ok));
+    // Behind a proxy browsers speak TLS, too.
+    let is_secure = has_tls || url.starts_with("https://");
+    Ok(Arc::new(Identity::new(identity::Parts {
+        directory,
+        cookies: Cookies::new(is_secure, config.public_url.iter().cloned().collect()),
+        audit,
+        oidc: oidc.map(Oidc::new).transpose().context("access.oidc")?,
+        url: url.to_owned(),
+        store: store.clone(),
+        clock,
+        seal: Seal::open(&config.data_dir)?,
+    })))
 }
 
 /// Everything that is served, with every limit set.

@@ -9,9 +9,9 @@ use nodeglass_model::history::HistoryQuery;
 use nodeglass_model::system::SystemParts;
 use nodeglass_proto::v1;
 use nodeglass_proto::v1::metrics_service_server::MetricsService;
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use crate::access::Caller;
 use crate::error::ApiError;
 use crate::listener::Connection;
 use crate::live::Overview;
@@ -22,13 +22,12 @@ use crate::stream::{Wish, samples};
 #[derive(Debug, Clone)]
 pub struct ClientService {
     queries: Arc<Queries>,
-    stop: CancellationToken,
 }
 
 impl ClientService {
-    /// Sets it up; its streams end at `stop`.
-    pub fn new(queries: Arc<Queries>, stop: CancellationToken) -> Self {
-        Self { queries, stop }
+    /// Sets it up.
+    pub fn new(queries: Arc<Queries>) -> Self {
+        Self { queries }
     }
 }
 
@@ -38,9 +37,10 @@ impl MetricsService for ClientService {
 
     async fn list_agents(
         &self,
-        _: Request<v1::ListAgentsRequest>,
+        request: Request<v1::ListAgentsRequest>,
     ) -> Result<Response<v1::ListAgentsResponse>, Status> {
-        let agents = self.queries.agents().await.all();
+        let caller = Caller::of(request.extensions())?;
+        let agents = self.queries.agents_of(&caller).await;
         let summaries = agents.iter().map(|agent| {
             let Overview {
                 connected,
@@ -64,9 +64,10 @@ impl MetricsService for ClientService {
         &self,
         request: Request<v1::GetSystemInfoRequest>,
     ) -> Result<Response<v1::SystemInfoResponse>, Status> {
+        let caller = Caller::of(request.extensions())?;
         let request = request.into_inner();
         let parts = request.include.map_or(SystemParts::STANDARD, Into::into);
-        let info = self.queries.system(&request.agent_id, parts).await?;
+        let info = self.queries.system(&caller, &request.agent_id, parts).await?;
         Ok(Response::new((&info).into()))
     }
 
@@ -74,8 +75,9 @@ impl MetricsService for ClientService {
         &self,
         request: Request<v1::GetMetricsRequest>,
     ) -> Result<Response<v1::MetricsDataResponse>, Status> {
+        let caller = Caller::of(request.extensions())?;
         let request = request.into_inner();
-        let (_, live) = self.queries.metrics(&request.agent_id).await?;
+        let (_, live) = self.queries.metrics(&caller, &request.agent_id).await?;
         Ok(Response::new((&live.sample).into()))
     }
 
@@ -84,14 +86,15 @@ impl MetricsService for ClientService {
         request: Request<v1::StreamMetricsRequest>,
     ) -> Result<Response<Self::StreamMetricsStream>, Status> {
         let connection = request.extensions().get::<Connection>().cloned();
+        let caller = Caller::of(request.extensions())?;
         let request = request.into_inner();
-        let agent = self.queries.agent(&request.agent_id).await?;
+        let agent = self.queries.agent(&caller, &request.agent_id).await?;
         let place = self.queries.open_stream(connection)?;
         let wish = Wish {
             interval: Duration::from_secs(request.interval_seconds.into()),
             ..Default::default()
         };
-        let stream = samples(&agent, wish, self.stop.clone(), place);
+        let stream = samples(&agent, wish, caller.ended().clone(), place);
         Ok(Response::new(Box::pin(stream.filter_map(|live| {
             std::future::ready(live.map(|live| Ok((&live.sample).into())))
         }))))
@@ -101,13 +104,14 @@ impl MetricsService for ClientService {
         &self,
         request: Request<v1::QueryHistoryRequest>,
     ) -> Result<Response<v1::MetricsQueryResponse>, Status> {
+        let caller = Caller::of(request.extensions())?;
         let request = request.into_inner();
         let mut query = request.query.unwrap_or_default();
         if query.max_points == 0 {
             query.max_points = self.queries.max_points();
         }
         let query = HistoryQuery::try_from(query).map_err(ApiError::from)?;
-        let answer = self.queries.history(&request.agent_id, query).await?;
+        let answer = self.queries.history(&caller, &request.agent_id, query).await?;
         let gaps = answer.gaps.into_iter().map(|gap| v1::Gap {
             reason: gap.reason,
             from: gap.from,
@@ -126,6 +130,7 @@ impl MetricsService for ClientService {
         &self,
         request: Request<v1::TaskRequest>,
     ) -> Result<Response<v1::TaskResponse>, Status> {
+        let caller = Caller::of(request.extensions())?;
         let request = request.into_inner();
         if request.task.is_none() {
             let problem = "name what the agent is to do: a metrics_request".to_owned();
@@ -135,7 +140,7 @@ impl MetricsService for ClientService {
             }
             .into());
         }
-        let agent = self.queries.agent(&request.agent_id).await?;
+        let agent = self.queries.agent(&caller, &request.agent_id).await?;
         Ok(Response::new(self.queries.ask(&agent, request).await?))
     }
 }

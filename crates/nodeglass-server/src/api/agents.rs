@@ -13,6 +13,7 @@ use super::format::write_json;
 use super::parameters::{AgentName, Parameters};
 use super::tag::Tag;
 use super::{Api, guide, json, shapes};
+use crate::access::Caller;
 use crate::error::ApiError;
 
 /// What a host is.
@@ -40,6 +41,7 @@ pub(super) struct SystemBody {
 )]
 pub(super) async fn system(
     State(api): State<Api>,
+    caller: Caller,
     AgentName(id): AgentName,
     headers: HeaderMap,
     parameters: Parameters,
@@ -49,6 +51,7 @@ pub(super) async fn system(
     let info = api
         .queries
         .system(
+            &caller,
             &id,
             SystemParts {
                 packages,
@@ -78,15 +81,16 @@ pub(super) async fn system(
 )]
 pub(super) async fn metrics(
     State(api): State<Api>,
+    caller: Caller,
     AgentName(id): AgentName,
     headers: HeaderMap,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
     let parameters = parameters.only(&["hours"])?;
     if parameters.text("hours").is_some() {
-        return guide::metrics(&api, &id, &parameters).await;
+        return guide::metrics(&api, &caller, &id, &parameters).await;
     }
-    let (agent, live) = api.queries.metrics(&id).await?;
+    let (agent, live) = api.queries.metrics(&caller, &id).await?;
     let tag = Tag::new(api.queries.live(), |state| live.number.hash(state));
     Ok(tag.answer(&headers, || json(live.snapshot(&agent.id))))
 }

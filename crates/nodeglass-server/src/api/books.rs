@@ -5,6 +5,7 @@ use axum::extract::State;
 
 use super::Api;
 use super::parameters::{AgentName, Parameters};
+use crate::access::Caller;
 use crate::error::ApiError;
 use crate::ledger::Statement;
 
@@ -16,9 +17,10 @@ use crate::ledger::Statement;
 )]
 pub(super) async fn ledger(
     State(api): State<Api>,
+    caller: Caller,
     AgentName(id): AgentName,
     parameters: Parameters,
 ) -> Result<Json<Statement>, ApiError> {
     parameters.only(&[])?;
-    Ok(Json(api.queries.ledger(&id).await?))
+    Ok(Json(api.queries.ledger(&caller, &id).await?))
 }

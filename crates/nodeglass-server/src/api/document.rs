@@ -37,10 +37,15 @@ Errors are problem details (RFC 9457) with a `code` for programs, which does not
 they are called seconds. What could not be known is absent; it is never a zero.";
 
 /// Groups of calls.
-const TAGS: [(&str, &str); 4] = [
+const TAGS: [(&str, &str); 6] = [
     ("agents", "One agent: what it is, what it does, and what it did."),
     ("metrics", "Figures of several agents."),
     ("data", "Stored samples, in and out."),
+    (
+        "session",
+        "Signing in and out, and what everybody changes of their own.",
+    ),
+    ("accounts", "Tokens, users and the audit log, for admins."),
     ("server", "The server itself."),
 ];
 

@@ -12,6 +12,7 @@ use super::format::{Format, Rows, Sheet, broken_off, write_json};
 use super::history::{QueryBody, query};
 use super::parameters::{Parameters, wrong};
 use super::{Api, shapes};
+use crate::access::Caller;
 use crate::error::ApiError;
 use crate::queries::{MAX_AGENTS, Order, Reading, Resolution, StoredHistory, first};
 
@@ -42,6 +43,7 @@ const FIRST: (usize, usize) = (10, 1_000);
 )]
 pub(super) async fn history(
     State(api): State<Api>,
+    caller: Caller,
     format: Format,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
@@ -64,7 +66,7 @@ pub(super) async fn history(
             return Err(wrong("group_by", format!("{other:?} is neither agent nor none")));
         }
     };
-    let agents = api.queries.choose(&parameters.list("agents")).await?;
+    let agents = api.queries.choose(&caller, &parameters.list("agents")).await?;
     if agents.len() > MAX_AGENTS {
         return Err(ApiError::TooManyAgents(agents.len(), MAX_AGENTS));
     }
@@ -190,12 +192,13 @@ struct ReadingBody<'a> {
 )]
 pub(super) async fn latest(
     State(api): State<Api>,
+    caller: Caller,
     format: Format,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
     let parameters = parameters.only(&["metric", "agents"])?;
     let selector = metric(&parameters)?;
-    let agents = api.queries.choose(&parameters.list("agents")).await?;
+    let agents = api.queries.choose(&caller, &parameters.list("agents")).await?;
     let readings = api.queries.latest_of(agents, &selector);
     Ok(respond(format, &selector, None, &readings))
 }
@@ -226,6 +229,7 @@ pub(super) async fn latest(
 )]
 pub(super) async fn top(
     State(api): State<Api>,
+    caller: Caller,
     format: Format,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
@@ -246,7 +250,7 @@ pub(super) async fn top(
             return Err(wrong("order", format!("{other:?} is neither desc nor asc")));
         }
     };
-    let agents = api.queries.choose(&parameters.list("agents")).await?;
+    let agents = api.queries.choose(&caller, &parameters.list("agents")).await?;
     if parameters.text("start").is_none() {
         if let Some(alone) = ["end", "agg"]
             .into_iter()

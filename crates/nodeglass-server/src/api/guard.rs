@@ -1,24 +1,71 @@
 //! What a call passes before its handler: it gets a number, its caller is found out, and must be allowed to make it. The
 //! same for REST, event streams and gRPC.
 
-use std::sync::LazyLock;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::request::Parts;
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tracing::{Instrument, info_span};
 
 use super::{Api, headers};
-use crate::access::{Caller, Standing, Told};
+use crate::access::{Call, Caller, Standing, Told, host, without_ticket};
 use crate::error::{ApiError, Problem};
 use crate::listener::Peer;
 use crate::policy::{self, Policy};
 
 /// The call's number: taken over from the caller, or made here.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The call's number, in its extensions.
+#[derive(Debug, Clone)]
+struct RequestId(Arc<str>);
+
+/// Whoever makes a call that is open: nobody in particular, with what is known of the call.
+#[derive(Debug)]
+pub(super) struct Visitor {
+    /// Nobody.
+    pub(super) caller: Caller,
+    /// Whom the call is for.
+    pub(super) host: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Visitor {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        Ok(Self {
+            caller: Caller::nobody(
+                address_of(&parts.extensions),
+                number_of(&parts.extensions).cloned(),
+            ),
+            host: host(&parts.uri, &parts.headers).map(str::to_owned),
+        })
+    }
+}
+
+fn address_of(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<Peer>().map(|Peer(address)| address.ip())
+}
+
+fn number_of(extensions: &Extensions) -> Option<&Arc<str>> {
+    extensions.get::<RequestId>().map(|RequestId(id)| id)
+}
+
+fn call(request: &Request) -> Call<'_> {
+    Call {
+        method: request.method(),
+        uri: request.uri(),
+        headers: request.headers(),
+        address: address_of(request.extensions()),
+        request_id: number_of(request.extensions()),
+    }
+}
+
 /// The longest number that is taken over.
 const LONGEST_ID: usize = 64;
 
@@ -29,6 +76,8 @@ pub(super) async fn number(mut request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let told = Told::default();
     request.extensions_mut().insert(told.clone());
+    let number = id.to_str().unwrap_or_default().into();
+    request.extensions_mut().insert(RequestId(number));
     let span = info_span!("call", request_id = id.to_str().unwrap_or_default());
     let mut response = next.run(request).instrument(span).await;
     let spent = response.extensions_mut().remove::<Standing>();
@@ -71,10 +120,49 @@ pub(super) async fn admit(
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let (caller, standing) = api.access.admit(request.headers()).await?;
+    if begins_session(&request) {
+        return Ok(next.run(request).await);
+    }
+    let call = call(&request);
+    let admitted = api.access.admit(&call).await;
+    let (caller, standing) =
+        admitted.inspect_err(|error| denied(&api, &call.nobody(), &action(&request), error))?;
     note(&request, standing);
-    request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    if let Some(uri) = without_ticket(request.method(), request.uri()) {
+        *request.uri_mut() = uri;
+    }
+    let action = action(&request);
+    request.extensions_mut().insert(caller.clone());
+    let response = next.run(request).await;
+    let is_denied = matches!(
+        response.status(),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+    );
+    if is_denied || caller.has_asked_for_foreign() {
+        let code = response.extensions().get::<Problem>().map(Problem::code);
+        api.identity
+            .audit
+            .denied(&caller, &action, "", code.unwrap_or("denied"));
+    }
+    Ok(response)
+}
+
+/// Whether it is the one call that is open and stands among those that are not: signing in.
+fn begins_session(request: &Request) -> bool {
+    *request.method() == Method::POST && matches!(request.uri().path(), "/api/v1/session" | "/api/session")
+}
+
+/// What a call is called in the audit log.
+fn action(request: &Request) -> String {
+    format!("{} {}", request.method(), request.uri().path())
+}
+
+/// Notes that a call was denied, if it was.
+fn denied(api: &Api, caller: &Caller, action: &str, error: &ApiError) {
+    let code = error.code();
+    if matches!(code.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        api.identity.audit.denied(caller, action, "", code.name);
+    }
 }
 
 fn note(request: &Request, standing: Option<Standing>) {
@@ -120,15 +208,28 @@ pub(super) async fn admit_grpc(State(api): State<Api>, mut request: Request, nex
     if let Err(error) = knocked(&api, &request) {
         return grpc_response(error);
     }
-    if !policy.is_open() {
-        let admitted = api.access.admit(request.headers()).await;
-        let allowed = admitted.and_then(|(caller, _)| policy.check(Some(&caller)).map(|()| caller));
-        match allowed {
-            Ok(caller) => drop(request.extensions_mut().insert(caller)),
-            Err(error) => return grpc_response(error),
-        }
+    if policy.is_open() {
+        return next.run(request).await;
     }
-    next.run(request).await
+    let action = action(&request);
+    let call = call(&request);
+    let caller = match api.access.admit(&call).await {
+        Ok((caller, _)) => caller,
+        Err(error) => {
+            denied(&api, &call.nobody(), &action, &error);
+            return grpc_response(error);
+        }
+    };
+    if let Err(error) = policy.check(Some(&caller)) {
+        denied(&api, &caller, &action, &error);
+        return grpc_response(error);
+    }
+    request.extensions_mut().insert(caller.clone());
+    let response = next.run(request).await;
+    if caller.has_asked_for_foreign() {
+        api.identity.audit.denied(&caller, &action, "", "unknown_agent");
+    }
+    response
 }
 
 /// An error in gRPC's form.

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::Api;
 use super::format::{Format, write_json};
 use super::parameters::{Parameters, wrong};
+use crate::access::Caller;
 use crate::error::ApiError;
 
 /// More points than a chart has pixels are no use.
@@ -56,7 +57,12 @@ pub(super) struct Entry {
 }
 
 /// The figures of the last `hours`.
-pub(super) async fn metrics(api: &Api, id: &str, parameters: &Parameters) -> Result<Response, ApiError> {
+pub(super) async fn metrics(
+    api: &Api,
+    caller: &Caller,
+    id: &str,
+    parameters: &Parameters,
+) -> Result<Response, ApiError> {
     let hours = parameters
         .parsed::<u64>("hours", "a number of whole hours")?
         .unwrap_or(0);
@@ -75,7 +81,7 @@ pub(super) async fn metrics(api: &Api, id: &str, parameters: &Parameters) -> Res
         None,
         Some(points),
     )?;
-    let answer = api.queries.history(id, query).await?;
+    let answer = api.queries.history(caller, id, query).await?;
     let mut body = Vec::new();
     let figures = Figures {
         agent_id: id.to_owned(),

@@ -14,6 +14,7 @@ use super::format::{Format, PIECE, Rows, Sheet, in_pieces, write_json};
 use super::parameters::{AgentName, Parameters, wrong};
 use super::tag::Tag;
 use super::{Api, shapes};
+use crate::access::Caller;
 use crate::error::ApiError;
 use crate::ledger::Gap;
 use crate::queries::HistoryAnswer;
@@ -92,6 +93,7 @@ struct Tail {
 )]
 pub(super) async fn history(
     State(api): State<Api>,
+    caller: Caller,
     AgentName(id): AgentName,
     format: Format,
     headers: HeaderMap,
@@ -99,7 +101,7 @@ pub(super) async fn history(
 ) -> Result<Response, ApiError> {
     let parameters = parameters.only(&PARAMETERS)?;
     let query = query(&api, &parameters, &parameters.list("metrics"))?;
-    let answer = api.queries.history(&id, query).await?;
+    let answer = api.queries.history(&caller, &id, query).await?;
     Ok(match format {
         Format::Json => match as_json(&id, answer) {
             // Who asks again for a time that is over has the same answer, and need not take it twice.

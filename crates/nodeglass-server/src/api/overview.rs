@@ -17,6 +17,7 @@ use serde::Serialize;
 use super::parameters::Parameters;
 use super::tag::Tag;
 use super::{Api, json, shapes};
+use crate::access::Caller;
 use crate::error::ApiError;
 use crate::glob;
 use crate::live::{Live, LiveAgent, Overview};
@@ -56,12 +57,13 @@ struct Row {
 )]
 pub(super) async fn overview(
     State(api): State<Api>,
+    caller: Caller,
     headers: HeaderMap,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
     let request = Request::read(parameters)?;
     let live = api.queries.agents().await;
-    let (rows, next) = page(live, &request);
+    let (rows, next) = page(live, &caller, &request);
     let tag = Tag::new(live, |state| {
         for Row { agent, overview, .. } in &rows {
             agent.id.as_str().hash(state);
@@ -81,20 +83,20 @@ impl Row {
     }
 }
 
-/// The agents of a page, and the cursor of the next.
-fn page(live: &Live, request: &Request) -> (Vec<Row>, Option<String>) {
+/// The agents of a page for a caller, and the cursor of the next.
+fn page(live: &Live, caller: &Caller, request: &Request) -> (Vec<Row>, Option<String>) {
     let mut rows = Vec::new();
     let most = request.limit.unwrap_or(usize::MAX);
     if request.is_by_name() {
         // They lie in that order: no more is looked at than is shown.
         let start = request.cursor.as_ref().map(|cursor| &cursor.id);
         live.after(start, |agent| {
-            rows.extend(row(agent, request));
+            rows.extend(row(agent, caller, request));
             rows.len() <= most
         });
     } else {
         live.after(None, |agent| {
-            rows.extend(row(agent, request));
+            rows.extend(row(agent, caller, request));
             true
         });
         if let Some(Cursor { key, id }) = &request.cursor {
@@ -110,8 +112,9 @@ fn page(live: &Live, request: &Request) -> (Vec<Row>, Option<String>) {
     (rows, next)
 }
 
-/// An agent, unless it is not asked for.
-fn row(agent: &Arc<LiveAgent>, request: &Request) -> Option<Row> {
+/// An agent, unless it is not asked for, or not for the caller to see.
+fn row(agent: &Arc<LiveAgent>, caller: &Caller, request: &Request) -> Option<Row> {
+    caller.may_see(agent).then_some(())?;
     request
         .pattern
         .as_ref()

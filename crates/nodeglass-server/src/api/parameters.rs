@@ -25,6 +25,20 @@ impl<S: Send + Sync> FromRequestParts<S> for AgentName {
     }
 }
 
+/// Whatever else a path names.
+#[derive(Debug)]
+pub(super) struct Named(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        path.map(|Path(name)| Self(name))
+            .map_err(|error| wrong("name", error.body_text()))
+    }
+}
+
 /// The parameters of one call.
 #[derive(Debug)]
 pub(super) struct Parameters(BTreeMap<String, String>);

@@ -45,6 +45,26 @@ impl Routes {
         self.with(policy, (schemas, paths, methods))
     }
 
+    /// Adds an open call of a path whose other calls are not open: it stands among them, and the guard lets it by.
+    pub(super) fn with_open_beside(self, routes: UtoipaMethodRouter<Api>) -> Self {
+        let Self {
+            guarded,
+            open,
+            document,
+        } = self;
+        let turned = Self {
+            guarded: open,
+            open: guarded,
+            document,
+        }
+        .with(Policy::OPEN, routes);
+        Self {
+            guarded: turned.open,
+            open: turned.guarded,
+            document: turned.document,
+        }
+    }
+
     /// Adds the calls of one path, `routes!(handler)` or several handlers of the same path and policy. Whoever may not
     /// make a call does not get to its handler.
     pub(super) fn with(mut self, policy: Policy, routes: UtoipaMethodRouter<Api>) -> Self {

@@ -14,6 +14,7 @@ use nodeglass_model::SampleId;
 
 use super::Api;
 use super::parameters::{AgentName, Parameters, wrong};
+use crate::access::Caller;
 use crate::error::ApiError;
 use crate::listener::Connection;
 use crate::stream::{Wish, samples};
@@ -46,6 +47,7 @@ const LAST_EVENT_ID: &str = "last-event-id";
 )]
 pub(super) async fn stream(
     State(api): State<Api>,
+    caller: Caller,
     connection: Option<Extension<Connection>>,
     AgentName(id): AgentName,
     headers: HeaderMap,
@@ -61,7 +63,7 @@ pub(super) async fn stream(
             format!("{seconds} is not within 1 to {MAX_SECONDS} seconds"),
         ));
     }
-    let agent = api.queries.agent(&id).await?;
+    let agent = api.queries.agent(&caller, &id).await?;
     let place = api
         .queries
         .open_stream(connection.map(|Extension(connection)| connection))?;
@@ -70,7 +72,7 @@ pub(super) async fn stream(
         seen: headers.get(LAST_EVENT_ID).and_then(|id| seen(id.to_str().ok()?)),
         sign_of_life: Some(SIGN_OF_LIFE),
     };
-    let events = samples(&agent, wish, api.stop.clone(), place)
+    let events = samples(&agent, wish, caller.ended().clone(), place)
         .map(|live| Ok::<_, Infallible>(live.map_or(ALIVE, |live| live.event())));
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),

@@ -14,6 +14,7 @@ use super::body::is_too_large;
 use super::format::{broken_off, write_json};
 use super::parameters::Parameters;
 use super::{Api, shapes};
+use crate::access::Caller;
 use crate::error::{ApiError, Problem};
 use crate::import::{Imported, MAX_IMPORT_BYTES};
 use crate::queries::ExportQuery;
@@ -35,7 +36,11 @@ const LINES: &str = "application/x-ndjson";
     ),
     responses((status = 200, description = "Lines of JSON.", body = String, content_type = "application/x-ndjson")),
 )]
-pub(super) async fn export(State(api): State<Api>, parameters: Parameters) -> Result<Response, ApiError> {
+pub(super) async fn export(
+    State(api): State<Api>,
+    caller: Caller,
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
     let parameters = parameters.only(&["agents", "start", "end", "metrics"])?;
     let now = api.queries.now();
     let range = TimeRange {
@@ -52,13 +57,13 @@ pub(super) async fn export(State(api): State<Api>, parameters: Parameters) -> Re
     let selectors = selectors
         .collect::<Result<Vec<_>, _>>()
         .map_err(|unknown| ApiError::Query(unknown.into()))?;
-    let agents = api.queries.choose(&parameters.list("agents")).await?;
+    let agents = api.queries.choose(&caller, &parameters.list("agents")).await?;
     let query = ExportQuery {
         agents,
         range,
         selectors,
     };
-    let mut pages = Box::pin(api.queries.export(query, api.stop.clone())?);
+    let mut pages = Box::pin(api.queries.export(query, caller.ended().clone())?);
     // What goes wrong with the first page can still be said.
     let first = pages.next().await.transpose()?;
     let body = broken_off(stream::iter(first.map(Ok)).chain(pages));
@@ -82,6 +87,7 @@ pub(super) async fn export(State(api): State<Api>, parameters: Parameters) -> Re
 )]
 pub(super) async fn import(
     State(api): State<Api>,
+    caller: Caller,
     parameters: Parameters,
     body: Body,
 ) -> Result<Response, ApiError> {
@@ -98,7 +104,7 @@ pub(super) async fn import(
             ApiError::Body("it broke off: send it again".to_owned())
         }
     })?;
-    let imported = api.importer.import(&turn, &body, create).await?;
+    let imported = api.importer.import(&turn, &caller, &body, create).await?;
     let mut answer = Vec::new();
     write_json(&mut answer, &imported);
     Ok(super::json(answer.into()))

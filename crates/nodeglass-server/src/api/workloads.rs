@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::parameters::{AgentName, Parameters, wrong};
 use super::{Api, shapes};
+use crate::access::Caller;
 use crate::error::ApiError;
 
 /// Tasks in one answer unless the caller says otherwise, and at most.
@@ -96,6 +97,7 @@ impl TaskBody {
 )]
 pub(super) async fn tasks(
     State(api): State<Api>,
+    caller: Caller,
     AgentName(id): AgentName,
     parameters: Parameters,
 ) -> Result<Json<TasksBody>, ApiError> {
@@ -115,10 +117,10 @@ pub(super) async fn tasks(
     if !(1..=most).contains(&limit) {
         return Err(wrong("limit", format!("{limit} is not within 1 to {most}")));
     }
-    let tasks = api.queries.tasks(&id, range, limit).await?;
+    let tasks = api.queries.tasks(&caller, &id, range, limit).await?;
     let interval = api
         .queries
-        .agent(&id)
+        .agent(&caller, &id)
         .await?
         .stored_interval()
         .unwrap_or_default();
@@ -156,12 +158,13 @@ pub(super) struct ProcessesBody {
 )]
 pub(super) async fn processes(
     State(api): State<Api>,
+    caller: Caller,
     AgentName(id): AgentName,
     parameters: Parameters,
 ) -> Result<Json<ProcessesBody>, ApiError> {
     let parameters = parameters.only(&["at"])?;
     let at = parameters.moment("at", "now", api.queries.now())?;
-    let sample = api.queries.processes_at(&id, at).await?;
+    let sample = api.queries.processes_at(&caller, &id, at).await?;
     let timestamp = sample.as_ref().map(|sample| sample.timestamp);
     let mut processes = sample.map(|sample| sample.processes.top).unwrap_or_default();
     let cpu = |process: &ProcessEntry| process.cpu_percent.unwrap_or(0.0);

@@ -18,7 +18,7 @@ pub struct Code {
 /// Declares the codes, and a list of them all.
 macro_rules! codes {
     ($($constant:ident = $name:literal, $status:ident, $grpc:ident, $title:literal;)+) => {
-        $(pub(super) const $constant: Code = Code {
+        $(pub(crate) const $constant: Code = Code {
             name: $name,
             status: StatusCode::$status,
             grpc: tonic::Code::$grpc,
@@ -32,11 +32,20 @@ macro_rules! codes {
 codes! {
     MISSING_TOKEN = "missing_token", UNAUTHORIZED, Unauthenticated, "The call needs a token";
     INVALID_TOKEN = "invalid_token", UNAUTHORIZED, Unauthenticated, "The token is not valid";
+    SIGNED_OUT = "signed_out", UNAUTHORIZED, Unauthenticated, "The session is over";
+    INVALID_TICKET = "invalid_ticket", UNAUTHORIZED, Unauthenticated, "The ticket is not valid";
+    INVALID_CREDENTIALS = "invalid_credentials", UNAUTHORIZED, Unauthenticated, "The name, the password or the code is wrong";
+    CODE_REQUIRED = "code_required", UNAUTHORIZED, Unauthenticated, "Signing in takes a one-time code";
+    SIGN_IN_FAILED = "sign_in_failed", UNAUTHORIZED, Unauthenticated, "Signing in at the provider failed";
+    CROSS_SITE = "cross_site", FORBIDDEN, PermissionDenied, "The call comes from another site's page";
+    MISSING_CSRF_TOKEN = "missing_csrf_token", FORBIDDEN, PermissionDenied, "The call has a cookie and not what goes with it";
     FORBIDDEN = "forbidden", FORBIDDEN, PermissionDenied, "The caller's role does not allow this";
     STREAMS_DISABLED = "streams_disabled", FORBIDDEN, PermissionDenied, "Streams are switched off";
     UNKNOWN_AGENT = "unknown_agent", NOT_FOUND, NotFound, "There is no such agent";
     NO_METRICS = "no_metrics", NOT_FOUND, NotFound, "The agent has not sent a sample yet";
     NO_SYSTEM_INFO = "no_system_info", NOT_FOUND, NotFound, "The agent has not said yet what it is";
+    UNKNOWN_NAME = "unknown_name", NOT_FOUND, NotFound, "There is nothing of that name";
+    NO_PROVIDER = "no_provider", NOT_FOUND, NotFound, "No provider of identities is known";
     NOT_FOUND = "not_found", NOT_FOUND, NotFound, "There is nothing at this path";
     METHOD_NOT_ALLOWED = "method_not_allowed", METHOD_NOT_ALLOWED, Unimplemented, "The path does not take this method";
     NOT_ACCEPTABLE = "not_acceptable", NOT_ACCEPTABLE, InvalidArgument, "Answers are not given in this form";
@@ -51,9 +60,16 @@ codes! {
     INVALID_MAX_POINTS = "invalid_max_points", BAD_REQUEST, InvalidArgument, "The number of points is out of range";
     INVALID_BODY = "invalid_body", BAD_REQUEST, InvalidArgument, "The body can't be read";
     NEEDS_SAMPLES = "needs_samples", BAD_REQUEST, OutOfRange, "The samples that the figure needs are not kept any more";
+    NAME_TAKEN = "name_taken", CONFLICT, AlreadyExists, "There is one of that name already";
+    WEAK_PASSWORD = "weak_password", CONFLICT, FailedPrecondition, "The password is not taken";
+    USERS_ONLY = "users_only", CONFLICT, FailedPrecondition, "Only users have passwords and one-time codes";
+    NO_SESSION = "no_session", CONFLICT, FailedPrecondition, "The call came without a session";
+    NOTHING_BEGUN = "nothing_begun", CONFLICT, FailedPrecondition, "No one-time codes are being set up";
     TOO_LARGE = "too_large", PAYLOAD_TOO_LARGE, OutOfRange, "The body is too large";
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, InvalidArgument, "Bodies are not taken in this form";
+    TOO_MANY_TRIES = "too_many_tries", TOO_MANY_REQUESTS, ResourceExhausted, "Too many tries to sign in";
     RATE_LIMITED = "rate_limited", TOO_MANY_REQUESTS, ResourceExhausted, "Too many calls";
+    PROVIDER_UNAVAILABLE = "provider_unavailable", BAD_GATEWAY, Unavailable, "The provider of identities does not answer";
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, Internal, "A mistake of the server's";
     AGENT_DISCONNECTED = "agent_disconnected", SERVICE_UNAVAILABLE, Unavailable, "The agent is not connected";
     DATABASE_UNAVAILABLE = "database_unavailable", SERVICE_UNAVAILABLE, Unavailable, "The database does not answer";

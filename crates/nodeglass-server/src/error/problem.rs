@@ -61,6 +61,11 @@ impl Problem {
         self
     }
 
+    /// Its code.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// Its JSON.
     pub fn body(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("texts and numbers can be written to memory")

@@ -12,6 +12,7 @@ use nodeglass_model::selector::{DeviceChoice, Selector};
 use super::Queries;
 use super::past::StoredHistory;
 use super::plan::{Plan, plan};
+use crate::access::Caller;
 use crate::error::ApiError;
 use crate::glob;
 use crate::live::LiveAgent;
@@ -49,13 +50,13 @@ pub enum Order {
 
 impl Queries {
     /// The agents that a list of names and patterns stands for (`web-01`, `web-*`, `db-?`), by name; all of them for an
-    /// empty list.
+    /// empty list. Those that the caller may not see are not among them.
     ///
     /// # Errors
     /// A name that no agent has, a pattern that fits none, and labels, which agents don't have.
-    pub async fn choose(&self, list: &[&str]) -> Result<Vec<Arc<LiveAgent>>, ApiError> {
+    pub async fn choose(&self, caller: &Caller, list: &[&str]) -> Result<Vec<Arc<LiveAgent>>, ApiError> {
         if list.is_empty() {
-            return Ok(self.agents().await.all());
+            return Ok(self.agents_of(caller).await);
         }
         let mut chosen = BTreeMap::new();
         let mut all = None;
@@ -70,12 +71,12 @@ impl Queries {
                 });
             }
             if !glob::is_pattern(entry) {
-                let agent = self.agent(entry).await?;
+                let agent = self.agent(caller, entry).await?;
                 chosen.insert(agent.id.clone(), agent);
                 continue;
             }
             if all.is_none() {
-                all = Some(self.agents().await.all());
+                all = Some(self.agents_of(caller).await);
             }
             let fitting: Vec<_> = all
                 .iter()

@@ -11,6 +11,7 @@ use tracing::debug;
 
 use super::Queries;
 use super::plan::{Plan, plan};
+use crate::access::Caller;
 use crate::error::ApiError;
 use crate::ledger::{AgentSide, Gap, Statement};
 use crate::live::LiveAgent;
@@ -93,8 +94,13 @@ impl Queries {
     ///
     /// # Errors
     /// An unknown agent, a query that needs what is not kept any more, or a database that does not answer.
-    pub async fn history(&self, id: &str, query: HistoryQuery) -> Result<HistoryAnswer, ApiError> {
-        let agent = self.agent(id).await?;
+    pub async fn history(
+        &self,
+        caller: &Caller,
+        id: &str,
+        query: HistoryQuery,
+    ) -> Result<HistoryAnswer, ApiError> {
+        let agent = self.agent(caller, id).await?;
         let side = self.side(&agent).await?;
         let StoredHistory {
             mut history,
@@ -206,8 +212,8 @@ impl Queries {
     ///
     /// # Errors
     /// An unknown agent, or a database that does not answer.
-    pub async fn ledger(&self, id: &str) -> Result<Statement, ApiError> {
-        let agent = self.agent(id).await?;
+    pub async fn ledger(&self, caller: &Caller, id: &str) -> Result<Statement, ApiError> {
+        let agent = self.agent(caller, id).await?;
         // The agent's side first: what is stored meanwhile is in the store's counts, never missing from them.
         let side = self.side(&agent).await?;
         let store = self.store.ledger(agent.key).await?;
@@ -223,8 +229,14 @@ impl Queries {
     ///
     /// # Errors
     /// An unknown agent, or a database that does not answer.
-    pub async fn tasks(&self, id: &str, range: TimeRange, limit: u32) -> Result<Vec<TaskRecord>, ApiError> {
-        let agent = self.agent(id).await?;
+    pub async fn tasks(
+        &self,
+        caller: &Caller,
+        id: &str,
+        range: TimeRange,
+        limit: u32,
+    ) -> Result<Vec<TaskRecord>, ApiError> {
+        let agent = self.agent(caller, id).await?;
         Ok(self.store.tasks(agent.key, range, limit).await?)
     }
 
@@ -232,8 +244,13 @@ impl Queries {
     ///
     /// # Errors
     /// An unknown agent, or a database that does not answer.
-    pub async fn processes_at(&self, id: &str, at: UnixMillis) -> Result<Option<Sample>, ApiError> {
-        let agent = self.agent(id).await?;
+    pub async fn processes_at(
+        &self,
+        caller: &Caller,
+        id: &str,
+        at: UnixMillis,
+    ) -> Result<Option<Sample>, ApiError> {
+        let agent = self.agent(caller, id).await?;
         let range = TimeRange {
             start: at.minus(LOOK_BACK).max(self.since(&agent).samples),
             end: at.plus(Duration::from_millis(1)),

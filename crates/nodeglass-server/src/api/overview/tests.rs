@@ -46,7 +46,7 @@ fn pages(live: &Live, query: &str) -> Vec<String> {
             Some(cursor) => read(&format!("{query}&cursor={cursor}")),
             None => read(query),
         };
-        let (rows, next) = page(live, &request);
+        let (rows, next) = page(live, &Caller::anybody(), &request);
         pages.push(names(&rows).join(" ").replace("host-", ""));
         cursor = next;
         if cursor.is_none() {
@@ -97,7 +97,7 @@ fn filters_leave_agents_out() {
 fn the_shape_is_the_specification_s() {
     let live = fleet(2);
     let request = read("metrics=cpu.usage_percent,memory.used_bytes&limit=1");
-    let (rows, next) = page(&live, &request);
+    let (rows, next) = page(&live, &Caller::anybody(), &request);
     let found: Value = serde_json::from_slice(&body(&rows, &request, next.as_deref())).unwrap();
     let first = json!({"agent_id": "host-0", "status": "connected", "last_metrics_update": 0,
         "metrics": {"cpu": {"usage_percent": 50.0}}});
@@ -106,7 +106,7 @@ fn the_shape_is_the_specification_s() {
         "limit=5&cursor={}",
         found["next_cursor"].as_str().unwrap()
     ));
-    let (rows, next) = page(&live, &request);
+    let (rows, next) = page(&live, &Caller::anybody(), &request);
     let found: Value = serde_json::from_slice(&body(&rows, &request, next.as_deref())).unwrap();
     let second =
         json!({"agent_id": "host-1", "status": "disconnected", "last_metrics_update": null, "metrics": null});
@@ -135,7 +135,7 @@ fn every_device_stands_by_itself() {
         .unwrap()
         .path;
     let request = read(&format!("metrics={metric}@*,{metric}@eth0"));
-    let (rows, next) = page(&live, &request);
+    let (rows, next) = page(&live, &Caller::anybody(), &request);
     let found: Value = serde_json::from_slice(&body(&rows, &request, next.as_deref())).unwrap();
     let (section, figure) = metric.split_once('.').unwrap();
     let shown = &found["agents"][0]["metrics"][section];
@@ -156,7 +156,7 @@ fn what_makes_no_sense_is_refused() {
         let pairs = query.split_once('=').into_iter();
         assert!(Request::read(Parameters::of(pairs)).is_err(), "{query}");
     }
-    let (_, next) = page(&fleet(3), &read("limit=1&sort=-agent_id"));
+    let (_, next) = page(&fleet(3), &Caller::anybody(), &read("limit=1&sort=-agent_id"));
     let other = [("cursor", next.as_deref().unwrap()), ("sort", "agent_id")];
     assert!(
         Request::read(Parameters::of(other)).is_err(),
