@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use nodeglass_model::{TimeRange, UnixMillis};
 use nodeglass_store::StoreError;
+use nodeglass_store::identities::Everybody;
 use nodeglass_store::tiers::StoredSample;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
@@ -77,6 +78,17 @@ impl Database {
             url,
             kind: Kind::Postgres { administration, name },
         }
+    }
+
+    /// All who may call, as they are kept.
+    ///
+    /// # Panics
+    /// It can't be read.
+    pub async fn everybody(&self) -> Everybody {
+        let store = nodeglass_store::open(&self.url).await.expect("the database");
+        let everybody = store.everybody().await.expect("its tables");
+        store.close().await;
+        everybody
     }
 
     /// A new one of the same kind as another.

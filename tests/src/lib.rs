@@ -14,6 +14,7 @@ pub mod fuse;
 pub mod inner_agent;
 pub mod line;
 pub mod namespace;
+pub mod people;
 pub mod process;
 pub mod proxy;
 pub mod server;

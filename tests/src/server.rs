@@ -273,6 +273,11 @@ impl Server {
         self.process.take()?.terminate().await.code()
     }
 
+    /// Has it start with another configuration the next time.
+    pub fn reconfigure(&mut self, config: &str) {
+        self.config = Some(config.to_owned());
+    }
+
     /// Starts it again on the same port.
     pub async fn start_again(&mut self) {
         self.spawn_again();
@@ -328,9 +333,20 @@ impl Server {
         body
     }
 
+    /// A client that trusts it.
+    pub fn client(&self) -> reqwest::Client {
+        self.http.clone()
+    }
+
     /// A call to be sent.
     pub fn request(&self, path: &str) -> reqwest::RequestBuilder {
         self.http.get(format!("{}{path}", self.url)).bearer_auth(TOKEN)
+    }
+
+    /// A call of any kind with the admin token.
+    pub fn request_of(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        request.bearer_auth(TOKEN)
     }
 
     /// A call that changes something, to be sent with a body.

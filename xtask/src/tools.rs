@@ -2,6 +2,8 @@
 //!
 //! They are unpacked rather than installed: that needs no root, and starts none of the services that come with them.
 
+pub mod npm;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};

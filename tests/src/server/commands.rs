@@ -32,9 +32,10 @@ impl Server {
         Enrolment::decode(&enrolment_in(&printed)).expect("an enrolment")
     }
 
-    /// Makes a token of a role.
+    /// Makes a token of a role, under a name of the test's own: the server has made some.
     pub async fn add_token(&self, name: &str, role: &str) -> String {
-        let printed = self.command(&["token", "add", name, "--role", role]).await;
+        let name = format!("test-{name}");
+        let printed = self.command(&["token", "add", &name, "--role", role]).await;
         printed.trim().to_owned()
     }
 

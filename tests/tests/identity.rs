@@ -1,0 +1,340 @@
+//! Tokens, users and sessions: who may see what, and what is written down of it.
+
+#[path = "identity/users.rs"]
+mod users;
+
+use nodeglass_proto::v1;
+use nodeglass_tests::database::Database;
+use nodeglass_tests::fake_agent::{FakeAgent, now, sample};
+use nodeglass_tests::people::{TokenCaller, answer};
+use nodeglass_tests::process::{command, run};
+use nodeglass_tests::server::Server;
+use nodeglass_tests::{eventually, on_every_database};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tonic::Code;
+
+on_every_database!(
+    a_token_s_agents_are_all_there_are_to_it,
+    tokens_have_names_and_ends,
+    what_is_done_and_denied_is_in_the_log,
+);
+
+async fn agents_with_samples(server: &Server, names: &[&str]) -> Vec<FakeAgent> {
+    let mut agents = Vec::new();
+    for name in names {
+        let mut agent = FakeAgent::open(&server.enrolment(name).await, 1).await.unwrap();
+        agent.send([(1, sample(now(), 1.0))]).await;
+        agent.settled(1).await.unwrap();
+        agents.push(agent);
+    }
+    agents
+}
+
+fn names(list: &Value) -> Vec<&str> {
+    let agents = list["agents"].as_array().unwrap().iter();
+    agents
+        .map(|agent| agent["agent_id"].as_str().or(agent.as_str()).unwrap())
+        .collect()
+}
+
+async fn a_token_s_agents_are_all_there_are_to_it(database: Database) {
+    let server = Server::start(&database).await;
+    let _agents = agents_with_samples(&server, &["web-1", "web-2", "db-1"]).await;
+    let web = json!({ "name": "web", "role": "admin", "agents": ["web-*"] });
+    let web = TokenCaller::make(&server, &web).await;
+
+    // What it may not see is answered as what there is not, to the letter.
+    for path in [
+        "metrics",
+        "system",
+        "ledger",
+        "tasks",
+        "processes",
+        "metrics/stream",
+        "metrics/history?metrics=cpu.usage_percent",
+    ] {
+        let (status, foreign) = web.get(&format!("/api/v1/agents/db-1/{path}")).await;
+        let (unknown_status, unknown) = web.get(&format!("/api/v1/agents/db-9/{path}")).await;
+        assert_eq!(
+            (status, unknown_status),
+            (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND),
+            "{path}"
+        );
+        let told = |body: &Value| {
+            let mut body = body.clone();
+            body["request_id"] = Value::Null;
+            body.to_string().replace("db-1", "db-9")
+        };
+        assert_eq!(told(&foreign), told(&unknown), "{path}");
+        assert_eq!(foreign["code"], "unknown_agent");
+    }
+    assert_eq!(web.get("/api/v1/agents/web-1/metrics").await.0, StatusCode::OK);
+
+    // Lists leave it out, and patterns and names don't find it.
+    assert_eq!(
+        names(&web.get("/api/v1/metrics/agents").await.1),
+        ["web-1", "web-2"]
+    );
+    assert_eq!(names(&web.get("/api/v1/metrics/agents?q=1").await.1), ["web-1"]);
+    let together = "/api/v1/metrics/history?metrics=cpu.usage_percent&group_by=none";
+    assert_eq!(names(&web.get(together).await.1), ["web-1", "web-2"]);
+    assert_eq!(
+        names(&web.get(&format!("{together}&agents=*-1")).await.1),
+        ["web-1"]
+    );
+    for (agents, code) in [
+        ("db-1", "unknown_agent"),
+        ("web-1,db-1", "unknown_agent"),
+        ("db-*", "unknown_agent"),
+    ] {
+        let (status, body) = web.get(&format!("{together}&agents={agents}")).await;
+        assert_eq!(
+            (status, &body["code"]),
+            (StatusCode::NOT_FOUND, &json!(code)),
+            "{agents}"
+        );
+    }
+    for path in [
+        "/api/v1/metrics/latest?metric=cpu.usage_percent",
+        "/api/v1/metrics/top?metric=cpu.usage_percent&order=asc",
+    ] {
+        let (_, body) = web.get(path).await;
+        assert!(!body.to_string().contains("db-1"), "{path}: {body}");
+    }
+    let export = web
+        .call(Method::GET, "/api/v1/export")
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    assert!(
+        export.contains("web-1") && export.contains("web-2") && !export.contains("db-1"),
+        "{export}"
+    );
+
+    // Taking in is no way around it, neither for what there is nor for what there is not.
+    let line = export.lines().next().unwrap();
+    for name in ["db-1", "db-9"] {
+        let body = line.replace("web-1", name);
+        let request = web
+            .call(Method::POST, "/api/v1/import?create_agents=true")
+            .body(body);
+        let (status, body) = answer(request.header("content-type", "application/x-ndjson")).await;
+        assert_eq!(
+            (status, &body["code"]),
+            (StatusCode::NOT_FOUND, &json!("unknown_agent")),
+            "{name}"
+        );
+    }
+    // Nor is making somebody who may see more.
+    let more = json!({ "name": "more", "role": "viewer" });
+    let (status, body) = web.send(Method::POST, "/api/v1/tokens", &more).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "{body}");
+
+    // The same by gRPC.
+    let mut grpc = web.grpc().await;
+    let listed = grpc
+        .list_agents(web.ask(v1::ListAgentsRequest {}))
+        .await
+        .unwrap()
+        .into_inner();
+    let listed: Vec<_> = listed
+        .agents
+        .iter()
+        .map(|agent| agent.agent_id.as_str())
+        .collect();
+    assert_eq!(listed, ["web-1", "web-2"]);
+    let mut refusals = Vec::new();
+    for agent_id in ["db-1", "db-9"] {
+        let ask = v1::GetMetricsRequest {
+            agent_id: agent_id.to_owned(),
+        };
+        let refused = grpc.get_metrics(web.ask(ask)).await.unwrap_err();
+        refusals.push((refused.code(), refused.message().replace(agent_id, "?")));
+        let follow = v1::StreamMetricsRequest {
+            agent_id: agent_id.to_owned(),
+            interval_seconds: 1,
+        };
+        let refused = grpc.stream_metrics(web.ask(follow)).await.unwrap_err();
+        refusals.push((refused.code(), refused.message().replace(agent_id, "?")));
+    }
+    assert!(
+        refusals.iter().all(|refusal| *refusal == refusals[0]),
+        "{refusals:?}"
+    );
+    assert_eq!(refusals[0].0, Code::NotFound);
+}
+
+async fn tokens_have_names_and_ends(database: Database) {
+    let server = Server::start(&database).await;
+    let ci = json!({ "name": "ci", "role": "viewer", "agents": ["web-*", "env=prod"] });
+    let caller = TokenCaller::make(&server, &ci).await;
+    assert!(
+        caller.token.starts_with("ngt_") && caller.token.len() == 4 + 43,
+        "{}",
+        caller.token
+    );
+    let (status, taken) = answer(server.post("/api/v1/tokens").json(&ci)).await;
+    assert_eq!(
+        (status, &taken["code"]),
+        (StatusCode::CONFLICT, &json!("name_taken")),
+        "{taken}"
+    );
+    let token = |list: &Value, name: &str| {
+        let tokens = list["tokens"].as_array().unwrap().iter();
+        tokens.clone().find(|token| token["name"] == name).cloned()
+    };
+    let listed = token(&server.ok("/api/v1/tokens").await, "ci").unwrap();
+    assert_eq!(listed["agents"], ci["agents"]);
+    assert_eq!(listed.get("last_used_at"), None);
+    assert!(!listed.to_string().contains(&caller.token));
+    assert_eq!(caller.get("/api/v1/session").await.1["name"], "ci");
+    let listed = token(&server.ok("/api/v1/tokens").await, "ci").unwrap();
+    assert!(
+        listed["last_used_at"].as_i64() > Some(now().0 - 60_000),
+        "{listed}"
+    );
+
+    // The command line does the same, and says the same.
+    let printed = server.command(&["token", "list"]).await;
+    assert!(
+        printed.contains("ci") && printed.contains("web-*,env=prod"),
+        "{printed}"
+    );
+    let refused = failing(&server, &["token", "add", "ci"]).await;
+    assert!(
+        refused.contains("already") && refused.contains("--replace"),
+        "{refused}"
+    );
+    let replaced = server
+        .command(&["token", "add", "ci", "--role", "operator", "--replace"])
+        .await;
+    let again = TokenCaller::new(&server, replaced.trim());
+    assert_eq!(
+        again.get("/api/v1/session").await.1["role"],
+        "operator",
+        "at once"
+    );
+    let gone = eventually("the token before to be worth nothing", async || {
+        let (status, body) = caller.get("/api/v1/session").await;
+        (status == StatusCode::UNAUTHORIZED).then_some(body)
+    });
+    assert_eq!(gone.await["code"], "invalid_token");
+    let refused = failing(&server, &["token", "revoke", "nobody"]).await;
+    assert!(refused.contains("there is no token"), "{refused}");
+
+    // One that ends.
+    let brief = json!({ "name": "brief", "role": "viewer", "expires_in_seconds": 5 });
+    let brief = TokenCaller::make(&server, &brief).await;
+    assert_eq!(brief.get("/api/v1/session").await.0, StatusCode::OK);
+    eventually("its end", async || {
+        (brief.get("/api/v1/session").await.0 == StatusCode::UNAUTHORIZED).then_some(())
+    })
+    .await;
+    let change = |body: Value| {
+        answer(
+            server
+                .request_of(Method::PATCH, "/api/v1/tokens/brief")
+                .json(&body),
+        )
+    };
+    let (status, body) = change(json!({ "expires_in_seconds": null, "role": "admin" })).await;
+    assert_eq!(status, StatusCode::NO_CONTENT, "{body}");
+    assert_eq!(brief.get("/api/v1/session").await.1["role"], "admin");
+    assert_eq!(change(json!({ "agents": [] })).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        change(json!({ "rolle": "admin" })).await.0,
+        StatusCode::BAD_REQUEST
+    );
+    let unknown = answer(server.request_of(Method::DELETE, "/api/v1/tokens/nobody")).await;
+    assert_eq!(
+        (unknown.0, &unknown.1["code"]),
+        (StatusCode::NOT_FOUND, &json!("unknown_name"))
+    );
+}
+
+/// What a command that fails says.
+async fn failing(server: &Server, arguments: &[&str]) -> String {
+    let mut command = command("nodeglass-server");
+    command.args(arguments).arg("--data-dir").arg(server.data_dir());
+    let output = run(&mut command).await;
+    assert!(!output.status.success(), "{arguments:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+async fn what_is_done_and_denied_is_in_the_log(database: Database) {
+    let server = Server::start(&database).await;
+    let viewer = TokenCaller::make(
+        &server,
+        &json!({ "name": "looker", "role": "viewer", "agents": ["web-*"] }),
+    )
+    .await;
+    server.add_agent("db-1").await;
+    let mut ids = Vec::new();
+    for _ in 0..50 {
+        let refused = viewer.call(Method::GET, "/api/v1/users").send().await.unwrap();
+        assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+        ids.push(refused.headers()["x-request-id"].to_str().unwrap().to_owned());
+    }
+    assert_eq!(
+        viewer.get("/api/v1/agents/db-1/ledger").await.0,
+        StatusCode::NOT_FOUND
+    );
+    server
+        .anonymous("/api/v1/metrics/agents")
+        .bearer_auth("ngt_wrong")
+        .send()
+        .await
+        .unwrap();
+    server.command(&["token", "revoke", "looker"]).await;
+    let log = eventually("the log to have it all", async || {
+        let log = server.ok("/api/v1/audit").await;
+        let entries = log["entries"].as_array().unwrap().clone();
+        let has = |action: &str| entries.iter().any(|entry| entry["action"] == action);
+        (has("token.revoke") && has("GET /api/v1/agents/db-1/ledger")).then_some(entries)
+    })
+    .await;
+    let find = |action: &str| {
+        log.iter()
+            .find(|entry| entry["action"] == action)
+            .unwrap()
+            .clone()
+    };
+    let added = find("token.add");
+    assert_eq!(
+        (&added["name"], &added["subject"], &added["outcome"]),
+        (&json!("admin"), &json!("looker"), &json!("done"))
+    );
+    assert_eq!(
+        (&added["address"], &added["detail"]),
+        (&json!("127.0.0.1"), &json!("viewer of web-*"))
+    );
+    let revoked = find("token.revoke");
+    assert_eq!(
+        (&revoked["kind"], &revoked["subject"]),
+        (&json!("command"), &json!("looker"))
+    );
+    let denied = find("GET /api/v1/users");
+    assert_eq!(
+        (&denied["name"], &denied["outcome"], &denied["detail"]),
+        (&json!("looker"), &json!("denied"), &json!("forbidden"))
+    );
+    assert_eq!(denied["request_id"], ids[0].as_str());
+    let alike = log.iter().filter(|entry| entry["action"] == "GET /api/v1/users");
+    assert_eq!(alike.count(), 1, "a flood is one entry");
+    assert_eq!(find("GET /api/v1/agents/db-1/ledger")["detail"], "unknown_agent");
+    assert_eq!(find("GET /api/v1/metrics/agents")["kind"], "nobody");
+    assert!(!json!(log).to_string().contains("ngt_"));
+
+    let page = server.ok("/api/v1/audit?limit=1&outcome=denied").await;
+    let cursor = page["next_cursor"].as_str().unwrap();
+    let next = server
+        .ok(&format!("/api/v1/audit?limit=1&outcome=denied&cursor={cursor}"))
+        .await;
+    assert!(next["entries"][0]["id"].as_i64() < page["entries"][0]["id"].as_i64());
+    let tokens = server.ok("/api/v1/audit?action=token.*&subject=looker").await;
+    assert_eq!(tokens["entries"].as_array().unwrap().len(), 2, "{tokens}");
+}
