@@ -1,9 +1,10 @@
 //! An agent that speaks the wire and does as the test tells it, right or wrong.
 
 use nodeglass_agent::dialer::Dialer;
+use nodeglass_agent::identity::Identity;
 use nodeglass_model::{Clock, Sample, SystemClock, UnixMillis};
-use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_proto::limits::MAX_ANSWER_BYTES;
+use nodeglass_proto::proof::told_time;
 use nodeglass_proto::pushback::pushed_back;
 use nodeglass_proto::v1;
 use nodeglass_proto::v1::agent_message::Message as Up;
@@ -30,14 +31,14 @@ pub struct FakeAgent {
 }
 
 impl FakeAgent {
-    /// Opens a session as the enrolment says, with TLS if its server is `https://`; comes back when the server says so.
+    /// Opens a session as the identity says, with TLS if its server is `https://`; comes back when the server says so.
     ///
     /// # Errors
     /// The server refuses.
-    pub async fn open(enrolment: &Enrolment, epoch: u64) -> Result<Self, Status> {
+    pub async fn open(identity: &Identity, epoch: u64) -> Result<Self, Status> {
         let began = Instant::now();
         loop {
-            let opened = Self::open_as(enrolment, enrolment.agent.as_str(), epoch).await;
+            let opened = Self::open_as(identity, identity.agent.as_str(), epoch).await;
             match opened.as_ref().err().and_then(pushed_back) {
                 Some(pause) if began.elapsed() < PATIENCE => tokio::time::sleep(pause).await,
                 Some(_) | None => return opened,
@@ -52,8 +53,8 @@ impl FakeAgent {
     ///
     /// # Panics
     /// It can't be reached.
-    pub async fn open_as(enrolment: &Enrolment, name: &str, epoch: u64) -> Result<Self, Status> {
-        Self::begin(enrolment, name, epoch, true).await
+    pub async fn open_as(identity: &Identity, name: &str, epoch: u64) -> Result<Self, Status> {
+        Self::begin(identity, name, epoch, true).await
     }
 
     /// Opens a session as agents of ours do, who leave their messages as they are: what is worth it in them is packed.
@@ -63,21 +64,58 @@ impl FakeAgent {
     ///
     /// # Panics
     /// It can't be reached.
-    pub async fn open_uncompressed(enrolment: &Enrolment, epoch: u64) -> Result<Self, Status> {
-        Self::begin(enrolment, enrolment.agent.as_str(), epoch, false).await
+    pub async fn open_uncompressed(identity: &Identity, epoch: u64) -> Result<Self, Status> {
+        Self::begin(identity, identity.agent.as_str(), epoch, false).await
     }
 
-    async fn begin(enrolment: &Enrolment, name: &str, epoch: u64, compressed: bool) -> Result<Self, Status> {
-        let channel = Dialer::new(enrolment, None)
+    async fn begin(identity: &Identity, name: &str, epoch: u64, compressed: bool) -> Result<Self, Status> {
+        match Self::begin_at(identity, name, epoch, compressed, now()).await {
+            Err(status) => match told_time(&status) {
+                Some(at) => Self::begin_at(identity, name, epoch, compressed, at).await,
+                None => Err(status),
+            },
+            opened => opened,
+        }
+    }
+
+    async fn begin_at(
+        identity: &Identity,
+        name: &str,
+        epoch: u64,
+        compressed: bool,
+        at: UnixMillis,
+    ) -> Result<Self, Status> {
+        let proof = identity.proof(at).expect("a proof");
+        Self::begin_with(identity, name, epoch, compressed, &proof).await
+    }
+
+    /// Opens a session with words of the test's choice as proof of its key.
+    ///
+    /// # Errors
+    /// The server refuses.
+    ///
+    /// # Panics
+    /// The words can't be sent.
+    pub async fn open_with(identity: &Identity, epoch: u64, proof: &str) -> Result<Self, Status> {
+        Self::begin_with(identity, identity.agent.as_str(), epoch, true, proof).await
+    }
+
+    async fn begin_with(
+        identity: &Identity,
+        name: &str,
+        epoch: u64,
+        compressed: bool,
+        proof: &str,
+    ) -> Result<Self, Status> {
+        let channel = Dialer::new(identity, None)
             .connect()
             .await
             .map_err(|error| Status::unavailable(chain(&error).to_string()))?;
         let (outbound, messages) = mpsc::channel(8);
         let mut request = Request::new(ReceiverStream::new(messages));
-        let token = format!("Bearer {}", enrolment.token);
         request
             .metadata_mut()
-            .insert("authorization", token.parse().expect("a token"));
+            .insert("authorization", proof.parse().expect("words for a header"));
         let mut client = AgentServiceClient::new(channel).max_encoding_message_size(MAX_ANSWER_BYTES);
         if compressed {
             client = client.send_compressed(CompressionEncoding::Zstd);
@@ -85,6 +123,7 @@ impl FakeAgent {
         let hello = v1::Hello {
             agent_id: name.to_owned(),
             epoch,
+            instance: identity.instance.to_be_bytes().to_vec(),
             ..Default::default()
         };
         let _ = outbound
@@ -108,7 +147,7 @@ impl FakeAgent {
         }
     }
 
-    /// The server's next message.
+    /// The server's next message; whether it is there it says by itself.
     ///
     /// # Errors
     /// How the session ended.
@@ -116,12 +155,19 @@ impl FakeAgent {
     /// # Panics
     /// Nothing comes.
     pub async fn next(&mut self) -> Result<Down, Status> {
-        let message = tokio::time::timeout(PATIENCE, self.inbound.message())
-            .await
-            .expect("a message in time")?;
-        message
-            .and_then(|message| message.message)
-            .ok_or_else(|| Status::ok("the stream ended"))
+        loop {
+            let message = tokio::time::timeout(PATIENCE, self.inbound.message())
+                .await
+                .expect("a message in time")?;
+            match message.and_then(|message| message.message) {
+                Some(Down::Probe(v1::Probe { nonce })) => {
+                    self.send_message(Up::ProbeAnswer(v1::ProbeAnswer { nonce }))
+                        .await;
+                }
+                Some(message) => return Ok(message),
+                None => return Err(Status::ok("the stream ended")),
+            }
+        }
     }
 
     /// Sends samples, each under its number.

@@ -67,6 +67,18 @@ impl AgentService for Service {
             .map_err(|_| Status::unavailable("the test is over"))?;
         Ok(Response::new(Box::pin(ReceiverStream::new(messages))))
     }
+
+    async fn enrol(&self, request: Request<v1::EnrolRequest>) -> Result<Response<v1::EnrolResponse>, Status> {
+        let token = request.into_inner().token;
+        let name = token.strip_prefix("nga_");
+        Ok(Response::new(v1::EnrolResponse {
+            agent_id: name
+                .ok_or_else(|| Status::unauthenticated("no token of ours"))?
+                .to_owned(),
+            server_id: b"fake".to_vec(),
+            certificate: None,
+        }))
+    }
 }
 
 impl FakeServer {
@@ -97,8 +109,8 @@ impl FakeServer {
         Enrolment {
             server: self.url.clone(),
             ca_pin: None,
-            agent,
-            token: "nga_any".to_owned(),
+            agent: Some(agent),
+            token: format!("nga_{name}"),
         }
         .encode()
     }

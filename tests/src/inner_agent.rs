@@ -77,10 +77,10 @@ impl InnerAgent {
             reading: Arc::new(Semaphore::new(1)),
         };
         let stop = CancellationToken::new();
-        let enrolment = server.enrolment(name).await;
+        let identity = server.enrolment(name).await;
         let uplink = Uplink {
-            dialer: Dialer::new(&enrolment, None),
-            enrolment,
+            dialer: Dialer::new(&identity, None),
+            identity,
             outbox: outbox.clone(),
             requests: Arc::new(requests),
             clock: clock.clone(),

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nodeglass_proto::enrolment::Enrolment;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -116,15 +115,13 @@ impl Proxy {
         }
     }
 
-    /// An enrolment by way of this proxy.
+    /// A server's address by way of this proxy.
     ///
     /// # Panics
     /// It is none.
-    pub fn redirect(&self, enrolment: &str) -> Enrolment {
-        let mut enrolment = Enrolment::decode(enrolment).expect("an enrolment");
-        let (scheme, _) = enrolment.server.split_once("://").expect("an address");
-        enrolment.server = format!("{scheme}://{}", self.url.trim_start_matches("http://"));
-        enrolment
+    pub fn redirect(&self, server: &str) -> String {
+        let (scheme, _) = server.split_once("://").expect("an address");
+        format!("{scheme}://{}", self.url.trim_start_matches("http://"))
     }
 
     /// Changes the weather. Calm ends what the storm still holds, and lets pass what silence held back.

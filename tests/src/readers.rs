@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
+use nodeglass_agent::identity::Identity;
 use nodeglass_model::sample::{CoreMetrics, NetworkMetrics};
 use nodeglass_model::{Sample, UnixMillis};
-use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_proto::v1::server_message::Message as Down;
-use nodeglass_server::enrol;
+use nodeglass_tests::enrolled::one_by_database;
 use nodeglass_tests::fake_agent::{FakeAgent, now};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -68,21 +68,11 @@ async fn main() -> anyhow::Result<()> {
     let samples = readers.seconds * 2 + 300;
     for number in 0..readers.agents {
         let agent = format!("read-{number}").parse()?;
-        let token = enrol::agent(store.as_ref(), &agent, true)
-            .await?
-            .expose()
-            .to_owned();
-        let server = readers.server.clone();
-        let enrolment = Enrolment {
-            server,
-            ca_pin: None,
-            agent,
-            token,
-        };
+        let identity = one_by_database(store.as_ref(), &readers.server, None, agent).await?;
         let times: Sent = Arc::new((0..=samples).map(|_| AtomicU64::new(0)).collect());
         let offset = Duration::from_secs(1) * number / readers.agents;
         agents.push(tokio::spawn(play(
-            enrolment,
+            identity,
             offset,
             times.clone(),
             began,
@@ -136,14 +126,14 @@ async fn main() -> anyhow::Result<()> {
 
 /// An agent with a sample each second.
 async fn play(
-    enrolment: Enrolment,
+    identity: Identity,
     offset: Duration,
     times: Sent,
     began: Instant,
     over: Arc<AtomicBool>,
 ) -> anyhow::Result<()> {
     tokio::time::sleep(offset).await;
-    let mut agent = FakeAgent::open(&enrolment, 1).await.context("a session")?;
+    let mut agent = FakeAgent::open(&identity, 1).await.context("a session")?;
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for seq in 1.. {

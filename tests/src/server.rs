@@ -1,6 +1,6 @@
 //! The real server as a process.
 
-mod commands;
+pub mod commands;
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};

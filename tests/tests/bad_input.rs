@@ -188,10 +188,10 @@ async fn tokens_are_needed_and_checked(database: Database) {
         assert_eq!(body["code"], "invalid_token", "{path}");
     }
     assert_eq!(server.ok("/ready").await["status"], "ready");
-    let enrolment = server.enrolment("host").await;
+    let string = Enrolment::decode(&server.add_agent("host").await).unwrap();
     let agents = server
         .anonymous("/api/v1/metrics/agents")
-        .bearer_auth(&enrolment.token)
+        .bearer_auth(&string.token)
         .send()
         .await
         .unwrap();
@@ -204,7 +204,7 @@ async fn tokens_are_needed_and_checked(database: Database) {
         for path in [file.to_owned(), format!("{file}-wal")] {
             let kept = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
             assert!(
-                !kept.contains(&enrolment.token) && !kept.contains(TOKEN),
+                !kept.contains(&string.token) && !kept.contains(TOKEN),
                 "only hashes are stored"
             );
         }
@@ -329,11 +329,9 @@ async fn agents_can_only_be_themselves(database: Database) {
     let server = Server::start(&database).await;
     let enrolment = server.enrolment("host").await;
     server.add_agent("victim").await;
-    let wrong = Enrolment {
-        token: "nga_wrong".to_owned(),
-        ..enrolment.clone()
-    };
-    let refused = FakeAgent::open(&wrong, 1).await.unwrap_err();
+    let refused = FakeAgent::open_with(&enrolment, 1, "Bearer nga_wrong")
+        .await
+        .unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated, "{refused}");
     let refused = FakeAgent::open_as(&enrolment, "victim", 1).await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);

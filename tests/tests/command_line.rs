@@ -191,7 +191,7 @@ async fn a_host_that_is_not_enrolled_says_what_to_do() {
         .arg(directory.path()))
     .await;
     assert!(String::from_utf8_lossy(&output.stderr).contains("agent add"));
-    assert!(!directory.path().join("enrolment").exists());
+    assert!(!directory.path().join("identity.json").exists());
 }
 
 #[tokio::test]

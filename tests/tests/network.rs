@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use nodeglass_agent::identity::Identity;
 use nodeglass_model::UnixMillis;
-use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_tests::agent::Agent;
 use nodeglass_tests::chance::Chance;
 use nodeglass_tests::database::Database;
@@ -35,16 +35,17 @@ async fn a_storm_costs_nothing(database: Database) {
     proxy.set(Weather::Storm);
     let mut agents = Vec::new();
     for name in ["one", "two"] {
-        let enrolment = proxy.redirect(&server.add_agent(name).await).encode();
-        let mut agent = Agent::prepared(&enrolment, AGENT).await;
+        let config = format!("server: {}\n{AGENT}", proxy.redirect(&server.url));
+        let mut agent = Agent::prepared(&server.add_agent(name).await, &config).await;
         agent.keep_log();
         agent.start_again();
         agents.push(agent);
     }
-    let enrolment = proxy.redirect(&server.add_agent("load").await);
+    let mut identity = server.enrolment("load").await;
+    identity.server = proxy.redirect(&server.url);
     let first = now().minus(Duration::from_hours(1));
     let mut load = Load {
-        enrolment,
+        identity,
         first,
         taken: 0,
         acknowledged: BTreeSet::new(),
@@ -86,7 +87,7 @@ async fn a_storm_costs_nothing(database: Database) {
 
 /// An agent that takes samples as fast as it likes, and tries again at once when its session breaks.
 struct Load {
-    enrolment: Enrolment,
+    identity: Identity,
     first: UnixMillis,
     taken: u64,
     acknowledged: BTreeSet<u64>,
@@ -95,7 +96,7 @@ struct Load {
 impl Load {
     /// One session, until it breaks or `done`: what is not acknowledged goes again, and `more` new ones with it.
     async fn session(&mut self, more: u64, done: impl Fn(&Self) -> bool) {
-        let Ok(Ok(mut agent)) = timeout(HEARS_NOTHING, FakeAgent::open(&self.enrolment, 1)).await else {
+        let Ok(Ok(mut agent)) = timeout(HEARS_NOTHING, FakeAgent::open(&self.identity, 1)).await else {
             return;
         };
         self.taken += more;
@@ -128,8 +129,8 @@ impl Load {
 async fn a_network_that_carries_nothing_is_given_up_and_tried_again(database: Database) {
     let server = Server::start_with(&database, Some(QUICK)).await;
     let proxy = Proxy::start(&server.url, Chance::seeded(1)).await;
-    let enrolment = proxy.redirect(&server.add_agent("host").await).encode();
-    let mut agent = Agent::prepared(&enrolment, AGENT).await;
+    let config = format!("server: {}\n{AGENT}", proxy.redirect(&server.url));
+    let mut agent = Agent::prepared(&server.add_agent("host").await, &config).await;
     agent.keep_log();
     agent.start_again();
     server.ledger_when("host", settled_since(UnixMillis(0))).await;

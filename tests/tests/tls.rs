@@ -2,67 +2,28 @@
 //! streams.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::SystemTime;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use nodeglass_agent::dialer::Dialer;
 use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_runtime::telemetry::chain;
 use nodeglass_runtime::tls::Pin;
-use nodeglass_runtime::tls::authority::{Authority, Names};
+use nodeglass_runtime::tls::authority::Names;
 use nodeglass_runtime::tls::client::Trust;
 use nodeglass_tests::agent::{Agent, EACH_SECOND};
 use nodeglass_tests::database::Database;
 use nodeglass_tests::eventually;
 use nodeglass_tests::fake_agent::{FakeAgent, now, sample};
+use nodeglass_tests::own_ca::OwnCa;
 use nodeglass_tests::process::{command, run};
 use nodeglass_tests::server::{Server, TOKEN, https, plain_http};
-use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::process::Command;
-
-/// A CA of somebody's own with a certificate for loopback, as files.
-struct OwnCa {
-    directory: TempDir,
-    authority: Authority,
-}
-
-impl OwnCa {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let authority = Authority::open(directory.path()).expect("a CA");
-        let own = Self { directory, authority };
-        own.issue(SystemTime::now());
-        own
-    }
-
-    /// Makes another certificate in the place of the one before.
-    fn issue(&self, at: SystemTime) {
-        for file in self.authority.identity_files() {
-            // There is none at first.
-            let _ = fs::remove_file(file);
-        }
-        self.authority
-            .identity(&Names::local(), at)
-            .expect("a certificate");
-    }
-
-    fn ca(&self) -> PathBuf {
-        Authority::certificate_path(self.directory.path())
-    }
-
-    /// The configuration of a server with this certificate.
-    fn configuration(&self) -> String {
-        let [certificate, key] = self.authority.identity_files();
-        let (certificate, key, ca) = (certificate.display(), key.display(), self.ca());
-        format!(
-            "tls: {{certificate: {certificate}, key: {key}, ca: {}}}",
-            ca.display()
-        )
-    }
-}
 
 fn port(url: &str) -> &str {
     url.rsplit_once(':').expect("a port").1
@@ -324,7 +285,8 @@ async fn a_server_that_can_t_prove_itself_gets_nothing_and_nothing_is_lost() {
     let right = server.add_agent("host").await;
     let stranger = OwnCa::new();
     let wrong = with_pin_of(&right, &stranger.ca());
-    let refused = Dialer::new(&wrong, None).connect().await.map(drop).unwrap_err();
+    let dial = |enrolment: &Enrolment, trust| Dialer::to(enrolment.server.clone(), enrolment.ca_pin, trust);
+    let refused = dial(&wrong, None).connect().await.map(drop).unwrap_err();
     assert!(
         chain(&refused).to_string().contains("enrol this host again"),
         "{refused:?}"
@@ -333,16 +295,31 @@ async fn a_server_that_can_t_prove_itself_gets_nothing_and_nothing_is_lost() {
         ca_pin: None,
         ..wrong.clone()
     };
-    let named = Dialer::new(&unpinned, Some(Trust::File(server.ca().unwrap())))
+    let named = dial(&unpinned, Some(Trust::File(server.ca().unwrap())))
         .connect()
         .await;
     assert!(named.is_ok(), "{:?}", named.map(drop));
     let mut elsewhere = with_pin_of(&right, &server.ca().unwrap());
     elsewhere.server = format!("https://127.0.0.2:{}", port(&server.url));
     // There may be nobody at that address; a name that is not in the certificate is told apart in the handshake's own tests.
-    assert!(Dialer::new(&elsewhere, None).connect().await.is_err());
+    assert!(dial(&elsewhere, None).connect().await.is_err());
 
-    let mut agent = Agent::prepared(&wrong.encode(), EACH_SECOND).await;
+    // A string with another pin is given to nobody: its token is still good.
+    let host = tempfile::tempdir().unwrap();
+    let mut enroll = command("nodeglass-agent");
+    let output = run(enroll
+        .args(["enroll", &wrong.encode(), "--data-dir"])
+        .arg(host.path()))
+    .await;
+    assert!(!output.status.success());
+    let mut agent = Agent::prepared(&right, EACH_SECOND).await;
+    let right = fs::read(agent.data_dir().join("identity.json")).unwrap();
+    let pin = |enrolment: &Enrolment| BASE64.encode(enrolment.ca_pin.unwrap());
+    let known = with_pin_of(&wrong.encode(), &server.ca().unwrap());
+    let changed = String::from_utf8(right.clone())
+        .unwrap()
+        .replace(&pin(&known), &pin(&wrong));
+    fs::write(agent.data_dir().join("identity.json"), changed).unwrap();
     agent.keep_log();
     agent.start_again();
     let said = async || (agent.logged("enrol this host again") > 0).then_some(());
@@ -363,13 +340,8 @@ async fn a_server_that_can_t_prove_itself_gets_nothing_and_nothing_is_lost() {
     assert_eq!(agent.terminate().await, Some(0));
     assert_eq!(agent.logged("kept for the next start"), 1);
 
-    // Enrolled with the right server, the same journal is sent.
-    let mut enroll = command("nodeglass-agent");
-    let output = run(enroll
-        .args(["enroll", &right, "--data-dir"])
-        .arg(agent.data_dir()))
-    .await;
-    assert!(output.status.success());
+    // With the right server, the same journal is sent.
+    fs::write(agent.data_dir().join("identity.json"), right).unwrap();
     let enrolled = now();
     agent.start_again();
     let from_before = async || {
@@ -378,7 +350,7 @@ async fn a_server_that_can_t_prove_itself_gets_nothing_and_nothing_is_lost() {
         let first = history["data"].as_array()?.first()?["timestamp"].as_i64()?;
         (first < enrolled.seconds()).then_some(())
     };
-    eventually("samples from before the right enrolment", from_before).await;
+    eventually("samples from before the right pin", from_before).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

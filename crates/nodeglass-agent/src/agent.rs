@@ -10,7 +10,6 @@ use futures_util::{FutureExt, TryFutureExt};
 use nodeglass_collect::Sampler;
 use nodeglass_journal::Journal;
 use nodeglass_model::{Clock, SystemClock};
-use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_runtime::tasks::TaskGroup;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -18,6 +17,7 @@ use tracing::{info, warn};
 
 use crate::config::AgentConfig;
 use crate::dialer::Dialer;
+use crate::identity::Identity;
 use crate::local::{self, Answers};
 use crate::outbox::Outbox;
 use crate::requests::Requests;
@@ -30,16 +30,16 @@ use crate::uplink::Uplink;
 ///
 /// # Errors
 /// This host can't be read, or another agent runs on the same data.
-pub fn start(config: AgentConfig, mut enrolment: Enrolment, tasks: &TaskGroup) -> anyhow::Result<()> {
+pub fn start(config: AgentConfig, mut identity: Identity, tasks: &TaskGroup) -> anyhow::Result<()> {
     let lock = lock(&config.data_dir)?;
     if let Some(server) = &config.server {
-        enrolment.server.clone_from(server);
+        identity.server.clone_from(server);
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let journal = config.journal();
     #[cfg(unix)]
     let tasks_socket = config.track_tasks.then(|| config.tasks_socket());
-    let dialer = Dialer::new(&enrolment, config.trust);
+    let dialer = Dialer::new(&identity, config.trust);
     let AgentConfig {
         collect, plan, local, ..
     } = config;
@@ -47,7 +47,7 @@ pub fn start(config: AgentConfig, mut enrolment: Enrolment, tasks: &TaskGroup) -
     let (journal, _) = Journal::open(journal, clock.now(), Instant::now());
     let outbox = Arc::new(Outbox::new(journal));
     let (plans, current) = watch::channel(plan.clone());
-    info!(agent = %enrolment.agent, server = %enrolment.server, interval_s = plan.interval.as_secs_f64(), "sampling");
+    info!(agent = %identity.agent, server = %identity.server, interval_s = plan.interval.as_secs_f64(), "sampling");
 
     let answers = Answers::new(outbox.latest(), current.clone(), &collect, clock.clone());
     if local.enabled {
@@ -72,7 +72,7 @@ pub fn start(config: AgentConfig, mut enrolment: Enrolment, tasks: &TaskGroup) -
         reading: Arc::new(Semaphore::new(1)),
     };
     let uplink = Uplink {
-        enrolment,
+        identity,
         dialer,
         outbox: outbox.clone(),
         requests: Arc::new(requests),
@@ -138,7 +138,7 @@ fn serve_locally(listener: TcpListener, answers: Answers, tasks: &TaskGroup) -> 
 
 /// Makes sure that no other agent works on the same data. Held until it is dropped; a directory that can't be written to
 /// is not fought over.
-fn lock(data_dir: &Path) -> anyhow::Result<Option<File>> {
+pub(crate) fn lock(data_dir: &Path) -> anyhow::Result<Option<File>> {
     let path = data_dir.join("agent.lock");
     let made = File::options()
         .write(true)

@@ -2,11 +2,15 @@
 
 #[cfg(unix)]
 use std::ffi::OsString;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use nodeglass_collect::read_host_name;
+use nodeglass_model::AgentId;
 #[cfg(unix)]
 use nodeglass_model::TaskId;
 use nodeglass_proto::enrolment::Enrolment;
@@ -14,10 +18,12 @@ use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_runtime::config::ConfigReader;
 use nodeglass_runtime::config::Env;
 use nodeglass_runtime::tasks::TaskGroup;
-use nodeglass_runtime::{signals, telemetry};
+use nodeglass_runtime::{private, signals, telemetry};
 use tracing::info;
 
 use crate::config::AgentConfig;
+use crate::enrol::{Name, enrol};
+use crate::identity::Identity;
 #[cfg(unix)]
 use crate::tasks::client;
 #[cfg(unix)]
@@ -26,6 +32,8 @@ use crate::tasks::exec::Exec;
 use crate::tasks::protocol::{FollowRequest, Request};
 use crate::{agent, identity};
 
+/// More than any enrolment string has, in bytes.
+const LONGEST_STRING: u64 = 64 << 10;
 /// How long a stopping agent may take to finish what it has in hand.
 pub const DRAIN: Duration = Duration::from_secs(8);
 
@@ -59,10 +67,13 @@ enum Command {
     },
     /// Check the configuration, and do nothing else
     CheckConfig,
-    /// Make this host an agent, with the string that `nodeglass-server agent add NAME` printed
+    /// Make this host an agent, with the string that `nodeglass-server agent add NAME` or `fleet-token add` printed
     Enroll {
-        /// The string
+        /// The string; - reads it from standard input, where no other program sees it
         enrolment: String,
+        /// What the agent is called, if the string is for many hosts [default: this host's name, with a number if it is taken]
+        #[arg(long)]
+        name: Option<AgentId>,
     },
     /// Run a program as a task that the running agent follows, with everything that it starts. Its exit code becomes
     /// this command's. Without an agent it runs all the same
@@ -132,18 +143,7 @@ impl Cli {
         match command {
             Command::Run { local_only } => sample(config, local_only).await?,
             Command::CheckConfig => println!("the configuration is good"),
-            Command::Enroll { enrolment } => {
-                let enrolment = Enrolment::decode(&enrolment)?;
-                identity::save(&config.data_dir, &enrolment)?;
-                println!(
-                    "this host is now the agent {} of {}",
-                    enrolment.agent, enrolment.server
-                );
-                println!(
-                    "start it with: nodeglass-agent run --data-dir {}",
-                    config.data_dir.display()
-                );
-            }
+            Command::Enroll { enrolment, name } => enroll(&config, &enrolment, name).await?,
             #[cfg(unix)]
             Command::Exec {
                 task: task_id,
@@ -179,6 +179,55 @@ impl Cli {
     }
 }
 
+async fn enroll(config: &AgentConfig, string: &str, name: Option<AgentId>) -> anyhow::Result<()> {
+    let enrolment = match string {
+        "-" => Enrolment::decode(&io::read_to_string(io::stdin().take(LONGEST_STRING))?)?,
+        string => Enrolment::decode(string)?,
+    };
+    private::make_dir(&config.data_dir)?;
+    // Held to the end, so that no agent goes on here as somebody else.
+    let _lock = agent::lock(&config.data_dir)?;
+    let host = || -> Option<AgentId> { read_host_name(&config.collect.host_root)?.parse().ok() };
+    let name = match name {
+        Some(name) => Some(Name::Said(name)),
+        None => host().map(Name::Proposed),
+    };
+    let key = identity::pending_key(&config.data_dir, &enrolment.token)?;
+    let mut made = enrol(&enrolment, key, name, config.trust.clone()).await?;
+    let before = Identity::load(&config.data_dir).ok();
+    if let Some(before) = before.filter(|before| before.agent != made.agent) {
+        set_journal_aside(config, &before.agent)?;
+    }
+    made.save(&config.data_dir)?;
+    println!("this host is now the agent {} of {}", made.agent, made.server);
+    println!(
+        "start it with: nodeglass-agent run --data-dir {}",
+        config.data_dir.display()
+    );
+    Ok(())
+}
+
+/// Puts away the journal of the agent that this host was before, or was copied from: what is in it is another's.
+fn set_journal_aside(config: &AgentConfig, before: &AgentId) -> anyhow::Result<()> {
+    let Some(journal) = config.journal().directory.filter(|journal| journal.exists()) else {
+        return Ok(());
+    };
+    let mut aside = journal.with_file_name(format!("journal-of-{before}"));
+    for number in 2.. {
+        if !aside.exists() {
+            break;
+        }
+        aside = journal.with_file_name(format!("journal-of-{before}-{number}"));
+    }
+    std::fs::rename(&journal, &aside)
+        .with_context(|| format!("can't rename {} to {}", journal.display(), aside.display()))?;
+    println!(
+        "the journal of the agent {before}, which this host was before, is now {}: it is not sent under the new name",
+        aside.display()
+    );
+    Ok(())
+}
+
 async fn sample(config: AgentConfig, local_only: bool) -> anyhow::Result<()> {
     telemetry::init(config.log_format, "info");
     let mut termination = signals::install()?;
@@ -186,8 +235,8 @@ async fn sample(config: AgentConfig, local_only: bool) -> anyhow::Result<()> {
     if local_only {
         agent::start_local_only(config, &tasks)?;
     } else {
-        let enrolment = identity::load(&config.data_dir)?;
-        agent::start(config, enrolment, &tasks)?;
+        let identity = Identity::load(&config.data_dir)?;
+        agent::start(config, identity, &tasks)?;
     }
     let stop = async {
         let signal = termination.received().await;

@@ -1,18 +1,21 @@
-//! Connections to the server: who it has to prove to be, and what is remembered from one connection to the next.
+//! Connections to the server: who it has to prove to be, what is shown to it, and what is remembered from one connection to
+//! the next.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nodeglass_proto::connection::endpoint;
-use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_runtime::tls::client::{Connector, Trust};
 use nodeglass_runtime::tls::{Pin, TlsError};
 use tonic::transport::Channel;
+
+use crate::identity::Identity;
 
 /// Connects to one server. Clones share what they remember, so that the next connection is cheaper than the first.
 #[derive(Clone)]
 pub struct Dialer {
     server: String,
     trust: Trust,
+    identity: Option<Identity>,
     connector: Arc<Mutex<Option<Connector>>>,
 }
 
@@ -31,15 +34,34 @@ pub enum DialError {
 }
 
 impl Dialer {
-    /// For the server of an enrolment. `trust` goes before the CA that the enrolment names; without either the system's
-    /// CAs are trusted.
-    pub fn new(enrolment: &Enrolment, trust: Option<Trust>) -> Self {
-        let named = || enrolment.ca_pin.map_or(Trust::System, |pin| Trust::Pin(Pin(pin)));
+    /// For the server of an identity, which is shown to it. `trust` goes before the CA that the identity names; without
+    /// either the system's CAs are trusted.
+    pub fn new(identity: &Identity, trust: Option<Trust>) -> Self {
         Self {
-            server: enrolment.server.clone(),
+            identity: Some(identity.clone()),
+            ..Self::to(identity.server.clone(), identity.ca_pin, trust)
+        }
+    }
+
+    /// The same for who has no identity yet.
+    pub fn to(server: String, ca_pin: Option<[u8; 32]>, trust: Option<Trust>) -> Self {
+        let named = || ca_pin.map_or(Trust::System, |pin| Trust::Pin(Pin(pin)));
+        Self {
+            server,
             trust: trust.unwrap_or_else(named),
+            identity: None,
             connector: Arc::default(),
         }
+    }
+
+    /// Whether the server is spoken to with TLS.
+    pub fn speaks_tls(&self) -> bool {
+        self.server.starts_with("https://")
+    }
+
+    /// Has the next connection show the certificate that there is then.
+    pub fn forget(&self) {
+        *self.made() = None;
     }
 
     /// Connects.
@@ -63,10 +85,18 @@ impl Dialer {
 
     /// Made once it is needed, and again as long as it can't be made.
     fn connector(&self) -> Result<Connector, TlsError> {
-        let mut made = self.connector.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*made {
-            Some(connector) => Ok(connector.clone()),
-            None => Ok(made.insert(Connector::new(self.trust.clone())?).clone()),
+        let mut made = self.made();
+        if let Some(connector) = &*made {
+            return Ok(connector.clone());
         }
+        let identity = self.identity.as_ref();
+        let shown = identity.and_then(|identity| Some((identity.certificate()?, identity.key())));
+        Ok(made
+            .insert(Connector::of_agent(self.trust.clone(), shown)?)
+            .clone())
+    }
+
+    fn made(&self) -> MutexGuard<'_, Option<Connector>> {
+        self.connector.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,9 +5,9 @@ mod session;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nodeglass_model::Clock;
-use nodeglass_proto::enrolment::Enrolment;
+use nodeglass_model::{Clock, UnixMillis};
 use nodeglass_proto::limits::{MAX_MESSAGE_BYTES, REQUEST_TIMEOUT};
+use nodeglass_proto::proof::told_time;
 use nodeglass_proto::pushback::pushed_back;
 use nodeglass_proto::v1;
 use nodeglass_proto::v1::agent_message::Message as Up;
@@ -16,6 +16,7 @@ use nodeglass_proto::v1::server_message::Message as Down;
 use nodeglass_runtime::backoff::Backoff;
 use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_runtime::telemetry::chain;
+use nodeglass_runtime::tls::key::KeyError;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
@@ -26,6 +27,7 @@ use tonic::{Request, Status, Streaming};
 use tracing::{debug, info, warn};
 
 use crate::dialer::{DialError, Dialer};
+use crate::identity::Identity;
 use crate::outbox::Outbox;
 use crate::requests::Requests;
 use session::Session;
@@ -43,7 +45,7 @@ const GOODBYE: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub struct Uplink {
     /// Where to, and as whom.
-    pub enrolment: Enrolment,
+    pub identity: Identity,
     /// Connects to it.
     pub dialer: Dialer,
     /// What to send.
@@ -59,8 +61,8 @@ pub struct Uplink {
 /// Why a session could not be opened, or ended.
 #[derive(Debug, thiserror::Error)]
 enum SessionError {
-    #[error("the token can't be sent: enrol this host again")]
-    Token,
+    #[error("the key can't be proved")]
+    Key(#[from] KeyError),
     #[error(transparent)]
     Connect(#[from] DialError),
     #[error("the server refused: {}", .0.message())]
@@ -107,7 +109,7 @@ impl Uplink {
             let told = ended.as_ref().err().and_then(SessionError::told_pause);
             let pause = told.unwrap_or(own);
             if let Err(error) = ended {
-                let (server, error) = (&self.enrolment.server, chain(&error).to_string());
+                let (server, error) = (&self.identity.server, chain(&error).to_string());
                 let pause_s = pause.as_secs_f32();
                 // Once when it begins; somebody who looks for more asks for it.
                 if std::mem::replace(&mut connected_before, false) {
@@ -135,16 +137,27 @@ impl Uplink {
     }
 
     async fn session(&self, stop: &CancellationToken, connected: &mut bool) -> Result<(), SessionError> {
-        let (outbound, messages) = mpsc::channel(OUTBOUND_MESSAGES);
         let opening = async {
-            let inbound = self.open(messages, &outbound).await?;
-            self.welcome(inbound).await
+            let mut at = None;
+            loop {
+                let (outbound, messages) = mpsc::channel(OUTBOUND_MESSAGES);
+                match self.open(messages, &outbound, at).await {
+                    // By the server's clock, then: ours need not be right for it to know us.
+                    Err(SessionError::Refused(status)) if at.is_none() && told_time(&status).is_some() => {
+                        at = told_time(&status);
+                    }
+                    opened => {
+                        let (inbound, settings) = self.welcome(opened?).await?;
+                        return Ok::<_, SessionError>((outbound, inbound, settings));
+                    }
+                }
+            }
         };
-        let (mut inbound, settings) = tokio::select! {
+        let (outbound, mut inbound, settings) = tokio::select! {
             opened = opening => opened?,
             () = stop.cancelled() => return Ok(()),
         };
-        info!(server = %self.enrolment.server, agent = %self.enrolment.agent, "session opened");
+        info!(server = %self.identity.server, agent = %self.identity.agent, "session opened");
         *connected = true;
         let mut session = Session::new(self, outbound);
         match session.talk(&mut inbound, &settings, stop).await {
@@ -169,20 +182,22 @@ impl Uplink {
         });
     }
 
-    /// Connects and calls, with the greeting as the first message.
+    /// Connects and calls, with the greeting as the first message; proves the key as of `at`, or now.
     async fn open(
         &self,
         messages: mpsc::Receiver<v1::AgentMessage>,
         outbound: &mpsc::Sender<v1::AgentMessage>,
+        at: Option<UnixMillis>,
     ) -> Result<Streaming<v1::ServerMessage>, SessionError> {
         let channel = self.dialer.connect().await?;
-        let token: MetadataValue<Ascii> = format!("Bearer {}", self.enrolment.token)
-            .parse()
-            .map_err(|_| SessionError::Token)?;
+        // Whether the server sees our certificate, or a proxy before it did, is not ours to know; it takes either.
+        let proof = self.identity.proof(at.unwrap_or_else(|| self.clock.now()))?;
+        let proof: MetadataValue<Ascii> = proof.parse().expect("letters that headers may have");
         let mut request = Request::new(ReceiverStream::new(messages));
-        request.metadata_mut().insert("authorization", token);
+        request.metadata_mut().insert("authorization", proof);
         let hello = v1::Hello {
-            agent_id: self.enrolment.agent.to_string(),
+            agent_id: self.identity.agent.to_string(),
+            instance: self.identity.instance.to_be_bytes().to_vec(),
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             epoch: self.outbox.journal.epoch(),
             system: self.requests.system_info().await.ok().as_ref().map(Into::into),

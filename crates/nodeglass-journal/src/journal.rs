@@ -1,5 +1,7 @@
 //! The journal as its users see it: samples in, samples to send, words of the server, books.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -53,6 +55,8 @@ pub(crate) struct Inner {
 
 /// How often a file is tried that can't be read, unless the reason is sure to pass.
 const READS: u32 = 20;
+/// By how much an epoch is up to chance, in milliseconds; no matter beside the time between two starts.
+const EPOCH_CHANCE: u64 = 1_000;
 
 /// Where every sample is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -84,8 +88,10 @@ impl Journal {
     /// Reads every file in it: less than a second for the largest journal.
     pub fn open(config: JournalConfig, now: UnixMillis, at: Instant) -> (Self, Recovery) {
         let (found, recovery) = recovery::recover(&config, now, at);
-        // No two lives of a journal have the same epoch, nor a directory that turns up later a file of the same number.
-        let epoch = now.0.unsigned_abs().max(found.epoch + 1);
+        // No two lives of a journal have the same epoch, nor a directory that turns up later a file of the same number. Some
+        // chance, so that neither have two copies of a host that start at the same moment.
+        let chance = RandomState::new().build_hasher().finish() % EPOCH_CHANCE;
+        let epoch = now.0.unsigned_abs().max(found.epoch + 1) + chance;
         let mut inner = Inner {
             storage: Storage::new(config, epoch, now, at),
             waiting: IdSet::default(),

@@ -1,5 +1,5 @@
-//! The one string that makes a host an agent: where the server is and by which CA it is known, the agent's name, and its
-//! token.
+//! The one string that makes a host an agent: where the server is and by which CA it is known, the agent's name, and a
+//! token that is good once, or for a fleet. And what a host signs with its key when it uses it.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,6 +9,8 @@ use prost::Message;
 use crate::v1;
 
 const PREFIX: &str = "ng1.";
+/// What is signed begins with this, so that it is never taken for anything else that is signed with the same key.
+const CONTEXT: &[u8] = b"nodeglass agent enrolment v1\0";
 
 /// What an enrolment string holds.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,10 +20,20 @@ pub struct Enrolment {
     /// The CA that the server's certificate comes from, as SHA-256 of its `SubjectPublicKeyInfo`; `None` without TLS, and
     /// where the certificate comes from a CA that systems know.
     pub ca_pin: Option<[u8; 32]>,
-    /// The agent's name.
-    pub agent: AgentId,
-    /// The agent's token; a secret.
+    /// The agent's name; `None` where the host chooses.
+    pub agent: Option<AgentId>,
+    /// The token; a secret.
     pub token: String,
+}
+
+/// What a host signs with its key to show that it has it: the token that it enrols with, and the name that it asks for.
+pub fn message(token: &str, name: &str) -> Vec<u8> {
+    let mut message = CONTEXT.to_vec();
+    for part in [token, name] {
+        message.extend((part.len() as u64).to_be_bytes());
+        message.extend(part.as_bytes());
+    }
+    message
 }
 
 impl std::fmt::Debug for Enrolment {
@@ -36,7 +48,8 @@ impl std::fmt::Debug for Enrolment {
 /// A string that enrols nobody. It does not repeat the string, which may hold a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "this is not an enrolment string: paste the whole of what `nodeglass-server agent add NAME` printed, from \"{PREFIX}\" on"
+    "this is not an enrolment string: paste the whole of what `nodeglass-server agent add NAME` or `fleet-token add` printed, \
+     from \"{PREFIX}\" on"
 )]
 pub struct EnrolmentError;
 
@@ -45,7 +58,7 @@ impl Enrolment {
     pub fn encode(&self) -> String {
         let head = v1::Enrolment {
             server: self.server.clone(),
-            agent_id: self.agent.to_string(),
+            agent_id: self.agent.as_ref().map(AgentId::to_string).unwrap_or_default(),
             token: String::new(),
             ca_pin: self.ca_pin.map(Vec::from),
         };
@@ -68,7 +81,11 @@ impl Enrolment {
         let coded = text.trim().strip_prefix(PREFIX).ok_or(EnrolmentError)?;
         let bytes = URL_SAFE_NO_PAD.decode(coded).map_err(|_| EnrolmentError)?;
         let message = v1::Enrolment::decode(&bytes[..]).map_err(|_| EnrolmentError)?;
-        let agent = message.agent_id.parse().map_err(|_| EnrolmentError)?;
+        let agent = Some(message.agent_id)
+            .filter(|name| !name.is_empty())
+            .map(|name| name.parse())
+            .transpose()
+            .map_err(|_| EnrolmentError)?;
         if message.server.is_empty() || message.token.is_empty() {
             return Err(EnrolmentError);
         }
@@ -88,11 +105,11 @@ mod tests {
 
     #[test]
     fn comes_back_whole_or_not_at_all() {
-        for ca_pin in [None, Some([7; 32])] {
+        for (ca_pin, agent) in [(None, None), (Some([7; 32]), Some("web-01".parse().unwrap()))] {
             let enrolment = Enrolment {
                 server: "https://127.0.0.1:7080".into(),
                 ca_pin,
-                agent: "web-01".parse().unwrap(),
+                agent,
                 token: "nga_secret".into(),
             };
             let text = enrolment.encode();
@@ -102,6 +119,11 @@ mod tests {
             }
             assert!(!format!("{enrolment:?}").contains("secret"));
         }
+    }
+
+    #[test]
+    fn what_is_signed_says_which_part_is_which() {
+        assert_ne!(message("ab", "c"), message("a", "bc"));
     }
 
     #[test]

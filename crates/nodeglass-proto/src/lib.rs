@@ -9,6 +9,7 @@ mod convert;
 pub mod enrolment;
 pub mod limits;
 pub mod packed;
+pub mod proof;
 pub mod pushback;
 
 pub use convert::sample::{finish as check_sample, timestamp as check_timestamp};

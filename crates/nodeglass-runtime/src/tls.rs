@@ -7,6 +7,8 @@ pub mod authority;
 pub mod client;
 pub mod error;
 pub mod identity;
+pub mod key;
+pub mod peer;
 mod pin;
 #[cfg(test)]
 mod tests;

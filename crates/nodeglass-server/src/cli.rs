@@ -1,5 +1,6 @@
 //! The command line of `nodeglass-server`.
 
+mod enrolment;
 mod retention;
 mod token;
 mod user;
@@ -9,16 +10,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use nodeglass_model::{AgentId, Clock, SystemClock};
-use nodeglass_proto::enrolment::Enrolment;
+use nodeglass_model::AgentId;
 use nodeglass_runtime::config::{ConfigError, Env, Secret};
 use nodeglass_runtime::signals::Hangup;
 use nodeglass_runtime::tasks::TaskGroup;
-use nodeglass_runtime::tls::Pin;
 use nodeglass_runtime::tls::authority::Authority;
 use nodeglass_runtime::{private, signals, telemetry};
 use tracing::info;
 
+use self::enrolment::{AddArgs, FleetCommand};
 use self::retention::RetentionArgs;
 use self::token::TokenCommand;
 use self::user::UserCommand;
@@ -27,7 +27,6 @@ use crate::config::{Overrides, ServerConfig, Transport, embedded};
 use crate::server::Server;
 use crate::state::ServerState;
 use crate::tls::authority_directory;
-use crate::{audit, enrol};
 
 /// How long a stopping server may take to finish what it has in hand.
 pub const DRAIN: Duration = Duration::from_secs(15);
@@ -71,6 +70,9 @@ enum Command {
     /// Agents
     #[command(subcommand)]
     Agent(AgentCommand),
+    /// Strings that make many hosts agents, for images and auto-scaling
+    #[command(subcommand)]
+    FleetToken(FleetCommand),
     /// Tokens of people and programs
     #[command(subcommand)]
     Token(TokenCommand),
@@ -88,16 +90,12 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum AgentCommand {
-    /// Enrol a host, and print the string that `nodeglass-agent enroll` takes
-    Add {
-        /// Its name: letters, digits, '.', '_' and '-'
+    /// Add an agent, and print the string that makes a host this agent: `nodeglass-agent enroll STRING`, once
+    Add(AddArgs),
+    /// End an agent's session, and take its key and its string from it, for good
+    Revoke {
+        /// Its name
         name: AgentId,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-        /// Give a host that is enrolled already a new token; the one before opens no session any more
-        #[arg(long)]
-        replace: bool,
     },
     /// Say how long what is of an agent is kept, or list what was said
     Retention(RetentionArgs),
@@ -133,29 +131,22 @@ impl Cli {
                 }
                 Ok(())
             }
-            Command::Agent(AgentCommand::Add { name, json, replace }) => {
+            Command::Agent(AgentCommand::Add(add)) => {
                 let target = Target::find(&config)?;
                 let store = nodeglass_store::open(target.database.expose()).await?;
-                let token = enrol::agent(store.as_ref(), &name, replace).await?;
-                let action = if replace {
-                    "agent.replace_token"
-                } else {
-                    "agent.add"
-                };
-                let entry = audit::of_command(SystemClock.now(), action, name.as_str(), "");
-                store.append_audit(&[entry]).await?;
-                let enrolment = Enrolment {
-                    server: target.url,
-                    ca_pin: target.ca.as_deref().map(Pin::read).transpose()?.map(|pin| pin.0),
-                    agent: name,
-                    token: token.expose().to_owned(),
-                }
-                .encode();
-                if json {
-                    println!("{}", serde_json::json!({ "enrolment": enrolment }));
-                } else {
-                    println!("{enrolment}");
-                }
+                println!("{}", add.run(store.as_ref(), &target).await?);
+                Ok(())
+            }
+            Command::Agent(AgentCommand::Revoke { name }) => {
+                let target = Target::find(&config)?;
+                let store = nodeglass_store::open(target.database.expose()).await?;
+                println!("{}", enrolment::revoke(store.as_ref(), &name).await?);
+                Ok(())
+            }
+            Command::FleetToken(fleet) => {
+                let target = Target::find(&config)?;
+                let store = nodeglass_store::open(target.database.expose()).await?;
+                println!("{}", fleet.run(store.as_ref(), &target).await?);
                 Ok(())
             }
             Command::Agent(AgentCommand::Retention(retention)) => {

@@ -161,7 +161,7 @@ mod tests {
     use nodeglass_chunk::row;
     use nodeglass_model::{AgentId, Sample, SampleId, SystemClock, TimeRange, UnixMillis};
     use nodeglass_store::tiers::Levels;
-    use nodeglass_store::{AgentKey, StagedSample, TokenHash};
+    use nodeglass_store::{AgentKey, StagedSample};
 
     use super::*;
 
@@ -209,10 +209,7 @@ mod tests {
             .await
             .unwrap();
         let id: AgentId = "web-1".parse().unwrap();
-        let agent = store
-            .enrol_agent(&id, TokenHash([1; 32]), UnixMillis(1))
-            .await
-            .unwrap();
+        let agent = store.enrol_agent(&id, UnixMillis(1)).await.unwrap();
         store.append(&samples(agent, 800)).await.unwrap();
         let totals = Arc::<Totals>::default();
         let stop = CancellationToken::new();

@@ -63,6 +63,8 @@ pub struct ServerConfig {
     pub ingest: IngestSettings,
     /// What callers may ask for.
     pub limits: QueryLimits,
+    /// How long agents' certificates hold.
+    pub certificate_lifetime: Duration,
     /// How often callers may call.
     pub rate_limits: RateLimits,
     /// Origins whose pages may call.
@@ -161,6 +163,11 @@ impl ServerConfig {
                 max_streams: reader.integer("metrics.api.max_concurrent_streams", 100, 1..=100_000) as usize,
                 streams: reader.flag("metrics.api.enable_sse_streaming", true),
             },
+            certificate_lifetime: reader.duration(
+                "agents.certificate_lifetime",
+                HOUR * 24 * 7,
+                SECOND * 10..=HOUR * 24 * 366,
+            ),
             rate_limits: RateLimits {
                 per_token: reader.integer(
                     "metrics.api.rate_limiting.requests_per_minute",

@@ -10,7 +10,6 @@ use std::time::Duration;
 use nodeglass_chunk::chunk::Head;
 use nodeglass_chunk::row::{self, Compressor};
 use nodeglass_model::{AgentId, Clock, Sample, SampleId, TimeRange, UnixMillis};
-use nodeglass_runtime::config::Secret;
 use nodeglass_store::tiers::Levels;
 use nodeglass_store::{AgentKey, AgentRecord, StagedSample, Store, StoreError};
 use serde::Serialize;
@@ -25,7 +24,6 @@ use crate::live::LiveAgent;
 use crate::queries::Queries;
 use crate::record::{NO_EPOCH, Record};
 use crate::retention::Kept;
-use crate::tokens;
 use crate::writer::{newest_tasks, tasks_of};
 
 /// The largest body of one call: some hundred samples of a large host.
@@ -177,14 +175,11 @@ impl Importer {
         if !caller.may_make(&id) {
             return Err(ApiError::NotEnrolled(not_enrolled));
         }
-        // Nobody has this token: `agent add --replace` gives the agent one that somebody has.
-        let token: Secret = tokens::generate(tokens::AGENT);
-        let token = tokens::hash(token.expose());
-        match self.store.enrol_agent(&id, token, self.clock.now()).await {
+        // It has no key: `agent add --replace` makes a host this agent.
+        match self.store.enrol_agent(&id, self.clock.now()).await {
             Ok(key) => Ok(self.queries.live().admit(&AgentRecord {
                 key,
                 id,
-                token,
                 system_info: None,
             })),
             // Somebody else was faster.

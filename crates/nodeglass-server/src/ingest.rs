@@ -25,14 +25,14 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::auth::Auth;
+use crate::enrol::Registrar;
 use crate::listener::Connection;
 use crate::live::{Live, LiveAgent};
 use crate::writer::{Entry, WriterQueue};
 
 use admission::Admission;
 pub use persist::PersistWindows;
-pub use session::{Answer, SessionHandle};
+pub use session::{Answer, Origin, SessionHandle};
 
 /// How far ahead of the server's clock a sample may be. Hosts that keep time at all are within seconds; what lies
 /// further ahead would hide real samples from the live view.
@@ -69,7 +69,7 @@ pub struct Ingest {
 }
 
 struct Shared {
-    auth: Arc<Auth>,
+    registrar: Arc<Registrar>,
     live: Arc<Live>,
     store: Arc<dyn Store>,
     queue: WriterQueue,
@@ -84,7 +84,7 @@ struct Shared {
 impl Ingest {
     /// Sets the service up.
     pub fn new(
-        auth: Arc<Auth>,
+        registrar: Arc<Registrar>,
         live: Arc<Live>,
         store: Arc<dyn Store>,
         queue: WriterQueue,
@@ -96,7 +96,7 @@ impl Ingest {
         let sessions = AtomicU64::new(0);
         Self {
             shared: Arc::new(Shared {
-                auth,
+                registrar,
                 live,
                 store,
                 queue,
@@ -261,15 +261,28 @@ impl AgentService for Ingest {
             return Err(push_back(status, delay));
         }
         let (metadata, extensions, inbound) = request.into_parts();
-        let record = self.shared.auth.agent(&metadata.into_headers()).await?;
-        let agent = self.shared.live.admit(&record);
+        let connection = extensions.get::<Connection>().cloned();
+        let headers = metadata.into_headers();
+        let known = self
+            .shared
+            .registrar
+            .identify(connection.as_ref(), &headers)
+            .await?;
         let (outbound, messages) = mpsc::channel(OUTBOUND_MESSAGES);
         let number = self.shared.sessions.fetch_add(1, Ordering::Relaxed);
-        let connection = extensions.get::<Connection>().cloned();
-        let session = session::Session::new(self.shared.clone(), agent, number, outbound, connection);
+        let session = session::Session::new(self.shared.clone(), known, number, outbound, connection);
         self.shared.tasks.spawn_transient("session", session.run(inbound));
         Ok(Response::new(Box::pin(
             ReceiverStream::new(messages).map(|message| *message),
         )))
+    }
+
+    async fn enrol(&self, request: Request<v1::EnrolRequest>) -> Result<Response<v1::EnrolResponse>, Status> {
+        if let Err(delay) = self.shared.admission.admit() {
+            let status = Status::unavailable("many hosts come at once: come back a little later");
+            return Err(push_back(status, delay));
+        }
+        let enrolled = self.shared.registrar.enrol(request.into_inner()).await?;
+        Ok(Response::new(enrolled))
     }
 }

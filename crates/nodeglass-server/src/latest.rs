@@ -126,7 +126,7 @@ fn latest(agent: AgentKey, id: SampleId, sample: &Sample) -> LatestSample {
 mod tests {
     use nodeglass_model::UnixMillis;
     use nodeglass_model::sample::ProcessEntry;
-    use nodeglass_store::{AgentRecord, TokenHash};
+    use nodeglass_store::AgentRecord;
 
     use super::*;
 
@@ -139,12 +139,10 @@ mod tests {
         let mut agents = Vec::new();
         for number in 0..250_u8 {
             let id = format!("host-{number}").parse().unwrap();
-            let token = TokenHash([number; 32]);
-            let key = store.enrol_agent(&id, token, UnixMillis(0)).await.unwrap();
+            let key = store.enrol_agent(&id, UnixMillis(0)).await.unwrap();
             agents.push(live.admit(&AgentRecord {
                 key,
                 id,
-                token,
                 system_info: None,
             }));
         }

@@ -6,7 +6,6 @@
 pub mod access;
 pub mod api;
 pub mod audit;
-pub mod auth;
 pub mod cli;
 pub mod compaction;
 pub mod config;

@@ -91,16 +91,19 @@ async fn connection(
             .map_err(|error| error.to_string())?;
     }
 
-    let stream = match &tls {
+    let (stream, agent_key) = match &tls {
         // In a box of its own: what a handshake needs is not kept for as long as the connection.
         Some(tls) => tokio::select! {
-            stream = Box::pin(tls.accept(stream)) => Either::Right(stream?),
+            shaken = Box::pin(tls.accept(stream)) => {
+                let (stream, key) = shaken?;
+                (Either::Right(stream), key)
+            }
             () = stop.cancelled() => return Ok(()),
         },
-        None => Either::Left(stream),
+        None => (Either::Left(stream), None),
     };
 
-    let handle = Connection::default();
+    let handle = Connection::new(Some(peer.0), agent_key);
     let calls = handle.clone();
     let service = router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
         calls.speak();

@@ -17,7 +17,7 @@ use nodeglass_model::AgentId;
 use nodeglass_store::AgentRecord;
 use tokio_util::sync::CancellationToken;
 
-pub use agent::{Latest, LiveAgent, Onlooker, Overview};
+pub use agent::{Cloned, Latest, LiveAgent, Onlooker, Overview};
 use ring::Ring;
 pub use sample::LiveSample;
 

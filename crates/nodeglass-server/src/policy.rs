@@ -97,6 +97,13 @@ pub const METHODS: &[(&str, Policy)] = &[
         },
     ),
     (
+        "/nodeglass.v1.AgentService/Enrol",
+        Policy {
+            least: Role::Viewer,
+            scope: Scope::Session,
+        },
+    ),
+    (
         "/nodeglass.v1.MetricsService/ListAgents",
         Policy::fleet(Role::Viewer),
     ),

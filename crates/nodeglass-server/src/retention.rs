@@ -144,10 +144,8 @@ async fn remove(store: &dyn Store, clock: &dyn Clock, kept: &Kept) -> Result<(),
 
 #[cfg(test)]
 mod tests {
-    use nodeglass_model::SystemClock;
-    use nodeglass_store::TokenHash;
-
     use super::*;
+    use nodeglass_model::SystemClock;
 
     const DAY: Duration = Duration::from_hours(24);
 
@@ -156,12 +154,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/test.db", directory.path().display());
         let store = nodeglass_store::open(&url).await.unwrap();
-        let enrol = async |name: &str, number: u8| {
+        let enrol = async |name: &str| {
             let id = name.parse().unwrap();
-            let token = TokenHash([number; 32]);
-            store.enrol_agent(&id, token, UnixMillis(0)).await.unwrap()
+            store.enrol_agent(&id, UnixMillis(0)).await.unwrap()
         };
-        let (usual, long) = (enrol("usual", 1).await, enrol("long", 2).await);
+        let (usual, long) = (enrol("usual").await, enrol("long").await);
         let kept = Kept::new(Retention {
             raw: DAY,
             rollups: 10 * DAY,

@@ -11,8 +11,8 @@ use axum::Router;
 use futures_util::FutureExt;
 use nodeglass_chunk::row;
 use nodeglass_model::{AgentId, Clock, SystemClock, UnixMillis};
-use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_proto::limits::{MAX_ANSWER_BYTES, MAX_MESSAGE_BYTES, MAX_QUESTION_BYTES};
+use nodeglass_proto::v1;
 use nodeglass_proto::v1::agent_service_server::AgentServiceServer;
 use nodeglass_proto::v1::metrics_service_server::MetricsServiceServer;
 use nodeglass_runtime::backoff::Backoff;
@@ -22,6 +22,8 @@ use nodeglass_runtime::signals::Hangup;
 use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_runtime::telemetry::chain;
 use nodeglass_runtime::tls::Pin;
+use nodeglass_runtime::tls::authority::Authority;
+use nodeglass_runtime::tls::key::PublicKey;
 use nodeglass_store::identities::TokenRecord;
 use nodeglass_store::{AgentKey, Role, Store, StoreError};
 use tokio::net::TcpListener;
@@ -32,9 +34,9 @@ use tracing::{info, warn};
 use crate::access::{Access, Selector};
 use crate::api::Api;
 use crate::audit::Audit;
-use crate::auth::Auth;
 use crate::compaction::Totals;
 use crate::config::{AccessSettings, ServerConfig, host_of};
+use crate::enrol::Registrar;
 use crate::identity::cookies::Cookies;
 use crate::identity::directory::Directory;
 use crate::identity::oidc::{Oidc, OidcSettings};
@@ -47,7 +49,7 @@ use crate::queries::Queries;
 use crate::retention::Kept;
 use crate::service::ClientService;
 use crate::state::{DataDirLock, ServerState};
-use crate::tls::Tls;
+use crate::tls::{Tls, authority_directory};
 use crate::writer::Writer;
 use crate::{compaction, enrol, latest, listener, retention, tokens};
 
@@ -63,6 +65,8 @@ pub struct Server {
     listener: TcpListener,
     url: String,
     tls: Option<Arc<Tls>>,
+    /// Signs agents' certificates, and the server's own if nobody brings one.
+    authority: Arc<Authority>,
     lock: DataDirLock,
 }
 
@@ -77,7 +81,8 @@ impl Server {
         let lock = DataDirLock::take(&config.data_dir)?;
         let listener = listener::bind(config.listen)?;
         let address = listener.local_addr()?;
-        let tls = Tls::open(&config, address)?.map(Arc::new);
+        let authority = Arc::new(Authority::open(&authority_directory(&config.data_dir))?);
+        let tls = Tls::open(&config, address, &authority)?.map(Arc::new);
         let store = open_store(config.database_url().expose(), &config.database_pool).await?;
         let url = config
             .public_url
@@ -102,6 +107,7 @@ impl Server {
             listener,
             url,
             tls,
+            authority,
             lock,
         })
     }
@@ -166,12 +172,21 @@ impl Server {
         Ok(Some(token))
     }
 
-    /// Enrols an agent.
+    /// Makes a key that of an agent of this name; one that there is already has this key from then on.
     ///
     /// # Errors
-    /// There is one of that name and it may not be replaced, or the database does not answer.
-    pub async fn enrol(&self, id: &AgentId, replace: bool) -> Result<Secret, StoreError> {
-        enrol::agent(self.store.as_ref(), id, replace).await
+    /// The database does not answer, or no certificate can be made.
+    pub async fn enrol(&self, id: &AgentId, key: &PublicKey) -> anyhow::Result<v1::EnrolResponse> {
+        let lifetime = self.config.certificate_lifetime;
+        enrol::enrol_here(
+            self.store.as_ref(),
+            &self.authority,
+            lifetime,
+            id,
+            key,
+            &SystemClock,
+        )
+        .await
     }
 
     /// Whether its database is its own, under its data directory.
@@ -179,13 +194,21 @@ impl Server {
         self.config.database.is_none()
     }
 
-    /// Whether an enrolment was made by this server and still holds.
+    /// The agent that has this key.
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn knows(&self, enrolment: &Enrolment) -> Result<bool, StoreError> {
-        let known = self.store.agent_by_token(tokens::hash(&enrolment.token)).await?;
-        Ok(known.is_some_and(|record| record.id == enrolment.agent))
+    pub async fn agent_of(&self, key: &PublicKey) -> Result<Option<AgentId>, StoreError> {
+        let known = self.store.agent_by_key(enrol::key_hash(key)).await?;
+        Ok(known.map(|record| record.id))
+    }
+
+    /// Whether there is an agent of that name.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn has_agent(&self, id: &AgentId) -> Result<bool, StoreError> {
+        Ok(self.store.agents().await?.iter().any(|record| record.id == *id))
     }
 
     /// Starts everything in `tasks`; it goes on until they are told to stop. The certificate is read anew at each `hangup`.
@@ -199,6 +222,7 @@ impl Server {
             listener,
             url,
             tls,
+            authority,
             lock,
         } = self;
         let clock = Arc::new(SystemClock);
@@ -206,8 +230,6 @@ impl Server {
         let kept = Arc::new(Kept::new(config.retention));
         let live = restore(store.as_ref(), &kept, clock.now()).await;
         let live = Arc::new(live.context("reading what was stored")?);
-        let auth = Arc::new(Auth::new(store.clone(), tasks));
-        auth.load().await.context("reading the tokens")?;
         let identity = identity(&config, &store, &clock, &url, tls.is_some(), tasks).await?;
         let access = Arc::new(Access::new(identity.clone(), config.rate_limits));
         let queries = Arc::new(Queries::new(
@@ -228,8 +250,17 @@ impl Server {
             "newest samples",
             latest::run(store.clone(), live.clone(), stop.clone()).map(Ok),
         );
+        let registrar = Registrar::open(
+            store.clone(),
+            live.clone(),
+            clock.clone(),
+            authority,
+            config.certificate_lifetime,
+        );
+        let registrar = Arc::new(registrar.await.context("reading the agents' keys")?);
+        tasks.spawn("agents' keys", registrar.clone().watch(stop.clone()).map(Ok));
         let ingest = Ingest::new(
-            auth,
+            registrar,
             live,
             store.clone(),
             queue,

@@ -137,7 +137,7 @@ impl State {
 mod tests {
     use futures_util::StreamExt;
     use nodeglass_model::{Sample, UnixMillis};
-    use nodeglass_store::{AgentKey, AgentRecord, TokenHash};
+    use nodeglass_store::{AgentKey, AgentRecord};
 
     use super::*;
     use crate::live::Live;
@@ -146,7 +146,6 @@ mod tests {
         Live::default().admit(&AgentRecord {
             key: AgentKey(1),
             id: "host".parse().unwrap(),
-            token: TokenHash([0; 32]),
             system_info: None,
         })
     }

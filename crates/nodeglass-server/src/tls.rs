@@ -1,5 +1,5 @@
-//! TLS on the listener: which certificate is shown, how it is kept current without anybody noticing, and what becomes of
-//! connections that speak no TLS.
+//! TLS on the listener: which certificate is shown, how it is kept current without anybody noticing, which key an agent shows,
+//! and what becomes of connections that speak no TLS.
 
 mod names;
 mod plain;
@@ -15,14 +15,17 @@ use nodeglass_runtime::signals::Hangup;
 use nodeglass_runtime::telemetry::chain;
 use nodeglass_runtime::tls::authority::{Authority, server_name};
 use nodeglass_runtime::tls::identity::Identity;
+use nodeglass_runtime::tls::key::PublicKey;
+use nodeglass_runtime::tls::peer::{AGENT_ALPN, AgentCertificates};
 use nodeglass_runtime::tls::{BUFFER_BYTES, Pin, TlsError};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::ServerConfig as TlsConfig;
+use tokio_rustls::rustls::server::Acceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::config::{OwnCertificate, ServerConfig, Transport, host_of};
 
@@ -40,6 +43,8 @@ const ENDS_SOON: Duration = Duration::from_hours(24 * 14);
 /// The certificate that new connections are shown. Open connections keep what they began with.
 pub struct Tls {
     source: Source,
+    /// By what agents are known that show certificates of their own.
+    agents: AgentCertificates,
     /// Of the CA, if agents are to know it.
     pin: Option<Pin>,
     current: ArcSwap<Current>,
@@ -48,11 +53,23 @@ pub struct Tls {
 struct Current {
     identity: Identity,
     config: Arc<TlsConfig>,
+    /// The same for agents, who are asked for a certificate.
+    of_agents: Arc<TlsConfig>,
+}
+
+impl Current {
+    fn new(identity: Identity) -> Result<Self, TlsError> {
+        Ok(Self {
+            config: Arc::new(identity.server_config()?),
+            of_agents: Arc::new(identity.agents_config()?),
+            identity,
+        })
+    }
 }
 
 enum Source {
     Made {
-        authority: Box<Authority>,
+        authority: Arc<Authority>,
         directory: PathBuf,
         listen: SocketAddr,
         public_host: Option<String>,
@@ -69,30 +86,32 @@ pub fn authority_directory(data_dir: &Path) -> PathBuf {
 }
 
 impl Tls {
-    /// What the configuration asks for, on a server that listens at `listen`; `None` if that is plain HTTP.
+    /// What the configuration asks for, on a server that listens at `listen`; `None` if that is plain HTTP. Agents'
+    /// certificates are from `authority`, whatever is shown to them.
     ///
     /// # Errors
     /// The certificate can't be used, or none can be made; the message says what to do.
-    pub fn open(config: &ServerConfig, listen: SocketAddr) -> Result<Option<Self>, TlsError> {
+    pub fn open(
+        config: &ServerConfig,
+        listen: SocketAddr,
+        authority: &Arc<Authority>,
+    ) -> Result<Option<Self>, TlsError> {
         let source = match &config.transport {
             Transport::Plain => return Ok(None),
-            Transport::Made => {
-                let directory = authority_directory(&config.data_dir);
-                Source::Made {
-                    authority: Box::new(Authority::open(&directory)?),
-                    directory,
-                    listen,
-                    public_host: config.public_url.as_deref().and_then(host_of).map(str::to_owned),
-                }
-            }
+            Transport::Made => Source::Made {
+                authority: authority.clone(),
+                directory: authority_directory(&config.data_dir),
+                listen,
+                public_host: config.public_url.as_deref().and_then(host_of).map(str::to_owned),
+            },
             Transport::Own(own) => Source::Own(own.clone()),
         };
         let (identity, pin) = source.load()?;
-        let config = Arc::new(identity.server_config()?);
         Ok(Some(Self {
             source,
+            agents: AgentCertificates::of(authority.certificate())?,
             pin,
-            current: ArcSwap::from_pointee(Current { identity, config }),
+            current: ArcSwap::from_pointee(Current::new(identity)?),
         }))
     }
 
@@ -114,27 +133,52 @@ impl Tls {
         server_name(host).is_some_and(|name| self.current.load().identity.covers(&name))
     }
 
-    /// Shakes hands. Who speaks plain HTTP is told so.
+    /// Shakes hands; gives the key of an agent that showed a certificate of ours which holds. Who speaks plain HTTP is told so.
     ///
     /// # Errors
     /// There is no TLS connection; it has been ended.
-    pub async fn accept(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
+    pub async fn accept(
+        &self,
+        stream: TcpStream,
+    ) -> Result<(TlsStream<TcpStream>, Option<PublicKey>), String> {
         let shaken = async {
             if let Some(answer) = plain::answer_to(&stream).await? {
                 plain::turn_away(stream, answer).await?;
                 return Err(std::io::Error::other("plain HTTP on a TLS port"));
             }
-            let acceptor = TlsAcceptor::from(self.current.load().config.clone());
-            acceptor
-                .accept_with(stream, |connection| {
+            let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+            let offered = start.client_hello().alpn();
+            let is_agent = offered.is_some_and(|mut offered| offered.any(|one| one == AGENT_ALPN));
+            let config = {
+                let current = self.current.load();
+                Arc::clone(if is_agent {
+                    &current.of_agents
+                } else {
+                    &current.config
+                })
+            };
+            start
+                .into_stream_with(config, |connection| {
                     connection.set_buffer_limit(Some(BUFFER_BYTES));
                 })
                 .await
         };
-        match tokio::time::timeout(HANDSHAKE, shaken).await {
-            Ok(shaken) => shaken.map_err(|error| error.to_string()),
-            Err(_) => Err("the handshake took too long".to_owned()),
-        }
+        let stream = match tokio::time::timeout(HANDSHAKE, shaken).await {
+            Ok(shaken) => shaken.map_err(|error| error.to_string())?,
+            Err(_) => return Err("the handshake took too long".to_owned()),
+        };
+        let key = self.key_of(&stream);
+        Ok((stream, key))
+    }
+
+    /// The key of the agent at the other end; `None` if it showed no certificate that counts.
+    fn key_of(&self, stream: &TlsStream<TcpStream>) -> Option<PublicKey> {
+        let shown = stream.get_ref().1.peer_certificates()?;
+        self.agents
+            .key(shown, SystemTime::now())
+            // It may prove its key all the same.
+            .inspect_err(|error| debug!(%error, "an agent's certificate does not count"))
+            .ok()
     }
 
     /// Takes over what changes in the files, and renews what is to be renewed, until `stop`. A certificate that can't be
@@ -208,8 +252,7 @@ impl Tls {
         if identity.is_same(&self.current.load().identity) {
             return Ok(false);
         }
-        let config = Arc::new(identity.server_config()?);
-        self.current.store(Arc::new(Current { identity, config }));
+        self.current.store(Arc::new(Current::new(identity)?));
         Ok(true)
     }
 }

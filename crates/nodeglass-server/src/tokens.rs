@@ -6,8 +6,10 @@ use nodeglass_runtime::config::Secret;
 use nodeglass_store::TokenHash;
 use sha2::{Digest, Sha256};
 
-/// The prefix of an agent's token.
+/// The prefix of a token that makes one host an agent.
 pub const AGENT: &str = "nga_";
+/// The prefix of a token that makes many hosts agents.
+pub const FLEET: &str = "ngf_";
 /// The prefix of a person's or a program's token.
 pub const API: &str = "ngt_";
 

@@ -2,11 +2,12 @@
 //!
 //! sqlx types its queries by database, so this is one text expanded for each rather than one generic function.
 
+pub(crate) mod enrolments;
 pub(crate) mod queries;
 pub(crate) mod rows;
 pub(crate) mod tiers;
 
-use crate::TokenHash;
+use crate::{KeyHash, TokenHash};
 
 /// Implements [`Store`](crate::Store) for a type with the pools `reader`, `writer` and `worker` and the SQL files in the
 /// directory `$sql`, and [`Tiers`](crate::tiers::Tiers) by what the type does itself.
@@ -130,50 +131,6 @@ macro_rules! implement_store {
                 .await
             }
 
-            async fn enrol_agent(
-                &self,
-                id: &AgentId,
-                token: TokenHash,
-                at: UnixMillis,
-            ) -> Result<AgentKey, $crate::StoreError> {
-                let query = sqlx::query(include_str!(concat!($sql, "/enrol_agent.sql")))
-                    .bind(id.as_str())
-                    .bind(&token.0[..])
-                    .bind(at.0);
-                let row = within("enrol an agent", query.fetch_optional(&self.writer)).await?;
-                row.map(|row| AgentKey(row.get(0)))
-                    .ok_or_else(|| $crate::StoreError::AgentExists(id.clone()))
-            }
-
-            async fn replace_agent_token(
-                &self,
-                id: &AgentId,
-                token: TokenHash,
-            ) -> Result<bool, $crate::StoreError> {
-                let query = sqlx::query(include_str!(concat!($sql, "/replace_agent_token.sql")))
-                    .bind(id.as_str())
-                    .bind(&token.0[..]);
-                let done = within("replace an agent's token", query.execute(&self.writer)).await?;
-                Ok(done.rows_affected() > 0)
-            }
-
-            async fn agent_by_token(
-                &self,
-                token: TokenHash,
-            ) -> Result<Option<AgentRecord>, $crate::StoreError> {
-                let query =
-                    sqlx::query(include_str!(concat!($sql, "/agent_by_token.sql"))).bind(&token.0[..]);
-                within("look up an agent's token", async {
-                    query
-                        .fetch_optional(&self.reader)
-                        .await?
-                        .as_ref()
-                        .map(agent_record)
-                        .transpose()
-                })
-                .await
-            }
-
             async fn save_system_info(&self, agent: AgentKey, json: &str) -> Result<(), $crate::StoreError> {
                 let query = sqlx::query(include_str!(concat!($sql, "/save_system_info.sql")))
                     .bind(agent.0)
@@ -292,21 +249,19 @@ macro_rules! implement_store {
         $crate::both::queries::implement_queries!($type, $sql);
         $crate::both::tiers::implement_tiers!($type);
 
-        /// A row of key, id, token and system information.
+        /// A row of key, id and system information.
         fn agent_record<'r, R>(row: &'r R) -> Result<AgentRecord, sqlx::Error>
         where
             R: Row,
             usize: sqlx::ColumnIndex<R>,
             i32: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
             String: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
-            &'r [u8]: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
         {
             Ok(AgentRecord {
                 key: AgentKey(row.get(0)),
                 id: AgentId::try_from(row.get::<String, _>(1))
                     .map_err(|error| sqlx::Error::Decode(error.into()))?,
-                token: token_hash(row.get(2))?,
-                system_info: row.get(3),
+                system_info: row.get(2),
             })
         }
     };
@@ -319,4 +274,12 @@ pub(crate) fn token_hash(bytes: &[u8]) -> Result<TokenHash, sqlx::Error> {
         .try_into()
         .map(TokenHash)
         .map_err(|_| sqlx::Error::Decode("a token hash that is not 32 bytes long".into()))
+}
+
+/// A stored hash of a key.
+pub(crate) fn key_hash(bytes: &[u8]) -> Result<KeyHash, sqlx::Error> {
+    bytes
+        .try_into()
+        .map(KeyHash)
+        .map_err(|_| sqlx::Error::Decode("a hash of a key that is not 32 bytes long".into()))
 }

@@ -83,7 +83,9 @@ pub enum StoreError {
     #[error("PostgreSQL makes its own backups: use pg_dump, as docs/backup.md shows")]
     NotSqlite,
     /// There is an agent of that name already.
-    #[error("there is an agent {0} already: choose another name, or replace its token with --replace")]
+    #[error(
+        "there is an agent {0} already: choose another name, or have a host take its place with --replace"
+    )]
     AgentExists(AgentId),
 }
 

@@ -5,6 +5,7 @@
 
 mod both;
 mod compact;
+mod enrolments;
 mod error;
 pub mod identities;
 mod latest;
@@ -24,6 +25,9 @@ use async_trait::async_trait;
 use nodeglass_model::{AgentId, SampleId, TimeRange, UnixMillis};
 
 pub use compact::{CompactError, Compacted, Compactor};
+pub use enrolments::{
+    Claim, ClaimRefusal, Enrolled, Enrolments, FleetToken, Invitation, KeyHash, Revocation,
+};
 pub use error::StoreError;
 use identities::Identities;
 pub use options::Options;
@@ -60,8 +64,6 @@ pub struct AgentRecord {
     pub key: AgentKey,
     /// Its name.
     pub id: AgentId,
-    /// The token that it has now.
-    pub token: TokenHash,
     /// What it last said it is, as JSON; `None` before its first session.
     pub system_info: Option<String>,
 }
@@ -202,7 +204,7 @@ pub struct Latest {
 /// Where everything is kept. Every call has a deadline, and every call but [`Store::append`] may be repeated freely;
 /// so may `append`, since a sample that is there already is counted as a duplicate and left alone.
 #[async_trait]
-pub trait Store: Tiers + Identities {
+pub trait Store: Tiers + Identities + Enrolments {
     /// Asks the database for a sign of life.
     async fn ping(&self) -> Result<(), StoreError>;
 
@@ -260,23 +262,6 @@ pub trait Store: Tiers + Identities {
 
     /// Every agent, by name.
     async fn agents(&self) -> Result<Vec<AgentRecord>, StoreError>;
-
-    /// Enrols an agent under a new token.
-    ///
-    /// # Errors
-    /// [`StoreError::AgentExists`] if there is one of that name; see [`Store::replace_agent_token`].
-    async fn enrol_agent(
-        &self,
-        id: &AgentId,
-        token: TokenHash,
-        at: UnixMillis,
-    ) -> Result<AgentKey, StoreError>;
-
-    /// Gives an agent another token; the one before is worth nothing from then on. `false` if there is no such agent.
-    async fn replace_agent_token(&self, id: &AgentId, token: TokenHash) -> Result<bool, StoreError>;
-
-    /// The agent that this token was made for.
-    async fn agent_by_token(&self, token: TokenHash) -> Result<Option<AgentRecord>, StoreError>;
 
     /// Keeps what an agent says it is, as JSON.
     async fn save_system_info(&self, agent: AgentKey, json: &str) -> Result<(), StoreError>;

@@ -22,7 +22,8 @@ use self::connect::{Pools, connect};
 use self::pool::Pool;
 use self::session::Transaction;
 
-use crate::both::{implement_store, token_hash};
+use crate::both::enrolments::implement_enrolments;
+use crate::both::implement_store;
 use crate::error::{StoreError, within};
 use crate::latest::LatestSeries;
 use crate::tiers::{
@@ -31,8 +32,7 @@ use crate::tiers::{
     StoredChunk, StoredSample,
 };
 use crate::{
-    AgentKey, AgentRecord, Appended, Latest, Ledger, Options, Position, Role, StagedSample, TaskRecord,
-    TokenHash,
+    AgentKey, AgentRecord, Appended, Latest, Ledger, Options, Position, StagedSample, TaskRecord, TokenHash,
 };
 
 /// Tables that slots of staging take turns in; the migration makes them.
@@ -78,4 +78,5 @@ impl Postgres {
 }
 
 implement_store!(Postgres, "postgres");
+implement_enrolments!(Postgres, Transaction, "postgres");
 crate::identities::sql::implement_identities!(Postgres);

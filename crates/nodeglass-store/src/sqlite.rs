@@ -20,7 +20,8 @@ use sqlx::sqlite::{
 use tokio::time::Instant;
 
 use self::transaction::Transaction;
-use crate::both::{implement_store, token_hash};
+use crate::both::enrolments::implement_enrolments;
+use crate::both::implement_store;
 use crate::error::{ACQUIRE_TIMEOUT, StoreError, within};
 use crate::latest::LatestSeries;
 use crate::tiers::{
@@ -29,8 +30,7 @@ use crate::tiers::{
     StoredChunk, StoredSample,
 };
 use crate::{
-    AgentKey, AgentRecord, Appended, Latest, Ledger, Options, Position, Role, StagedSample, TaskRecord,
-    TokenHash,
+    AgentKey, AgentRecord, Appended, Latest, Ledger, Options, Position, StagedSample, TaskRecord, TokenHash,
 };
 
 /// How long to wait while another process writes, `agent add` beside a running server for one.
@@ -111,4 +111,5 @@ impl Sqlite {
 }
 
 implement_store!(Sqlite, "sqlite");
+implement_enrolments!(Sqlite, Transaction, "sqlite");
 crate::identities::sql::implement_identities!(Sqlite);

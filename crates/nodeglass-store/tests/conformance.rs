@@ -9,7 +9,7 @@ use nodeglass_chunk::row;
 use nodeglass_model::catalogue;
 use nodeglass_model::{Sample, SampleId, TimeRange, UnixMillis};
 use nodeglass_store::tiers::StoredSample;
-use nodeglass_store::{AgentKey, Appended, Ledger, StagedSample, Store, StoreError, TokenHash, open};
+use nodeglass_store::{AgentKey, Appended, Ledger, StagedSample, Store, StoreError, open};
 use sqlx::{Connection, PgConnection};
 
 /// A database of the test's own, removed at its end.
@@ -104,6 +104,8 @@ macro_rules! on_every_database {
 mod carried_over;
 #[path = "conformance/chunks.rs"]
 mod chunks;
+#[path = "conformance/enrolments.rs"]
+mod enrolments;
 #[path = "conformance/identities.rs"]
 mod identities;
 #[path = "conformance/latest.rs"]
@@ -241,10 +243,8 @@ async fn pages_through_a_range(url: &str) {
 }
 
 async fn enrol(store: &Arc<dyn Store>, name: &str) -> AgentKey {
-    let mut token = [0; 32];
-    token[..name.len()].copy_from_slice(name.as_bytes());
     store
-        .enrol_agent(&name.parse().unwrap(), TokenHash(token), UnixMillis(1))
+        .enrol_agent(&name.parse().unwrap(), UnixMillis(1))
         .await
         .unwrap()
 }

@@ -1,7 +1,7 @@
 //! The views that others read by SQL, on both databases; the role that can only read; and every example of docs/sql.md.
 
 use nodeglass_model::UnixMillis;
-use nodeglass_store::{TokenHash, open};
+use nodeglass_store::open;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqliteConnection};
 use xtask::postgres::{Binaries, Cluster, Options};
 
@@ -75,10 +75,7 @@ fn statements(key: i32, array: impl Fn(&str, &str) -> String) -> Vec<String> {
 async fn enrol(url: &str) -> i32 {
     let store = open(url).await.unwrap();
     let id = "web-01".parse().unwrap();
-    let key = store
-        .enrol_agent(&id, TokenHash([1; 32]), UnixMillis(1))
-        .await
-        .unwrap();
+    let key = store.enrol_agent(&id, UnixMillis(1)).await.unwrap();
     store.close().await;
     key.0
 }
@@ -208,11 +205,11 @@ async fn the_views_on_postgresql_and_the_role_that_only_reads_them() {
         }
     }
     for forbidden in [
-        "select token_hash from agent",
+        "select key_hash from agent_identity",
         "select token_hash from api_token",
         "select * from staging",
         "select * from rollup",
-        "insert into agent (id, token_hash, enrolled_at) values ('x', ''::bytea, 0)",
+        "insert into agent (id, enrolled_at) values ('x', 0)",
         "delete from metrics_latest",
         "update metrics_cpu set value = 0",
         "drop view metrics_cpu",

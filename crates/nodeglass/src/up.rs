@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::Args;
+use nodeglass_agent::agent;
 use nodeglass_agent::config::AgentConfig;
-use nodeglass_agent::{agent, identity};
+use nodeglass_agent::identity::Identity;
 use nodeglass_collect::read_host_name;
 use nodeglass_model::AgentId;
-use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_runtime::config::{Env, Secret};
 use nodeglass_runtime::tasks::TaskGroup;
+use nodeglass_runtime::tls::key::PrivateKey;
 use nodeglass_runtime::{signals, telemetry};
 use nodeglass_server::config::{Overrides, ServerConfig};
 use nodeglass_server::server::Server;
-use nodeglass_store::StoreError;
 
 use crate::local::default_data_dir;
 
@@ -54,12 +54,12 @@ impl Up {
         let token_given = server_config.admin_token.is_some();
         let set_up = async {
             let server = Server::bind(server_config).await?;
-            let enrolment = enrol(&server, &agent_config).await?;
+            let identity = enrol(&server, &agent_config).await?;
             let new_token = server.admin_token().await?;
-            greet(&server, new_token.as_ref(), token_given, &enrolment, &data_dir)?;
-            anyhow::Ok((server, enrolment))
+            greet(&server, new_token.as_ref(), token_given, &identity, &data_dir)?;
+            anyhow::Ok((server, identity))
         };
-        let (server, enrolment) = tokio::select! {
+        let (server, identity) = tokio::select! {
             ready = set_up => ready?,
             _ = termination.received() => return Ok(()),
         };
@@ -68,7 +68,7 @@ impl Up {
         let (serving, sampling) = (TaskGroup::new(), TaskGroup::new());
         let server_stopped = serving.shutdown_token();
         server.start(&serving, None).await?;
-        agent::start(agent_config, enrolment, &sampling)?;
+        agent::start(agent_config, identity, &sampling)?;
         let (asked, told) = tokio::sync::oneshot::channel();
         let agent = async {
             let stop = async {
@@ -92,13 +92,15 @@ impl Up {
 /// Hosts of one name that may share a database.
 const NAMESAKES: u32 = 20;
 
-/// Enrols this host with the server beside it, once; an enrolment that is there keeps its token.
-async fn enrol(server: &Server, config: &AgentConfig) -> anyhow::Result<Enrolment> {
-    if let Ok(mut known) = identity::load(&config.data_dir)
-        && server.knows(&known).await?
+/// Enrols this host with the server beside it, once; an identity that is there and known stays.
+async fn enrol(server: &Server, config: &AgentConfig) -> anyhow::Result<Identity> {
+    let ca_pin = server.ca_pin().map(|pin| pin.0);
+    if let Ok(mut known) = Identity::load(&config.data_dir)
+        && let Some(agent) = server.agent_of(&known.public_key()).await?
     {
         server.url().clone_into(&mut known.server);
-        known.ca_pin = server.ca_pin().map(|pin| pin.0);
+        known.ca_pin = ca_pin;
+        known.agent = agent;
         return Ok(known);
     }
     let host = read_host_name(&config.collect.host_root).filter(|name| name.parse::<AgentId>().is_ok());
@@ -107,19 +109,12 @@ async fn enrol(server: &Server, config: &AgentConfig) -> anyhow::Result<Enrolmen
     let names = std::iter::once(host.clone()).chain((2..=NAMESAKES).map(|number| format!("{host}-{number}")));
     for name in names {
         let agent: AgentId = name.parse()?;
-        match server.enrol(&agent, server.is_embedded()).await {
-            Err(StoreError::AgentExists(_)) => {}
-            done => {
-                let token = done?.expose().to_owned();
-                let enrolment = Enrolment {
-                    server: server.url().to_owned(),
-                    ca_pin: server.ca_pin().map(|pin| pin.0),
-                    agent,
-                    token,
-                };
-                identity::save(&config.data_dir, &enrolment)?;
-                return Ok(enrolment);
-            }
+        if server.is_embedded() || !server.has_agent(&agent).await? {
+            let key = PrivateKey::generate()?;
+            let enrolled = server.enrol(&agent, &key.public()).await?;
+            let mut made = Identity::new(server.url().to_owned(), ca_pin, key, enrolled)?;
+            made.save(&config.data_dir)?;
+            return Ok(made);
         }
     }
     bail!("{NAMESAKES} agents are called {host} in this database: give this host another name")
@@ -130,7 +125,7 @@ fn greet(
     server: &Server,
     new_token: Option<&Secret>,
     token_given: bool,
-    enrolment: &Enrolment,
+    identity: &Identity,
     data_dir: &Path,
 ) -> io::Result<()> {
     let token = match new_token {
@@ -148,7 +143,7 @@ fn greet(
         writeln!(out, "  CA       {ca}")?;
     }
     writeln!(out, "  token    {token}")?;
-    writeln!(out, "  agent    {} (this host)", enrolment.agent)?;
+    writeln!(out, "  agent    {} (this host)", identity.agent)?;
     writeln!(out, "  data     {}\n", data_dir.display())?;
     writeln!(out, "Put the token into NODEGLASS_TOKEN, then ask:")?;
     writeln!(out, "  nodeglass agents --server {url}{}", option("--ca"))?;
@@ -156,7 +151,7 @@ fn greet(
         out,
         "  curl{} -H \"Authorization: Bearer $NODEGLASS_TOKEN\" {url}/api/v1/agents/{}/metrics\n",
         option("--cacert"),
-        enrolment.agent
+        identity.agent
     )?;
     writeln!(out, "Ctrl-C stops it; what is stored stays.")?;
     out.flush()

@@ -15,13 +15,13 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::Parser;
+use nodeglass_agent::identity::Identity;
 use nodeglass_model::{AgentId, SampleId};
-use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_runtime::tls::Pin;
-use nodeglass_server::enrol;
 use nodeglass_store::Store;
 use nodeglass_tests::PATIENCE;
 use nodeglass_tests::engine::Engine;
+use nodeglass_tests::enrolled::by_database;
 use nodeglass_tests::fake_agent::FakeAgent;
 use nodeglass_tests::trace::{self, Trace};
 use serde_json::{Value, json};
@@ -97,7 +97,7 @@ impl Fleet {
         );
         let store = nodeglass_store::open(&self.database).await?;
         let engine = Engine::open(&self.database).await?;
-        let enrolments = self.enrol(&store).await?;
+        let identities = self.enrol(&store).await?;
         let trace = Trace::read(&self.trace, self.series, self.interval)?;
         let series = trace.series();
         let process = engine.process().await?;
@@ -114,7 +114,7 @@ impl Fleet {
             agents: self.agents,
             phase: follow,
         });
-        let mut players = self.connect(&world, enrolments).await?;
+        let mut players = self.connect(&world, identities).await?;
         tokio::time::sleep(CALM).await;
         say("connected", json!({}));
 
@@ -157,37 +157,28 @@ impl Fleet {
         Ok(())
     }
 
-    async fn enrol(&self, store: &Arc<dyn Store>) -> anyhow::Result<Vec<Enrolment>> {
+    async fn enrol(&self, store: &Arc<dyn Store>) -> anyhow::Result<Vec<Identity>> {
         let ca_pin = self.ca.as_deref().map(Pin::read).transpose()?.map(|pin| pin.0);
-        let mut enrolments = Vec::new();
-        for number in 0..self.agents {
-            let agent: AgentId = format!("fleet-{number}").parse()?;
-            let token = enrol::agent(store.as_ref(), &agent, true).await?;
-            enrolments.push(Enrolment {
-                server: self.server.clone(),
-                ca_pin,
-                agent,
-                token: token.expose().to_owned(),
-            });
-        }
-        Ok(enrolments)
+        let names = (0..self.agents).map(|number| format!("fleet-{number}").parse::<AgentId>());
+        let names = names.collect::<Result<Vec<_>, _>>()?;
+        by_database(store.as_ref(), &self.server, ca_pin, names).await
     }
 
     /// Opens every session, a few at a time; each agent waits in its task for the run to begin.
     async fn connect(
         &self,
         world: &Rc<World>,
-        enrolments: Vec<Enrolment>,
+        identities: Vec<Identity>,
     ) -> anyhow::Result<JoinSet<anyhow::Result<(AgentId, u64)>>> {
         let (connected, mut opened) = mpsc::unbounded_channel();
         let door = Arc::new(Semaphore::new(OPENING));
         let mut players = JoinSet::new();
-        for (number, enrolment) in (0_u32..).zip(enrolments) {
+        for (number, identity) in (0_u32..).zip(identities) {
             let (world, door, connected) = (world.clone(), door.clone(), connected.clone());
             let back_to_back = self.back_to_back;
             players.spawn_local(async move {
                 let turn = door.acquire_owned().await?;
-                let session = open(&enrolment).await.context("a session")?;
+                let session = open(&identity).await.context("a session")?;
                 drop(turn);
                 let player = Player::new(world, number, session);
                 connected.send(())?;
@@ -197,7 +188,7 @@ impl Fleet {
                 } else {
                     player.live().await
                 };
-                Ok((enrolment.agent, sent?))
+                Ok((identity.agent, sent?))
             });
         }
         drop(connected);
@@ -266,10 +257,10 @@ impl Fleet {
 }
 
 /// Opens a session; a server that has its hands full is asked again, as an agent does.
-async fn open(enrolment: &Enrolment) -> Result<FakeAgent, Status> {
+async fn open(identity: &Identity) -> Result<FakeAgent, Status> {
     let until = Instant::now() + PATIENCE;
     loop {
-        match FakeAgent::open_uncompressed(enrolment, EPOCH).await {
+        match FakeAgent::open_uncompressed(identity, EPOCH).await {
             Err(status) if status.code() == Code::Unavailable && Instant::now() < until => {
                 tokio::time::sleep(AGAIN).await;
             }

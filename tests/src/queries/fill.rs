@@ -8,11 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use clap::Args;
 use nodeglass_chunk::row::{self, Compressor};
-use nodeglass_model::{AgentId, SampleId, UnixMillis};
-use nodeglass_server::enrol;
+use nodeglass_model::{AgentId, Clock, SampleId, SystemClock, UnixMillis};
 use nodeglass_server::ledger::AgentSide;
 use nodeglass_store::tiers::SlotLimits;
-use nodeglass_store::{AgentKey, Compactor, StagedSample, Store};
+use nodeglass_store::{AgentKey, Compactor, StagedSample, Store, StoreError};
 use nodeglass_tests::engine::Engine;
 use nodeglass_tests::fake_agent::now;
 use nodeglass_tests::trace::Trace;
@@ -115,7 +114,10 @@ impl Fill {
 
     async fn enrol(&self, store: &dyn Store, name: &str) -> anyhow::Result<AgentKey> {
         let id: AgentId = name.parse()?;
-        enrol::agent(store, &id, true).await?;
+        match store.enrol_agent(&id, SystemClock.now()).await {
+            Err(StoreError::AgentExists(_)) => {}
+            done => drop(done?),
+        }
         let agents = store.agents().await?;
         let found = agents.iter().find(|agent| agent.id == id);
         let key = found.map(|agent| agent.key);

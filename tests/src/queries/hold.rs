@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use clap::Args;
+use nodeglass_agent::identity::Identity;
 use nodeglass_model::{AgentId, SampleId};
-use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_proto::packed::LivePacker;
 use nodeglass_proto::pushback::pushed_back;
 use nodeglass_proto::v1::agent_message::Message as Up;
 use nodeglass_runtime::tls::Pin;
-use nodeglass_server::enrol;
 use nodeglass_tests::PATIENCE;
+use nodeglass_tests::enrolled::one_by_database;
 use nodeglass_tests::fake_agent::{FakeAgent, now};
 use nodeglass_tests::trace::Trace;
 use tokio::sync::Semaphore;
@@ -59,17 +59,11 @@ impl Hold {
         let mut opening = JoinSet::new();
         for number in self.first..self.first + self.agents {
             let agent: AgentId = format!("live-{number}").parse()?;
-            let token = enrol::agent(store.as_ref(), &agent, true).await?;
-            let enrolment = Enrolment {
-                server: self.server.clone(),
-                ca_pin,
-                agent,
-                token: token.expose().to_owned(),
-            };
+            let identity = one_by_database(store.as_ref(), &self.server, ca_pin, agent).await?;
             let (trace, door) = (trace.clone(), door.clone());
             opening.spawn_local(async move {
                 let turn = door.acquire_owned().await?;
-                let agent = open(&enrolment).await?;
+                let agent = open(&identity).await?;
                 drop(turn);
                 first_sample(agent, number, &trace).await
             });
@@ -85,10 +79,10 @@ impl Hold {
 }
 
 /// Opens a session; a server that has its hands full is asked again when it says so.
-async fn open(enrolment: &Enrolment) -> anyhow::Result<FakeAgent> {
+async fn open(identity: &Identity) -> anyhow::Result<FakeAgent> {
     let until = Instant::now() + PATIENCE;
     loop {
-        let status = match FakeAgent::open_uncompressed(enrolment, 1).await {
+        let status = match FakeAgent::open_uncompressed(identity, 1).await {
             Ok(agent) => return Ok(agent),
             Err(status) => status,
         };

@@ -10,6 +10,7 @@ use nodeglass_proto::packed::{BackfillPacker, LivePacker, is_too_large};
 use nodeglass_proto::v1::agent_message::Message as Up;
 use nodeglass_proto::v1::server_message::Message as Down;
 use nodeglass_proto::{seq_range_from_wire, v1};
+use nodeglass_runtime::telemetry::chain;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,8 @@ const DRAIN: Duration = Duration::from_secs(3);
 const READ_AGAIN: Duration = Duration::from_secs(1);
 /// What becomes of a sample that no server would take.
 const TOO_LARGE: &str = "too_large";
+/// How long a certificate that was asked for may take before it is asked for again.
+const CERTIFICATE_AGAIN: Duration = Duration::from_mins(1);
 /// Signs of life until the server says how often it wants them.
 const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(10);
 
@@ -38,6 +41,8 @@ pub(super) struct Session<'a> {
     told_gaps: Option<VecDeque<Gap>>,
     /// The interval that the server last asked for.
     asked_interval: Option<u32>,
+    /// When a certificate was asked for that has not come.
+    asked_certificate: Option<Instant>,
 }
 
 impl<'a> Session<'a> {
@@ -48,6 +53,7 @@ impl<'a> Session<'a> {
             packer: LivePacker::default(),
             told_gaps: None,
             asked_interval: None,
+            asked_certificate: None,
         }
     }
 
@@ -192,6 +198,10 @@ impl<'a> Session<'a> {
                 });
             }
             Some(Down::Settings(settings)) => self.adopt(&settings),
+            Some(Down::Certificate(certificate)) => self.take_certificate(certificate),
+            Some(Down::Probe(probe)) => {
+                self.say_soon("probe", Up::ProbeAnswer(v1::ProbeAnswer { nonce: probe.nonce }));
+            }
             Some(Down::Welcome(_)) => debug!("the server greets in the middle of a session"),
             None => debug!("the server sent something that this version doesn't know"),
         }
@@ -216,7 +226,55 @@ impl<'a> Session<'a> {
         // A tenth earlier than asked for, so that the sample which is taken then is not a moment too soon.
         *next = Instant::now() + interval * 9 / 10;
         let heartbeat = self.heartbeat();
-        self.send(Up::Heartbeat(heartbeat)).await
+        self.send(Up::Heartbeat(heartbeat)).await?;
+        self.renew_certificate().await
+    }
+
+    /// Asks for another certificate if it is time. With a sign of life, so that it costs no timer.
+    async fn renew_certificate(&mut self) -> Result<(), SessionError> {
+        let is_due = self.uplink.dialer.speaks_tls()
+            && self.uplink.identity.is_renewal_due(self.uplink.clock.now())
+            && self
+                .asked_certificate
+                .is_none_or(|at| at.elapsed() >= CERTIFICATE_AGAIN);
+        if !is_due {
+            return Ok(());
+        }
+        self.asked_certificate = Some(Instant::now());
+        self.send(Up::CertificateRequest(v1::CertificateRequest {})).await
+    }
+
+    /// Takes the certificate that was asked for. The next connection shows it; this one goes on with what it showed.
+    fn take_certificate(&mut self, certificate: v1::Certificate) {
+        self.asked_certificate = None;
+        let uplink = self.uplink.clone();
+        self.uplink.tasks.spawn_transient("certificate", async move {
+            let identity = uplink.identity;
+            // The disk may take its time.
+            let kept =
+                tokio::task::spawn_blocking(move || identity.take_certificate(certificate.certificate)).await;
+            uplink.dialer.forget();
+            match kept {
+                Ok(Ok(())) => debug!("the certificate is renewed"),
+                Ok(Err(error)) => {
+                    warn!(error = %chain(&error), "the new certificate is used, and can't be kept")
+                }
+                Err(error) => warn!(%error, "the new certificate is not taken"),
+            }
+        });
+    }
+
+    /// Says something when there is room, without holding up what else is heard meanwhile.
+    fn say_soon(&self, what: &'static str, message: Up) {
+        let outbound = self.outbound.clone();
+        self.uplink.tasks.spawn_transient(what, async move {
+            // If the session has ended, nobody wants to know.
+            let _ = outbound
+                .send(v1::AgentMessage {
+                    message: Some(message),
+                })
+                .await;
+        });
     }
 
     /// The next batch of what was not sent yet; `None` if it can't be read now.

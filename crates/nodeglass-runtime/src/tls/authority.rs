@@ -15,6 +15,7 @@ use tracing::info;
 
 use super::error::{TlsError, moment};
 use super::identity::{Identity, check_signed};
+use super::key::PublicKey;
 use super::{Pin, read_certificates};
 use crate::private;
 
@@ -25,6 +26,8 @@ const HOLDS: Duration = DAY.saturating_mul(90);
 const RENEWED_BEFORE: Duration = DAY.saturating_mul(30);
 /// How far a client's clock may be behind the server's.
 const BEHIND: Duration = DAY;
+/// The same of an agent's certificate, which the server itself looks at, and perhaps a proxy before it.
+const AGENT_BEHIND: Duration = Duration::from_mins(5);
 /// The CA's certificate holds from before there was any to a time that none of its keys will see. It does not depend on
 /// the clock of the host that makes it, which may be wrong at a first start.
 const CA_YEARS: (i32, i32) = (2024, 2100);
@@ -156,6 +159,32 @@ impl Authority {
         Ok(identity)
     }
 
+    /// The CA's certificate.
+    pub fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
+    /// A client certificate for an agent of that name and its key. It is good for nothing else.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub fn agent_certificate(
+        &self,
+        name: &str,
+        key: &PublicKey,
+        holds: Duration,
+        now: SystemTime,
+    ) -> Result<CertificateDer<'static>, TlsError> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = common_name(name);
+        set_times(&mut params, now - AGENT_BEHIND.min(holds / 10), now + holds);
+        params.serial_number = Some(serial()?);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        Ok(params.signed_by(key, &self.issuer)?.der().clone())
+    }
+
     /// The files of the server's certificate and of its key.
     pub fn identity_files(&self) -> [PathBuf; 2] {
         ["server.pem", "server.key"].map(|name| self.directory.join(name))
@@ -176,10 +205,7 @@ impl Authority {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::default();
         params.distinguished_name = common_name("Nodeglass server");
-        let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let at = |since_1970: Duration| date_time_ymd(1970, 1, 1) + since_1970;
-        params.not_before = at(since_1970.saturating_sub(BEHIND));
-        params.not_after = at(since_1970 + HOLDS);
+        set_times(&mut params, now - BEHIND, now + HOLDS);
         params.serial_number = Some(serial()?);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -218,6 +244,13 @@ fn ca_params(key: &KeyPair) -> CertificateParams {
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
+}
+
+/// Has a certificate hold from one moment to another; those before 1970 are 1970.
+fn set_times(params: &mut CertificateParams, begin: SystemTime, end: SystemTime) {
+    let since_1970 = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    params.not_before = date_time_ymd(1970, 1, 1) + since_1970(begin);
+    params.not_after = date_time_ymd(1970, 1, 1) + since_1970(end);
 }
 
 fn common_name(name: &str) -> DistinguishedName {

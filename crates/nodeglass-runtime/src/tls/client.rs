@@ -15,7 +15,7 @@ use rustls::crypto::ring::{self, cipher_suite, kx_group};
 use rustls::crypto::{CryptoProvider, KeyProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::sign::SigningKey;
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use rustls::version::TLS13;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, InvalidMessage, RootCertStore,
@@ -28,6 +28,8 @@ use tokio_util::either::Either;
 use tower_service::Service;
 
 use super::authority::server_name;
+use super::key::PrivateKey;
+use super::peer::AGENT_ALPN;
 use super::{BUFFER_BYTES, Pin, TlsError, read_certificates};
 
 /// Sessions that are remembered for the next connection: one server, and some room.
@@ -50,6 +52,13 @@ pub enum Trust {
 /// # Errors
 /// There is no CA to trust.
 pub fn config(trust: &Trust) -> Result<ClientConfig, TlsError> {
+    config_as(trust, None)
+}
+
+/// A certificate of the client's own, in DER, with its key.
+pub type Shown<'a> = (Vec<u8>, &'a PrivateKey);
+
+fn config_as(trust: &Trust, shown: Option<Shown<'_>>) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(client_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&TLS13])
@@ -66,7 +75,18 @@ pub fn config(trust: &Trust) -> Result<ClientConfig, TlsError> {
         }
         Trust::File(_) | Trust::System => builder.with_root_certificates(roots(trust)?),
     };
-    let mut config = builder.with_no_client_auth();
+    let mut config = match shown {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let unusable = |source| TlsError::Unusable {
+                path: "this agent's key".into(),
+                source,
+            };
+            let key = ring::sign::any_ecdsa_type(&key.to_der()).map_err(unusable)?;
+            let certified = CertifiedKey::new(vec![certificate.into()], key);
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
+        }
+    };
     config.resumption = Resumption::in_memory_sessions(SESSIONS);
     Ok(config)
 }
@@ -85,13 +105,13 @@ fn client_provider() -> CryptoProvider {
     }
 }
 
-/// A client that shows no certificate has no keys.
+/// Keys are not read from files here; that of an agent is read by its kind, without those that it can't have.
 #[derive(Debug)]
 struct NoKeys;
 
 impl KeyProvider for NoKeys {
     fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
-        Err(Error::General("clients have no keys".to_owned()))
+        Err(Error::General("keys are not read here".to_owned()))
     }
 }
 
@@ -248,6 +268,19 @@ impl Connector {
     pub fn new(trust: Trust) -> Result<Self, TlsError> {
         let mut config = config(&trust)?;
         config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(Self {
+            tls: Some((Arc::new(config), trust)),
+            ..Self::plain()
+        })
+    }
+
+    /// For an agent, which shows a certificate if it has one.
+    ///
+    /// # Errors
+    /// There is no CA to trust, or the key can't be used.
+    pub fn of_agent(trust: Trust, shown: Option<Shown<'_>>) -> Result<Self, TlsError> {
+        let mut config = config_as(&trust, shown)?;
+        config.alpn_protocols = vec![AGENT_ALPN.to_vec(), b"h2".to_vec()];
         Ok(Self {
             tls: Some((Arc::new(config), trust)),
             ..Self::plain()

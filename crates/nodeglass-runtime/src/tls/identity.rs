@@ -8,13 +8,20 @@ use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_na
 use rustls::crypto::ring::Ticketer;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::{NoServerSessionStorage, ParsedCertificate};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoClientAuth, NoServerSessionStorage, ParsedCertificate};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
 
 use super::error::TlsError;
+use super::peer::Asking;
 use super::validity::{Validity, parse_validity};
 use super::{provider, read, read_certificates};
+
+/// From when to when a certificate holds; `None` if it is none.
+pub fn times_of(certificate: &CertificateDer<'_>) -> Option<(SystemTime, SystemTime)> {
+    parse_validity(certificate).map(|validity| (validity.begin, validity.end))
+}
 
 /// A certificate that holds, the certificates above it, and its key.
 #[derive(Debug, Clone)]
@@ -116,6 +123,18 @@ impl Identity {
     /// # Errors
     /// The system has no random numbers.
     pub fn server_config(&self) -> Result<ServerConfig, TlsError> {
+        self.config(Arc::new(NoClientAuth))
+    }
+
+    /// The same for agents, who are asked for a certificate and need not have one; see [`peer`](super::peer).
+    ///
+    /// # Errors
+    /// The system has no random numbers.
+    pub fn agents_config(&self) -> Result<ServerConfig, TlsError> {
+        self.config(Arc::new(Asking::new()))
+    }
+
+    fn config(&self, clients: Arc<dyn ClientCertVerifier>) -> Result<ServerConfig, TlsError> {
         let unusable = |source| TlsError::Unusable {
             path: "the cryptography of this system".into(),
             source,
@@ -123,7 +142,7 @@ impl Identity {
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(unusable)?
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(self.key.clone())));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         config.ticketer = Ticketer::new().map_err(unusable)?;

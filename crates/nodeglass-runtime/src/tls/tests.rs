@@ -281,3 +281,31 @@ async fn a_server_that_speaks_no_tls_is_named() {
     assert!(matches!(plain.into_inner(), Either::Left(_)));
     serving.abort();
 }
+
+#[test]
+fn an_agent_s_certificate_is_good_for_its_key_in_its_time_and_for_nothing_else() {
+    let (ours, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (authority, identity) = made(&ours, &Names::local());
+    let (foreign, _) = made(&other, &Names::local());
+    let agents = peer::AgentCertificates::of(authority.certificate()).unwrap();
+    let (key, now) = (key::PrivateKey::generate().unwrap().public(), SystemTime::now());
+    let made = authority.agent_certificate("web-01", &key, DAY * 7, now).unwrap();
+    let shown = [made.clone()];
+    assert_eq!(agents.key(&shown, now), Ok(key));
+    assert_eq!(agents.key(&shown, now + DAY * 6), Ok(key));
+    assert!(agents.key(&shown, now + DAY * 8).is_err(), "its time is over");
+    assert!(agents.key(&shown, now - DAY).is_err(), "its time has not come");
+    assert!(agents.key(&[], now).is_err());
+    let forged = foreign.agent_certificate("web-01", &key, DAY * 7, now).unwrap();
+    assert!(agents.key(&[forged], now).is_err(), "another CA's");
+    assert!(
+        agents.key(identity.chain(), now).is_err(),
+        "the server's own is no agent's"
+    );
+    assert!(
+        identity::check_signed(&shown, authority.certificate(), now).is_err(),
+        "and an agent's is no server's"
+    );
+    let (begin, end) = identity::times_of(&made).unwrap();
+    assert!(begin < now && now + DAY * 6 < end);
+}

@@ -13,6 +13,7 @@ use http::HeaderMap;
 use nodeglass_model::AgentId;
 use nodeglass_model::selector::Selector;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::parameters::Parameters;
 use super::tag::Tag;
@@ -20,7 +21,7 @@ use super::{Api, json, shapes};
 use crate::access::Caller;
 use crate::error::ApiError;
 use crate::glob;
-use crate::live::{Live, LiveAgent, Overview};
+use crate::live::{Cloned, Live, LiveAgent, Overview};
 use request::{Cursor, Order, Request};
 
 /// About what an agent takes in an answer.
@@ -68,10 +69,32 @@ pub(super) async fn overview(
         for Row { agent, overview, .. } in &rows {
             agent.id.as_str().hash(state);
             (overview.connected, overview.update, overview.number).hash(state);
+            overview.cloned.as_ref().map(|cloned| cloned.at).hash(state);
         }
         next.hash(state);
     });
     Ok(tag.answer(&headers, || json(body(&rows, &request, next.as_deref()))))
+}
+
+/// Two hosts that report as one agent.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Copies {
+    /// When that was last seen, in Unix milliseconds.
+    last_seen: i64,
+    /// Where the host is whose samples are taken.
+    kept_address: Option<String>,
+    /// Where the host is that is refused.
+    refused_address: Option<String>,
+}
+
+impl From<&Cloned> for Copies {
+    fn from(cloned: &Cloned) -> Self {
+        Self {
+            last_seen: cloned.at.0,
+            kept_address: cloned.kept.map(|address| address.to_string()),
+            refused_address: cloned.refused.map(|address| address.to_string()),
+        }
+    }
 }
 
 /// What decides on an agent's place: what it is sorted by, and its name.
@@ -183,12 +206,17 @@ fn write(out: &mut Vec<u8>, row: &Row, request: &Request) {
         connected,
         update,
         sample,
+        cloned,
         ..
     } = &row.overview;
     out.extend_from_slice(b"{\"agent_id\":");
     put(out, row.agent.id.as_str());
     out.extend_from_slice(b",\"status\":");
     put(out, if *connected { "connected" } else { "disconnected" });
+    if let Some(cloned) = cloned {
+        out.extend_from_slice(b",\"cloned\":");
+        put(out, &Copies::from(cloned));
+    }
     out.extend_from_slice(b",\"last_metrics_update\":");
     put(out, &update.map(|at| at.0));
     out.extend_from_slice(b",\"metrics\":");

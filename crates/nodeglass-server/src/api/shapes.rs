@@ -47,6 +47,8 @@ pub(super) struct OverviewAgent {
     /// Whether it is connected now.
     #[schema(inline)]
     status: Status,
+    /// Two hosts that report as this agent; absent unless that was seen in the last hour.
+    cloned: Option<super::overview::Copies>,
     /// When its latest sample was taken, in Unix milliseconds; null before the first.
     #[schema(required)]
     last_metrics_update: Option<i64>,

@@ -1,10 +1,11 @@
 //! One agent's stream, from its greeting to its end.
 
 mod handle;
+mod place;
 mod samples;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nodeglass_model::contiguous;
@@ -18,15 +19,15 @@ use nodeglass_proto::{seq_range_to_wire, v1};
 use nodeglass_runtime::telemetry::chain;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 use tracing::{debug, info, warn};
 
-pub use handle::{Answer, SessionHandle};
+pub use handle::{Answer, Origin, SessionHandle};
 
 use handle::Word;
 
 use super::Shared;
+use crate::enrol::{Known, NotKnown};
 use crate::listener::Connection;
 use crate::live::LiveAgent;
 
@@ -81,8 +82,13 @@ pub(super) struct Session {
     agent: Arc<LiveAgent>,
     number: u64,
     outbound: Outbound,
-    /// What it comes in on, if that is known.
-    connection: Option<Connection>,
+    origin: Arc<Origin>,
+    /// The session whose place it takes, whose agent is gone.
+    instead_of: Option<u64>,
+    /// Who wants to know whether the agent is there, by the number that it is to say.
+    probes: Vec<(u64, oneshot::Sender<()>)>,
+    /// When the agent was given a certificate.
+    certified: Option<Instant>,
     questions: HashMap<String, oneshot::Sender<v1::TaskResponse>>,
     /// Samples handed to the writer and not acknowledged yet.
     unacknowledged: usize,
@@ -103,17 +109,24 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(
         shared: Arc<Shared>,
-        agent: Arc<LiveAgent>,
+        known: Known,
         number: u64,
         outbound: Outbound,
         connection: Option<Connection>,
     ) -> Self {
         Self {
             shared,
-            agent,
+            agent: known.agent,
             number,
             outbound,
-            connection,
+            origin: Arc::new(Origin {
+                key: known.key,
+                connection,
+                instance: OnceLock::new(),
+            }),
+            instead_of: None,
+            probes: Vec::new(),
+            certified: None,
             questions: HashMap::new(),
             unacknowledged: 0,
             turned_away: false,
@@ -150,10 +163,14 @@ impl Session {
         };
         if hello.agent_id != self.agent.id.as_str() {
             return Err(Status::permission_denied(format!(
-                "this token belongs to the agent {}, not to {:?}: enrol the host under its own name",
+                "this key belongs to the agent {}, not to {:?}: enrol the host under its own name",
                 self.agent.id, hello.agent_id
             )));
         }
+        if let Some((instance, _)) = hello.instance.split_first_chunk() {
+            let _ = self.origin.instance.set(u64::from_be_bytes(*instance));
+        }
+        self.take_place().await?;
         info!(agent = %self.agent.id, version = hello.agent_version, "session opened");
         if let Some(system) = hello.system {
             self.keep_system_info(SystemInfo::from(system));
@@ -197,14 +214,23 @@ impl Session {
     async fn talk(&mut self, inbound: &mut Streaming<v1::AgentMessage>) -> End {
         let (words, mut said) = mpsc::unbounded_channel();
         let (requests, mut questions) = mpsc::channel(REQUESTS);
-        let replaced = CancellationToken::new();
         let handle = SessionHandle {
             number: self.number,
-            replaced: replaced.clone(),
+            origin: self.origin.clone(),
             words,
             requests,
         };
-        self.agent.open_session(handle);
+        if !self.agent.open_session(handle, self.instead_of) {
+            let later = self.shared.admission.later();
+            return push_back(
+                Status::aborted("two sessions of this agent were opened at once"),
+                later,
+            );
+        }
+        // Behind it: whoever revokes a key looks for its session after that.
+        if !self.shared.registrar.still_knows(&self.origin.key) {
+            return NotKnown::Revoked.into();
+        }
 
         let stop = self.shared.tasks.shutdown_token();
         let silence = self.shared.settings.heartbeat_interval * SILENT_HEARTBEATS;
@@ -216,9 +242,6 @@ impl Session {
             let next = tokio::select! {
                 // Silence last: what has come while the session was busy is no silence.
                 biased;
-                () = replaced.cancelled() => {
-                    Next::end(Status::aborted("another session of this agent was opened; if this host is a copy, enrol it anew"))
-                }
                 () = stop.cancelled() => {
                     Box::pin(self.drain(&mut said)).await;
                     // All are sent away at once; they are not to be back at once.
@@ -245,7 +268,7 @@ impl Session {
                 }
                 () = tokio::time::sleep_until(heard + silence) => {
                     // Nobody is there who would take an answer.
-                    if let Some(connection) = &self.connection {
+                    if let Some(connection) = &self.origin.connection {
                         connection.cut_if_alone();
                     }
                     Next::end(Status::deadline_exceeded(format!("no word from the agent for {} s", silence.as_secs())))
@@ -300,6 +323,11 @@ impl Session {
                 }
                 Next::default()
             }
+            Some(Up::ProbeAnswer(answer)) => {
+                self.answer_probe(answer.nonce);
+                Next::default()
+            }
+            Some(Up::CertificateRequest(_)) => self.certify(),
             Some(Up::Hello(_)) => {
                 Next::end(Status::invalid_argument("a session has one hello, at its start"))
             }
@@ -313,22 +341,25 @@ impl Session {
     fn pass_on(&mut self, first: Word, said: &mut mpsc::UnboundedReceiver<Word>) -> Next {
         let mut ids = Vec::new();
         let mut next = Some(first);
+        let mut end = None;
         while let Some(word) = next {
             match word {
                 Word::Stored(more) => ids.extend(more),
                 Word::TurnedAway => self.turned_away = true,
+                Word::End(why) => end = Some(*why),
+                Word::Probe(asker) => self.probe(asker),
             }
             next = said.try_recv().ok();
         }
-        if ids.is_empty() {
-            return Next::default();
-        }
         self.unacknowledged = self.unacknowledged.saturating_sub(ids.len());
-        let stored = contiguous(ids).into_iter().map(seq_range_to_wire).collect();
-        Next::say(Down::Acknowledgement(v1::Acknowledgement {
-            stored,
-            rejected: Vec::new(),
-        }))
+        let say = (!ids.is_empty()).then(|| {
+            let stored = contiguous(ids).into_iter().map(seq_range_to_wire).collect();
+            Down::Acknowledgement(v1::Acknowledgement {
+                stored,
+                rejected: Vec::new(),
+            })
+        });
+        Next { say, end }
     }
 
     fn ask(&mut self, question: Answer) -> Next {

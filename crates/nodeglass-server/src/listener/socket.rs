@@ -1,11 +1,13 @@
 //! One connection as the rest of the server knows it: it can be cut from outside, whatever it waits for.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
+use nodeglass_runtime::tls::key::PublicKey;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -22,9 +24,32 @@ struct State {
     calls: AtomicU64,
     is_cut: AtomicBool,
     cut: Notify,
+    /// Of the other end.
+    address: Option<SocketAddr>,
+    /// For which the other end showed a certificate.
+    agent_key: Option<PublicKey>,
 }
 
 impl Connection {
+    /// A connection with the other end at `address`, which showed an agent's certificate for `agent_key`.
+    pub(super) fn new(address: Option<SocketAddr>, agent_key: Option<PublicKey>) -> Self {
+        Self(Arc::new(State {
+            address,
+            agent_key,
+            ..State::default()
+        }))
+    }
+
+    /// The address of the other end, which may be a proxy's.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.0.address
+    }
+
+    /// The key of the agent at the other end, if it showed a certificate of this server's CA which held at that time.
+    pub fn agent_key(&self) -> Option<PublicKey> {
+        self.0.agent_key
+    }
+
     /// Ends the connection at once, with all that is on its way: for one whose other end is dead or does not read.
     pub fn cut(&self) {
         self.0.is_cut.store(true, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! One agent as it is now: its session, its latest sample, who looks on.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,11 +11,29 @@ use nodeglass_model::system::SystemInfo;
 use nodeglass_model::{AgentId, Sample, SampleId, UnixMillis};
 use nodeglass_store::{AgentKey, AgentRecord};
 use tokio::sync::watch;
+use tokio::time::Instant;
+use tonic::Status;
 use tracing::warn;
 
 use super::{LiveSample, Ring};
 use crate::ingest::{PersistWindows, SessionHandle};
 use crate::ledger::AgentSide;
+
+/// How long an agent is shown as cloned after its copy came last. A copy that is refused comes back each minute.
+const CLONED: Duration = Duration::from_hours(1);
+
+/// Two hosts that report as one agent.
+#[derive(Debug, Clone)]
+pub struct Cloned {
+    /// When that was last seen.
+    pub at: UnixMillis,
+    /// The same by a clock that nobody sets.
+    pub seen: Instant,
+    /// Where the host is whose session was open already.
+    pub kept: Option<SocketAddr>,
+    /// Where the host is that came later, and was refused.
+    pub refused: Option<SocketAddr>,
+}
 
 /// One agent.
 #[derive(Debug)]
@@ -28,6 +47,8 @@ pub struct LiveAgent {
     ring: Mutex<Option<Ring>>,
     system: ArcSwapOption<SystemInfo>,
     session: Mutex<Option<SessionHandle>>,
+    /// Boxed: there is none of nearly all.
+    cloned: Mutex<Option<Box<Cloned>>>,
     /// How often it sends when nobody looks on; 0 before its first session.
     collection_interval_ms: AtomicU64,
     /// How often one of its samples is stored; 0 before its first session.
@@ -69,6 +90,8 @@ pub struct Overview {
     pub number: u64,
     /// The latest sample while it is connected: what an agent did that is away is not how it does now.
     pub sample: Option<Arc<LiveSample>>,
+    /// Whether another host reports as this agent.
+    pub cloned: Option<Cloned>,
 }
 
 impl LiveAgent {
@@ -87,6 +110,7 @@ impl LiveAgent {
             ring: Mutex::default(),
             system: ArcSwapOption::new(system),
             session: Mutex::default(),
+            cloned: Mutex::default(),
             collection_interval_ms: AtomicU64::new(0),
             stored_interval_ms: AtomicU64::new(0),
             side: Mutex::default(),
@@ -111,6 +135,7 @@ impl LiveAgent {
             connected,
             update,
             number,
+            cloned: self.cloned(),
             sample: sample.filter(|_| connected),
         }
     }
@@ -273,22 +298,45 @@ impl LiveAgent {
             .is_some()
     }
 
-    /// Opens a session; the one before ends.
-    pub(crate) fn open_session(&self, session: SessionHandle) {
-        let before = self
-            .session
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .replace(session);
-        if let Some(before) = before {
-            before.replaced.cancel();
+    /// Opens a session in the place of one, which ends, or of none; `false` if there is another.
+    pub(crate) fn open_session(&self, session: SessionHandle, instead_of: Option<u64>) -> bool {
+        let mut open = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = open.as_ref() {
+            if instead_of != Some(before.number) {
+                return false;
+            }
+            before.end(Status::aborted(
+                "another session of this agent was opened, and this one did not answer",
+            ));
         }
+        *open = Some(session);
+        true
+    }
+
+    /// Notes that another host reports as this agent; says whether that is news.
+    pub(crate) fn note_copy(&self, cloned: Cloned) -> bool {
+        let ip = |address: SocketAddr| address.ip();
+        let mut known = self.cloned.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = known.as_ref().is_none_or(|known| {
+            known.refused.map(ip) != cloned.refused.map(ip) || known.seen.elapsed() >= CLONED
+        });
+        *known = Some(Box::new(cloned));
+        is_news
+    }
+
+    /// The last time that another host reported as this agent, if that was lately.
+    pub fn cloned(&self) -> Option<Cloned> {
+        let cloned = self.cloned.lock().unwrap_or_else(PoisonError::into_inner);
+        cloned
+            .as_deref()
+            .filter(|cloned| cloned.seen.elapsed() < CLONED)
+            .cloned()
     }
 
     /// Opens a session that nobody is at the other end of.
     #[cfg(test)]
     pub(crate) fn pretend_session(&self) {
-        self.open_session(SessionHandle::detached());
+        self.open_session(SessionHandle::detached(), None);
     }
 
     /// Closes a session, unless another has taken its place.

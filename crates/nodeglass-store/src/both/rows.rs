@@ -6,7 +6,7 @@ use nodeglass_model::{SampleId, UnixMillis};
 use sqlx::{ColumnIndex, Decode, Row, Type};
 
 use crate::tiers::AgentRetention;
-use crate::{AgentKey, NO_AGENT, StagedSample};
+use crate::{AgentKey, FleetToken, NO_AGENT, StagedSample};
 
 /// A span in milliseconds, as the database has it.
 pub(crate) fn millis(span: Duration) -> i64 {
@@ -31,6 +31,28 @@ where
         rollups: span(row.try_get(2)?),
     };
     Ok((AgentKey(row.try_get(0)?), retention))
+}
+
+/// A fleet token from a row of `fleet_tokens.sql`.
+pub(crate) fn fleet_token<'r, R>(row: &'r R) -> FleetToken
+where
+    R: Row,
+    usize: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    Option<i64>: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let moment = |at: Option<i64>| at.map(UnixMillis);
+    FleetToken {
+        name: row.get(0),
+        created_at: UnixMillis(row.get(1)),
+        until: moment(row.get(2)),
+        max_uses: row.get::<Option<i64>, _>(3).map(i64::unsigned_abs),
+        uses: row.get::<i64, _>(4).unsigned_abs(),
+        pattern: row.get(5),
+        labels: row.get(6),
+        revoked_at: moment(row.get(7)),
+    }
 }
 
 /// `done_through` in the database.

@@ -1,1 +1,1 @@
-select key, id, token_hash, system_info::text from agent order by id
+select key, id, system_info::text from agent order by id

@@ -1,4 +1,4 @@
-insert into agent (id, token_hash, enrolled_at)
-values ($1, $2, $3)
+insert into agent (id, enrolled_at)
+values ($1, $2)
 on conflict (id) do nothing
 returning key

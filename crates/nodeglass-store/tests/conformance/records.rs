@@ -1,43 +1,13 @@
-//! Who there is, and what else is known of them: agents and tasks.
+//! Tasks.
 
 use std::time::Duration;
 
-use nodeglass_model::{AgentId, TimeRange, UnixMillis};
-use nodeglass_store::{StoreError, TaskRecord, TokenHash, open};
+use nodeglass_model::{TimeRange, UnixMillis};
+use nodeglass_store::{TaskRecord, open};
 
 use crate::{A, B};
 
-on_every_database!(
-    enrols_agents_and_knows_their_tokens,
-    keeps_tasks_from_start_to_end,
-);
-
-async fn enrols_agents_and_knows_their_tokens(url: &str) {
-    let store = open(url).await.unwrap();
-    let id: AgentId = "web-01".parse().unwrap();
-    let (old, new) = (TokenHash([1; 32]), TokenHash([2; 32]));
-    let key = store.enrol_agent(&id, old, UnixMillis(7)).await.unwrap();
-    assert!(matches!(
-        store.enrol_agent(&id, new, UnixMillis(7)).await,
-        Err(StoreError::AgentExists(exists)) if exists == id
-    ));
-    assert_eq!(store.agent_by_token(new).await.unwrap(), None);
-    assert!(store.replace_agent_token(&id, new).await.unwrap());
-    assert!(
-        !store
-            .replace_agent_token(&"nobody".parse().unwrap(), TokenHash([3; 32]))
-            .await
-            .unwrap()
-    );
-    assert_eq!(store.agent_by_token(old).await.unwrap(), None);
-
-    store.save_system_info(key, r#"{"timestamp": 5}"#).await.unwrap();
-    let known = store.agent_by_token(new).await.unwrap().unwrap();
-    assert_eq!((known.key, &known.id, known.token), (key, &id, new));
-    assert!(known.system_info.as_deref().unwrap().contains("timestamp"));
-    assert_eq!(store.agents().await.unwrap(), [known]);
-    store.close().await;
-}
+on_every_database!(keeps_tasks_from_start_to_end);
 
 async fn keeps_tasks_from_start_to_end(url: &str) {
     let store = open(url).await.unwrap();

@@ -1,7 +1,7 @@
 //! Pages, filters and orders, against lists that are checked by hand.
 
 use nodeglass_model::{Sample, SampleId, UnixMillis};
-use nodeglass_store::{AgentKey, AgentRecord, TokenHash};
+use nodeglass_store::{AgentKey, AgentRecord};
 use serde_json::{Value, json};
 
 use super::*;
@@ -13,7 +13,6 @@ fn fleet(count: i32) -> Live {
         let agent = live.admit(&AgentRecord {
             key: AgentKey(number),
             id: format!("host-{number}").parse().unwrap(),
-            token: TokenHash([0; 32]),
             system_info: None,
         });
         if number % 2 == 0 {

@@ -6,7 +6,7 @@ use nodeglass_model::history::HistoryBuilder;
 use nodeglass_model::sample::NetworkMetrics;
 use nodeglass_model::{Clock, SampleId, UnixMillis};
 use nodeglass_store::tiers::{Hour, NewChunk, PackedAgent, Retention, RollupChange, SlotLimits};
-use nodeglass_store::{AgentRecord, Store, TokenHash};
+use nodeglass_store::{AgentRecord, Store};
 
 use super::*;
 use crate::live::Live;
@@ -123,7 +123,7 @@ async fn history_of_tiers(directory: &std::path::Path) -> (Queries, Arc<LiveAgen
     let samples: Vec<_> = (0..330).map(sample).collect();
     let now = START.plus(Duration::from_mins(330));
     let id: nodeglass_model::AgentId = "host".parse().unwrap();
-    let key = store.enrol_agent(&id, TokenHash([1; 32]), now).await.unwrap();
+    let key = store.enrol_agent(&id, now).await.unwrap();
 
     append(store.as_ref(), key, &samples[..240], now).await;
     let packed = |samples| PackedAgent {
@@ -153,7 +153,6 @@ async fn history_of_tiers(directory: &std::path::Path) -> (Queries, Arc<LiveAgen
     let agent = live.admit(&AgentRecord {
         key,
         id,
-        token: TokenHash([1; 32]),
         system_info: None,
     });
     let kept = Retention {

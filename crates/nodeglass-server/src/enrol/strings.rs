@@ -1,0 +1,78 @@
+//! Strings that make hosts agents: for one host, and for a fleet.
+
+use std::time::Duration;
+
+use nodeglass_model::{AgentId, Clock};
+use nodeglass_runtime::config::Secret;
+use nodeglass_store::{FleetToken, Invitation, Store, StoreError};
+
+use crate::tokens;
+
+/// The longest that a string for one host may be good.
+pub const LONGEST_VALID: Duration = Duration::from_hours(24 * 30);
+
+/// Makes the token of a string for one host. With `replace`, an agent that is there already keeps its key until the string
+/// is used, and the host that uses it takes its place then.
+///
+/// # Errors
+/// [`StoreError::AgentExists`] without `replace`, or a database that does not answer.
+pub async fn invite(
+    store: &dyn Store,
+    agent: &AgentId,
+    replace: bool,
+    valid: Duration,
+    clock: &dyn Clock,
+) -> Result<Secret, StoreError> {
+    let token = tokens::generate(tokens::AGENT);
+    let at = clock.now();
+    let invitation = Invitation {
+        agent: agent.clone(),
+        token: tokens::hash(token.expose()),
+        replace,
+        at,
+        until: at.plus(valid),
+    };
+    store.invite(&invitation).await.map(|_| token)
+}
+
+/// What a fleet token is to be.
+#[derive(Debug, Clone)]
+pub struct NewFleetToken {
+    /// What people call it.
+    pub name: String,
+    /// How many hosts may use it; `None` for any number.
+    pub max_uses: Option<u64>,
+    /// How long it is good; `None` for ever.
+    pub valid: Option<Duration>,
+    /// What the hosts' names must be like, with `*` and `?`.
+    pub pattern: String,
+    /// The labels that they are given, as JSON.
+    pub labels: String,
+}
+
+/// Makes the token of a string for many hosts; `None` if there is one of that name.
+///
+/// # Errors
+/// A database that does not answer.
+pub async fn add_fleet_token(
+    store: &dyn Store,
+    fleet: NewFleetToken,
+    clock: &dyn Clock,
+) -> Result<Option<Secret>, StoreError> {
+    let token = tokens::generate(tokens::FLEET);
+    let at = clock.now();
+    let fleet = FleetToken {
+        name: fleet.name,
+        created_at: at,
+        until: fleet.valid.map(|valid| at.plus(valid)),
+        max_uses: fleet.max_uses,
+        uses: 0,
+        pattern: fleet.pattern,
+        labels: fleet.labels,
+        revoked_at: None,
+    };
+    let added = store
+        .add_fleet_token(&fleet, tokens::hash(token.expose()))
+        .await?;
+    Ok(added.then_some(token))
+}

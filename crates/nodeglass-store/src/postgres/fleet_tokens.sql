@@ -1,0 +1,1 @@
+select name, created_at, expires_at, max_uses, uses, pattern, labels, revoked_at from fleet_token order by name

@@ -1,0 +1,1 @@
+select server_id from enrolment_state

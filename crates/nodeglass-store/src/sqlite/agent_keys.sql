@@ -1,0 +1,1 @@
+select agent_key, key_hash from agent_identity

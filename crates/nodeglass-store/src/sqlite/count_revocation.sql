@@ -1,0 +1,1 @@
+update enrolment_state set revocations = revocations + 1 returning revocations

@@ -1,0 +1,1 @@
+select count(*) from revocation where key_hash = $1

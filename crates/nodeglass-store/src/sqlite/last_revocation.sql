@@ -1,0 +1,1 @@
+select revocations from enrolment_state

@@ -1,0 +1,1 @@
+update fleet_token set uses = uses + 1 where name = $1
