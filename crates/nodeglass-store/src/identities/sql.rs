@@ -219,7 +219,7 @@ macro_rules! implement_identities {
                     let agents = change.agents.as_ref();
                     let done = statement!("change_token")
                         .bind(name)
-                        .bind(change.role.map(Role::name))
+                        .bind(change.role.map($crate::Role::name))
                         .bind(agents.is_some())
                         .bind(agents.and_then(|agents| identity_sql::lines(agents.as_ref())))
                         .bind(change.expires_at.is_some())
@@ -303,7 +303,7 @@ macro_rules! implement_identities {
                     let agents = change.agents.as_ref();
                     let done = statement!("change_user")
                         .bind(name)
-                        .bind(change.role.map(Role::name))
+                        .bind(change.role.map($crate::Role::name))
                         .bind(agents.is_some())
                         .bind(agents.and_then(|agents| identity_sql::lines(agents.as_ref())))
                         .execute(&mut *transaction)
@@ -426,7 +426,7 @@ macro_rules! implement_identities {
                         .bind(&session.id)
                         .bind(session.kind.name())
                         .bind(&session.name)
-                        .bind(session.role.map(Role::name))
+                        .bind(session.role.map($crate::Role::name))
                         .bind(identity_sql::lines(session.agents.as_ref()))
                         .bind(session.provider.as_deref())
                         .bind(session.created_at.0)
