@@ -39,7 +39,7 @@ impl AgentCertificates {
         roots.add(ca.clone().into_owned()).map_err(unusable)?;
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build();
         verifier
-            .map(|verifier| Self(verifier))
+            .map(Self)
             .map_err(|error| unusable(Error::General(error.to_string())))
     }
 
