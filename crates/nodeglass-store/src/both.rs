@@ -4,6 +4,7 @@
 
 pub(crate) mod enrolments;
 pub(crate) mod queries;
+pub(crate) mod registry;
 pub(crate) mod rows;
 pub(crate) mod tiers;
 
@@ -248,6 +249,7 @@ macro_rules! implement_store {
 
         $crate::both::queries::implement_queries!($type, $sql);
         $crate::both::tiers::implement_tiers!($type);
+        $crate::both::registry::implement_registry!($type, $sql);
 
         /// A row of key, id and system information.
         fn agent_record<'r, R>(row: &'r R) -> Result<AgentRecord, sqlx::Error>

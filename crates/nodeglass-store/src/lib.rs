@@ -12,6 +12,7 @@ mod latest;
 mod migrate;
 mod options;
 mod postgres;
+pub mod registry;
 mod rollup;
 mod samples;
 mod sqlite;
@@ -31,6 +32,7 @@ pub use enrolments::{
 pub use error::StoreError;
 use identities::Identities;
 pub use options::Options;
+use registry::Registry;
 use tiers::{
     AgentRetention, LatestSample, Levels, Outline, Removed, Retention, RollupPoint, SeriesName, Sizes, Slice,
     StoredSample, Tiers,
@@ -204,7 +206,7 @@ pub struct Latest {
 /// Where everything is kept. Every call has a deadline, and every call but [`Store::append`] may be repeated freely;
 /// so may `append`, since a sample that is there already is counted as a duplicate and left alone.
 #[async_trait]
-pub trait Store: Tiers + Identities + Enrolments {
+pub trait Store: Tiers + Identities + Enrolments + Registry {
     /// Asks the database for a sign of life.
     async fn ping(&self) -> Result<(), StoreError>;
 

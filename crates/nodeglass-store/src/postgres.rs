@@ -6,6 +6,7 @@ mod connect;
 mod migrate;
 mod partitions;
 mod pool;
+mod registry;
 mod retention;
 mod rollups;
 mod session;

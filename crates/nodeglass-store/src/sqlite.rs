@@ -3,6 +3,7 @@
 pub(crate) mod backup;
 mod chunks;
 mod migrate;
+mod registry;
 mod retention;
 mod rollups;
 mod staging;

@@ -112,6 +112,8 @@ mod identities;
 mod latest;
 #[path = "conformance/records.rs"]
 mod records;
+#[path = "conformance/registry.rs"]
+mod registry;
 #[path = "conformance/retention.rs"]
 mod retention;
 #[path = "conformance/rollups.rs"]

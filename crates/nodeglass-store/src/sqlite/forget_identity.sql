@@ -1,0 +1,1 @@
+delete from agent_identity where agent_key = $1

@@ -1,0 +1,1 @@
+delete from invitation where agent_key = $1
