@@ -14,6 +14,7 @@ mod guard;
 mod guide;
 mod headers;
 mod history;
+mod manage;
 mod overview;
 mod own;
 mod parameters;
@@ -56,6 +57,7 @@ use crate::identity::Identity;
 use crate::import::Importer;
 use crate::policy::Policy;
 use crate::queries::Queries;
+use crate::registry::Registry;
 
 use body::MAX_BODY_BYTES;
 pub use document::openapi;
@@ -95,7 +97,7 @@ pub struct Api {
 
 /// The table: every route with who may take it.
 fn routes() -> Routes {
-    use Role::{Admin, Viewer};
+    use Role::{Admin, Operator, Viewer};
     Routes::new()
         .with(Policy::OPEN, routes!(state::health))
         .with(Policy::fleet(Viewer), routes!(state::ready))
@@ -116,6 +118,30 @@ fn routes() -> Routes {
         .with(Policy::fleet(Viewer), routes!(fleet::top))
         .with(Policy::fleet(Viewer), routes!(transfer::export))
         .with(Policy::fleet(Admin), routes!(transfer::import))
+        .with(Policy::fleet(Viewer), routes!(manage::list::agents))
+        .with(Policy::agent(Viewer), routes!(manage::agent))
+        .with(Policy::agent(Admin), routes!(manage::forget))
+        .with(Policy::agent(Admin), routes!(manage::rename))
+        .with(Policy::agent(Viewer), routes!(manage::show_labels))
+        .with(
+            Policy::agent(Operator),
+            routes!(manage::change_labels, manage::set_labels),
+        )
+        .with(Policy::agent(Viewer), routes!(manage::gaps))
+        .with(Policy::agent(Viewer), routes!(manage::settings::show))
+        .with(
+            Policy::agent(Operator),
+            routes!(manage::settings::change, manage::settings::set),
+        )
+        .with(Policy::agent(Operator), routes!(manage::settings::stream))
+        .with(Policy::agent(Viewer), routes!(manage::events::of_agent))
+        .with(Policy::fleet(Viewer), routes!(manage::events::of_fleet))
+        .with(Policy::fleet(Viewer), routes!(manage::groups::groups))
+        .with(Policy::fleet(Viewer), routes!(manage::groups::group))
+        .with(
+            Policy::fleet(Admin),
+            routes!(manage::groups::set, manage::groups::remove),
+        )
         .with_open_beside(routes!(session::sign_in))
         .with(Policy::fleet(Viewer), routes!(session::session))
         .with(Policy::fleet(Viewer), routes!(session::sign_out))
@@ -142,6 +168,11 @@ fn routes() -> Routes {
 }
 
 impl Api {
+    /// What people do with agents.
+    fn registry(&self) -> &Registry {
+        self.queries.registry()
+    }
+
     /// All paths.
     pub fn router(self) -> Router {
         let Routes { guarded, open, .. } = routes();

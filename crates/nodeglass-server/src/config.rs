@@ -63,6 +63,8 @@ pub struct ServerConfig {
     pub ingest: IngestSettings,
     /// What callers may ask for.
     pub limits: QueryLimits,
+    /// How long events are kept.
+    pub keep_events: Duration,
     /// How long agents' certificates hold.
     pub certificate_lifetime: Duration,
     /// How often callers may call.
@@ -163,6 +165,11 @@ impl ServerConfig {
                 max_streams: reader.integer("metrics.api.max_concurrent_streams", 100, 1..=100_000) as usize,
                 streams: reader.flag("metrics.api.enable_sse_streaming", true),
             },
+            keep_events: reader.duration(
+                "agents.event_retention_period",
+                SECOND * 86_400 * 90,
+                HOUR..=HOUR * 24 * 3_660,
+            ),
             certificate_lifetime: reader.duration(
                 "agents.certificate_lifetime",
                 HOUR * 24 * 7,

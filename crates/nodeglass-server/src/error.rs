@@ -75,8 +75,14 @@ pub enum ApiError {
         /// What is wrong, and what would be right.
         problem: String,
     },
+    /// No group of that name.
+    #[error("there is no group {0:?}: GET /api/v1/groups lists all")]
+    UnknownGroup(String),
+    /// A name that another agent has.
+    #[error("there is an agent {0} already: choose another name")]
+    NameTaken(nodeglass_model::AgentId),
     /// A pattern that stands for no agent.
-    #[error("no agent's name fits {0:?}: GET /api/v1/metrics/agents lists all")]
+    #[error("no agent fits {0:?}: GET /api/v1/agents lists all")]
     NoAgentFits(String),
     /// More agents than one question may be about.
     #[error(
@@ -187,6 +193,8 @@ impl ApiError {
             Self::AgentSilent(_) => codes::AGENT_TIMEOUT,
             Self::Query(query) => query_code(query),
             Self::Parameter { .. } => codes::INVALID_PARAMETER,
+            Self::UnknownGroup(_) => codes::UNKNOWN_GROUP,
+            Self::NameTaken(_) => codes::NAME_TAKEN,
             Self::TooManyAgents(..) => codes::TOO_MANY_AGENTS,
             Self::NeedsSamples { .. } => codes::NEEDS_SAMPLES,
             Self::NotAcceptable(_) => codes::NOT_ACCEPTABLE,

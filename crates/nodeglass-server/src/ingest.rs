@@ -28,6 +28,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::enrol::Registrar;
 use crate::listener::Connection;
 use crate::live::{Live, LiveAgent};
+use crate::registry::Registry;
 use crate::writer::{Entry, WriterQueue};
 
 use admission::Admission;
@@ -71,6 +72,7 @@ pub struct Ingest {
 struct Shared {
     registrar: Arc<Registrar>,
     live: Arc<Live>,
+    registry: Arc<Registry>,
     store: Arc<dyn Store>,
     queue: WriterQueue,
     clock: Arc<dyn Clock>,
@@ -83,9 +85,11 @@ struct Shared {
 
 impl Ingest {
     /// Sets the service up.
+    #[expect(clippy::too_many_arguments, reason = "what the server is made of meets here")]
     pub fn new(
         registrar: Arc<Registrar>,
         live: Arc<Live>,
+        registry: Arc<Registry>,
         store: Arc<dyn Store>,
         queue: WriterQueue,
         clock: Arc<dyn Clock>,
@@ -98,6 +102,7 @@ impl Ingest {
             shared: Arc::new(Shared {
                 registrar,
                 live,
+                registry,
                 store,
                 queue,
                 clock,

@@ -37,6 +37,7 @@ use crate::audit::Audit;
 use crate::compaction::Totals;
 use crate::config::{AccessSettings, ServerConfig, host_of};
 use crate::enrol::Registrar;
+use crate::events::{Events, Kind};
 use crate::identity::cookies::Cookies;
 use crate::identity::directory::Directory;
 use crate::identity::oidc::{Oidc, OidcSettings};
@@ -46,6 +47,7 @@ use crate::import::Importer;
 use crate::ingest::Ingest;
 use crate::live::Live;
 use crate::queries::Queries;
+use crate::registry::Registry;
 use crate::retention::Kept;
 use crate::service::ClientService;
 use crate::state::{DataDirLock, ServerState};
@@ -232,12 +234,36 @@ impl Server {
         let live = Arc::new(live.context("reading what was stored")?);
         let identity = identity(&config, &store, &clock, &url, tls.is_some(), tasks).await?;
         let access = Arc::new(Access::new(identity.clone(), config.rate_limits));
+        let registrar = Registrar::open(
+            store.clone(),
+            live.clone(),
+            clock.clone(),
+            authority,
+            config.certificate_lifetime,
+        );
+        let registrar = Arc::new(registrar.await.context("reading the agents' keys")?);
+        tasks.spawn("agents' keys", registrar.clone().watch(stop.clone()).map(Ok));
+        let (events, keeper) = Events::new(store.clone(), clock.clone(), config.keep_events);
+        let registry = Arc::new(Registry::new(
+            live.clone(),
+            store.clone(),
+            Some(registrar.clone()),
+            clock.clone(),
+            events.clone(),
+            config.ingest.collection_interval,
+        ));
+        registry.load().await.context("reading what is known of agents")?;
+        let started = serde_json::json!({ "version": env!("CARGO_PKG_VERSION") });
+        events.note_of(None, Kind::ServerStarted, &started);
+        tasks.spawn("events", keeper.run(stop.clone()).map(Ok));
+        tasks.spawn("forgotten agents", registry.clone().erase(stop.clone()).map(Ok));
         let queries = Arc::new(Queries::new(
             live.clone(),
             store.clone(),
             clock.clone(),
             config.limits,
             kept.clone(),
+            registry.clone(),
         ));
         tasks.spawn(
             "newcomers",
@@ -250,18 +276,10 @@ impl Server {
             "newest samples",
             latest::run(store.clone(), live.clone(), stop.clone()).map(Ok),
         );
-        let registrar = Registrar::open(
-            store.clone(),
-            live.clone(),
-            clock.clone(),
-            authority,
-            config.certificate_lifetime,
-        );
-        let registrar = Arc::new(registrar.await.context("reading the agents' keys")?);
-        tasks.spawn("agents' keys", registrar.clone().watch(stop.clone()).map(Ok));
         let ingest = Ingest::new(
             registrar,
             live,
+            registry,
             store.clone(),
             queue,
             clock.clone(),

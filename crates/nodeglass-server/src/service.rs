@@ -16,6 +16,7 @@ use crate::error::ApiError;
 use crate::listener::Connection;
 use crate::live::Overview;
 use crate::queries::Queries;
+use crate::registry::labels::Label;
 use crate::stream::{Wish, samples};
 
 /// Answers gRPC calls of those whom the guard before it has let in.
@@ -48,7 +49,12 @@ impl MetricsService for ClientService {
                 sample,
                 ..
             } = agent.overview();
+            let profile = agent.profile();
+            let label = |label: &Label| (label.name.to_string(), label.value.to_string());
             v1::AgentSummary {
+                labels: profile.labels.iter().map(label).collect(),
+                groups: profile.groups.iter().map(ToString::to_string).collect(),
+                version: profile.version.as_deref().unwrap_or_default().to_owned(),
                 agent_id: agent.id.to_string(),
                 connected,
                 last_metrics_update: update.map(|at| at.0.unsigned_abs()),
@@ -141,6 +147,6 @@ impl MetricsService for ClientService {
             .into());
         }
         let agent = self.queries.agent(&caller, &request.agent_id).await?;
-        Ok(Response::new(self.queries.ask(&agent, request).await?))
+        Ok(Response::new(self.queries.execute(&agent, request).await?))
     }
 }

@@ -213,6 +213,8 @@ impl Writer {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut group = Vec::new();
         while self.gather(&mut group, &stop).await {
+            // Nothing comes after those that are erased.
+            group.retain(|queued: &Queued| !queued.entry.agent.is_erased());
             let samples = self.pack(&group);
             let tasks = newest_tasks(group.iter().flat_map(|queued| &queued.entry.tasks));
             if !self.commit(&samples, &tasks, &stop).await {

@@ -37,9 +37,11 @@ Errors are problem details (RFC 9457) with a `code` for programs, which does not
 they are called seconds. What could not be known is absent; it is never a zero.";
 
 /// Groups of calls.
-const TAGS: [(&str, &str); 6] = [
+const TAGS: [(&str, &str); 8] = [
     ("agents", "One agent: what it is, what it does, and what it did."),
     ("metrics", "Figures of several agents."),
+    ("groups", "Groups of agents, and what is asked of them."),
+    ("events", "What happened."),
     ("data", "Stored samples, in and out."),
     (
         "session",

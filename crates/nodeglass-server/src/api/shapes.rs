@@ -150,6 +150,32 @@ pub(super) enum FleetHistory {
     Apart(Apart),
     /// With `group_by=none`.
     Together(Together),
+    /// With `group_by=label:NAME`.
+    ByLabel(ByLabel),
+}
+
+/// History of several agents, those of each value of a label as one.
+#[derive(ToSchema)]
+pub(super) struct ByLabel {
+    /// By value; agents without the label come last.
+    groups: Vec<LabelGroup>,
+}
+
+/// Agents whose label has the same value.
+#[derive(ToSchema)]
+pub(super) struct LabelGroup {
+    label: LabelValue,
+    #[serde(flatten)]
+    together: Together,
+}
+
+/// A label with its value.
+#[derive(ToSchema)]
+pub(super) struct LabelValue {
+    name: String,
+    /// Null for agents without the label.
+    #[schema(required)]
+    value: Option<String>,
 }
 
 /// What several agents read on one metric.

@@ -81,6 +81,10 @@ impl Registrar {
             .await
             .map_err(|_| Status::from(ApiError::Overloaded))??;
         info!(agent = %enrolled.id, key = ?key_hash(&key), "a host was enrolled");
+        if let Some(labels) = &enrolled.labels {
+            let kept = self.store.save_labels(enrolled.agent, labels).await;
+            kept.map_err(|error| Status::from(ApiError::from(error)))?;
+        }
         let certificate = self
             .certificate(&enrolled.id, &key)
             .map_err(|error| Status::from(ApiError::Internal(error.into())))?;

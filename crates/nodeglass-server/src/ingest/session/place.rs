@@ -17,6 +17,7 @@ use tonic::metadata::MetadataValue;
 use tracing::{debug, warn};
 
 use super::{End, Next, Session};
+use crate::events::Kind;
 use crate::live::Cloned;
 
 /// How long an agent may take to say that it is there. One that is needs a way there and back; one whose host lost its power
@@ -50,6 +51,12 @@ impl Session {
                         refused: refused.address(),
                     });
                     if is_news {
+                        let address = |origin: &super::Origin| origin.address().map(|address| address.to_string());
+                        let detail = serde_json::json!({ "kept": address(kept), "refused": address(refused) });
+                        self.shared
+                            .registry
+                            .events()
+                            .note(&self.agent, Kind::Cloned, &detail);
                         warn!(
                             agent = %self.agent.id, kept = ?kept.address(), kept_instance = ?kept.instance(),
                             refused = ?refused.address(), refused_instance = ?refused.instance(),
