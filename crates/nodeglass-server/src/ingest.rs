@@ -28,6 +28,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::enrol::Registrar;
 use crate::listener::Connection;
 use crate::live::{Live, LiveAgent};
+use crate::sides::Sides;
 use crate::writer::{Entry, WriterQueue};
 
 use admission::Admission;
@@ -79,6 +80,7 @@ struct Shared {
     books: IngestBooks,
     sessions: AtomicU64,
     admission: Admission,
+    sides: Arc<Sides>,
 }
 
 impl Ingest {
@@ -106,6 +108,7 @@ impl Ingest {
                 books,
                 sessions,
                 admission: Admission::new(),
+                sides: Arc::default(),
             }),
         }
     }
@@ -113,6 +116,11 @@ impl Ingest {
     /// What came in so far.
     pub fn books(&self) -> &IngestBooks {
         &self.shared.books
+    }
+
+    /// Where it is noted what agents say of their sides of the ledger.
+    pub(crate) fn sides(&self) -> &Arc<Sides> {
+        &self.shared.sides
     }
 
     /// Hands on the samples of persist intervals that are over, until `stop`, and then all that are left. Cancels `last`
@@ -174,10 +182,14 @@ impl Arrived<'_> {
         }
     }
 
-    fn into_sample(self) -> Sample {
+    /// Shows it as the agent's latest.
+    fn show(self, agent: &LiveAgent, id: SampleId) {
         match self {
-            Self::Whole(sample) => sample,
-            Self::Packed(packed) => packed.into_sample(),
+            Self::Whole(sample) => agent.show(id, sample),
+            Self::Packed(packed) => agent.show_made(id, packed.layout(), |before| match before {
+                Some(before) => packed.into_sample_from(before),
+                None => packed.into_sample(),
+            }),
         }
     }
 }

@@ -25,6 +25,7 @@ pub mod record;
 pub mod retention;
 pub mod server;
 pub mod service;
+mod sides;
 pub mod state;
 pub mod stream;
 pub mod tls;

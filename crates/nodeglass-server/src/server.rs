@@ -268,6 +268,8 @@ impl Server {
             tasks.clone(),
             config.ingest.clone(),
         );
+        let sides = ingest.sides().clone();
+        tasks.spawn("sides", sides.run(store.clone(), stop.clone()).map(Ok));
         let importer = Importer::new(
             store.clone(),
             queries.clone(),

@@ -150,16 +150,12 @@ macro_rules! implement_store {
                 })
             }
 
-            async fn save_agent_side(&self, agent: AgentKey, text: &str) -> Result<(), $crate::StoreError> {
-                let query = sqlx::query(include_str!(concat!($sql, "/save_agent_side.sql")))
-                    .bind(agent.0)
-                    .bind(text);
+            async fn save_agent_sides(&self, sides: &[(AgentKey, String)]) -> Result<(), $crate::StoreError> {
                 within(
-                    "keep an agent's side of the ledger",
-                    query.execute(&self.writer),
+                    "keep the agents' sides of the ledger",
+                    self.put_sides(sides),
                 )
                 .await
-                .map(drop)
             }
 
             async fn agent_sides(&self) -> Result<Vec<(AgentKey, String)>, $crate::StoreError> {

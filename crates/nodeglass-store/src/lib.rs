@@ -154,7 +154,7 @@ pub struct Ledger {
     pub stored: u64,
     /// Samples that came again after they were stored.
     pub duplicate: u64,
-    /// What the agent last said of its own side, as it was given to [`Store::save_agent_side`].
+    /// What the agent last said of its own side, as it was given to [`Store::save_agent_sides`].
     pub agent_side: Option<String>,
 }
 
@@ -269,8 +269,8 @@ pub trait Store: Tiers + Identities + Enrolments {
     /// What became of an agent's samples.
     async fn ledger(&self, agent: AgentKey) -> Result<Ledger, StoreError>;
 
-    /// Keeps what an agent says of its side of the ledger.
-    async fn save_agent_side(&self, agent: AgentKey, text: &str) -> Result<(), StoreError>;
+    /// Keeps what agents say of their sides of the ledger, of all of them or of none.
+    async fn save_agent_sides(&self, sides: &[(AgentKey, String)]) -> Result<(), StoreError>;
 
     /// What each agent last said of its side of the ledger; those that never did are left out.
     async fn agent_sides(&self) -> Result<Vec<(AgentKey, String)>, StoreError>;

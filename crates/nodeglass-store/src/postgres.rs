@@ -9,6 +9,7 @@ mod pool;
 mod retention;
 mod rollups;
 mod session;
+mod sides;
 mod slots;
 pub(crate) mod url;
 

@@ -5,6 +5,7 @@ mod chunks;
 mod migrate;
 mod retention;
 mod rollups;
+mod sides;
 mod staging;
 mod transaction;
 

@@ -291,8 +291,13 @@ async fn counts_what_it_stores_with_the_samples(url: &str) {
     assert_eq!(counts(A).await, (9, 7));
     assert_eq!(counts(B).await, (1, 0));
 
-    store.save_agent_side(A, "{}").await.unwrap();
-    store.save_agent_side(B, "{\"a\":1}").await.unwrap();
+    let side = |agent, text: &str| (agent, text.to_owned());
+    store.save_agent_sides(&[side(B, "{\"a\":0}")]).await.unwrap();
+    store
+        .save_agent_sides(&[side(B, "{\"a\":1}"), side(A, "{}")])
+        .await
+        .unwrap();
+    store.save_agent_sides(&[]).await.unwrap();
     let mut sides = store.agent_sides().await.unwrap();
     sides.sort_unstable();
     assert_eq!(sides, [(A, "{}".to_owned()), (B, "{\"a\":1}".to_owned())]);

@@ -5,9 +5,11 @@ mod place;
 mod samples;
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use nodeglass_model::contiguous;
 use nodeglass_model::system::SystemInfo;
 use nodeglass_proto::limits::MAX_MESSAGE_BYTES;
@@ -17,8 +19,10 @@ use nodeglass_proto::v1::agent_message::Message as Up;
 use nodeglass_proto::v1::server_message::Message as Down;
 use nodeglass_proto::{seq_range_to_wire, v1};
 use nodeglass_runtime::telemetry::chain;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_stream::wrappers::WatchStream;
 use tonic::{Status, Streaming};
 use tracing::{debug, info, warn};
 
@@ -30,6 +34,7 @@ use super::Shared;
 use crate::enrol::{Known, NotKnown};
 use crate::listener::Connection;
 use crate::live::LiveAgent;
+use crate::sides::Speaker;
 
 /// How long an agent may take to greet.
 const GREETING: Duration = Duration::from_secs(10);
@@ -43,8 +48,6 @@ const LAST_SEND: Duration = Duration::from_secs(1);
 const DRAIN: Duration = Duration::from_secs(3);
 /// How often a session that was turned away looks for room.
 const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
-/// How often the agent's side of the ledger is kept while nothing of note happens.
-const SAVE_SIDE: Duration = Duration::from_mins(1);
 /// Requests waiting for one agent; people don't ask more at once.
 const REQUESTS: usize = 16;
 
@@ -100,8 +103,8 @@ pub(super) struct Session {
     unpacker: Option<Box<Unpacker>>,
     /// How often the agent was asked to send while somebody looks on.
     watched: Option<Duration>,
-    /// When the agent's side of the ledger was last kept.
-    side_saved: Option<Instant>,
+    /// Has the agent's side of the ledger kept.
+    speaker: Speaker,
     /// Whether a refusal was logged; the rest is only counted, so that a broken agent can't fill the log.
     refusal_logged: bool,
 }
@@ -115,6 +118,7 @@ impl Session {
         connection: Option<Connection>,
     ) -> Self {
         Self {
+            speaker: shared.sides.open(&known.agent),
             shared,
             agent: known.agent,
             number,
@@ -133,7 +137,6 @@ impl Session {
             look_for_room: Instant::now(),
             unpacker: None,
             watched: None,
-            side_saved: None,
             refusal_logged: false,
         }
     }
@@ -146,7 +149,6 @@ impl Session {
             Err(end) => end,
         };
         self.agent.close_session(self.number);
-        self.save_side();
         info!(agent = %self.agent.id, reason = end.message(), "session ended");
         let _ = self.outbound.try_send(Box::new(Err(end)));
     }
@@ -235,21 +237,24 @@ impl Session {
         let stop = self.shared.tasks.shutdown_token();
         let silence = self.shared.settings.heartbeat_interval * SILENT_HEARTBEATS;
         let mut heard = Instant::now();
-        let mut onlookers = self.agent.onlookers();
-        // Somebody may have come since the welcome.
-        onlookers.mark_changed();
+        // What is waited for from the beginning to the end is waited for once: to begin anew with each message costs more
+        // than the message.
+        let mut stopping = pin!(stop.cancelled());
+        let mut quiet = pin!(tokio::time::sleep_until(heard + silence));
+        // Begins with those who look on now: somebody may have come since the welcome.
+        let mut onlookers = WatchStream::new(self.agent.onlookers());
         loop {
             let next = tokio::select! {
                 // Silence last: what has come while the session was busy is no silence.
                 biased;
-                () = stop.cancelled() => {
+                () = &mut stopping => {
                     Box::pin(self.drain(&mut said)).await;
                     // All are sent away at once; they are not to be back at once.
                     Next::end(push_back(Status::unavailable("the server is stopping"), self.shared.admission.later()))
                 }
                 Some(word) = said.recv() => self.pass_on(word, &mut said),
                 Some(question) = questions.recv() => self.ask(*question),
-                Ok(()) = onlookers.changed() => {
+                Some(_) = onlookers.next() => {
                     let now = self.watch_interval();
                     if std::mem::replace(&mut self.watched, now) == now {
                         Next::default()
@@ -266,7 +271,11 @@ impl Session {
                         Err(status) => Next::end(status),
                     }
                 }
-                () = tokio::time::sleep_until(heard + silence) => {
+                () = &mut quiet => {
+                    if heard.elapsed() < silence {
+                        quiet.as_mut().reset(heard + silence);
+                        continue;
+                    }
                     // Nobody is there who would take an answer.
                     if let Some(connection) = &self.origin.connection {
                         connection.cut_if_alone();
@@ -293,6 +302,11 @@ impl Session {
     }
 
     async fn send_boxed(&self, message: Box<Result<v1::ServerMessage, Status>>) -> Result<(), End> {
+        let message = match self.outbound.try_send(message) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Full(message)) => message,
+            Err(TrySendError::Closed(_)) => return Err(Status::cancelled("the connection is gone")),
+        };
         let stop = self.shared.tasks.shutdown_token();
         tokio::select! {
             biased;
@@ -311,9 +325,7 @@ impl Session {
                 debug!(agent = %self.agent.id, ?heartbeat, "heartbeat");
                 let has_news = !heartbeat.gaps.is_empty();
                 self.agent.change_side(|side| side.update(heartbeat));
-                if has_news || self.side_saved.is_none_or(|at| at.elapsed() >= SAVE_SIDE) {
-                    self.save_side();
-                }
+                self.speaker.said(has_news);
                 Next::default()
             }
             Some(Up::TaskResponse(response)) => {
@@ -393,20 +405,6 @@ impl Session {
                 return;
             }
         }
-    }
-
-    /// Keeps what the agent said of its side of the ledger, so that a restart of the server does not forget it.
-    fn save_side(&mut self) {
-        self.side_saved = Some(Instant::now());
-        let Some(side) = self.agent.side() else { return };
-        let json = serde_json::to_string(&side).expect("a ledger has only text keys");
-        let (store, agent) = (self.shared.store.clone(), self.agent.clone());
-        self.shared.tasks.spawn_transient("ledger", async move {
-            // It comes again with the next heartbeat, so one try is enough.
-            if let Err(error) = store.save_agent_side(agent.key, &json).await {
-                debug!(agent = %agent.id, error = %chain(&error), "the agent's side of the ledger is not kept");
-            }
-        });
     }
 
     fn keep_system_info(&self, info: SystemInfo) {

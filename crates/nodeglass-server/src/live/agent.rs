@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use nodeglass_chunk::delta::LayoutNumber;
 use nodeglass_model::system::SystemInfo;
 use nodeglass_model::{AgentId, Sample, SampleId, UnixMillis};
 use nodeglass_store::{AgentKey, AgentRecord};
@@ -169,16 +170,33 @@ impl LiveAgent {
 
     /// Shows a sample as the latest.
     pub fn show(&self, id: SampleId, sample: Sample) {
-        let update = Some(sample.timestamp);
+        self.show_made(id, None, |_| sample);
+    }
+
+    /// Shows a sample of these devices as the latest. The one before is given to whoever makes it, to be made out of it, if
+    /// nobody else has it and it is of the same devices.
+    pub(crate) fn show_made(
+        &self,
+        id: SampleId,
+        layout: Option<LayoutNumber>,
+        make: impl FnOnce(Option<Sample>) -> Sample,
+    ) {
         let mut ring = self.ring();
-        let number = self.latest.borrow().number() + 1;
-        let live = Arc::new(LiveSample::new(sample, Some(id), number));
-        if let Some(ring) = ring.as_mut() {
-            ring.push(live.clone());
-        }
-        self.latest.send_replace(Latest {
-            update,
-            sample: Some(live),
+        self.latest.send_modify(|latest| {
+            let number = latest.number() + 1;
+            let before = latest.sample.take();
+            let before = before.filter(|live| layout.is_some() && live.layout == layout);
+            let before = before.and_then(Arc::into_inner).map(|live| live.sample);
+            let mut live = LiveSample::new(make(before), Some(id), number);
+            live.layout = layout;
+            let live = Arc::new(live);
+            if let Some(ring) = ring.as_mut() {
+                ring.push(live.clone());
+            }
+            *latest = Latest {
+                update: Some(live.sample.timestamp),
+                sample: Some(live),
+            };
         });
         self.let_go(&mut ring);
     }

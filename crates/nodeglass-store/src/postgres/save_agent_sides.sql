@@ -1,3 +1,3 @@
 insert into agent_side (agent_key, books)
-values ($1, $2)
+select * from unnest($1::integer[], $2::text[])
 on conflict (agent_key) do update set books = excluded.books
