@@ -97,7 +97,7 @@ impl Bench {
             let mut rows = fleet::measure(&self.fleet, self.seconds)?;
             println!("{}:\n", self.fleet.title(self.seconds));
             table::print(&rows);
-            if !self.fleet.back_to_back && self.part.is_some() {
+            if !self.fleet.back_to_back && !self.fleet.no_queries && self.part.is_some() {
                 let history = queries::measure(&self.fleet, queries::BRIEF)?;
                 println!("{}:\n", queries::title(&self.fleet, queries::BRIEF));
                 table::print(&history);
@@ -112,11 +112,8 @@ impl Bench {
         }
         if wanted(Part::Live) {
             interrupt.run(cargo().args(["build", "--release", "--workspace", "--bins", "--locked"]))?;
-            let rows = live::measure(self.seconds)?;
-            println!(
-                "The live side, {} s each, on SQLite, server and clients on this host:\n",
-                self.seconds
-            );
+            let rows = live::measure(self.seconds, self.fleet.plain)?;
+            println!("{}:\n", live::title(self.seconds, self.fleet.plain));
             table::print(&rows);
             let figures: Map<String, Value> = rows.iter().map(table::Row::json).collect();
             object.insert("live".to_owned(), Value::Object(figures));

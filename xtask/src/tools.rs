@@ -48,6 +48,14 @@ pub const COLLECTD: Tool = Tool {
     with_libraries: false,
 };
 
+/// A program that asks a web server for the same as often as it answers.
+pub const WRK: Tool = Tool {
+    program: "wrk",
+    package: "wrk",
+    directory: "usr/bin",
+    with_libraries: true,
+};
+
 /// PostgreSQL's most common pooler.
 pub const PGBOUNCER: Tool = Tool {
     program: "pgbouncer",

@@ -17,6 +17,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use nodeglass_runtime::exit;
 
+/// As in the server, which is part of this program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Host monitoring: every sample is stored exactly once, or counted as lost with its reason and time.
 #[derive(Debug, Parser)]
 #[command(name = "nodeglass", version)]

@@ -30,6 +30,10 @@ const AGENT_KB: f64 = 100.0;
 
 /// What `bench fleet` plays.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line by itself"
+)]
 pub(super) struct Options {
     /// How many agents the server is given
     #[arg(long, default_value_t = 200)]
@@ -52,7 +56,10 @@ pub(super) struct Options {
     /// Replay a backlog as fast as it is acknowledged, rather than a sample each interval
     #[arg(long)]
     pub(super) back_to_back: bool,
-    /// Plain HTTP/2 rather than TLS
+    /// Ask nothing afterwards
+    #[arg(long)]
+    pub(super) no_queries: bool,
+    /// Plain HTTP rather than TLS
     #[arg(long)]
     pub(super) plain: bool,
 }
