@@ -43,6 +43,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
+use tower::util::option_layer;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
@@ -164,7 +165,7 @@ impl Api {
             .merge(guarded)
             .layer(compression())
             .layer(middleware::from_fn_with_state(self.clone(), guard::knock))
-            .layer(cors(&self.cors))
+            .layer(option_layer(cors(&self.cors)))
             .layer(middleware::from_fn(guard::number))
             .with_state(self)
     }
@@ -186,11 +187,11 @@ impl Api {
 }
 
 /// Lets pages of these origins call, with tokens and without cookies; of no others.
-fn cors(origins: &[HeaderValue]) -> CorsLayer {
+fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
     if origins.is_empty() {
-        return CorsLayer::new();
+        return None;
     }
-    CorsLayer::new()
+    let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins.iter().cloned()))
         .allow_methods([
             Method::GET,
@@ -207,7 +208,8 @@ fn cors(origins: &[HeaderValue]) -> CorsLayer {
             guard::REQUEST_ID,
         ])
         .expose_headers(headers::EXPOSED)
-        .max_age(PREFLIGHT)
+        .max_age(PREFLIGHT);
+    Some(layer)
 }
 
 /// Compresses long answers for callers that ask for it, quickly rather than well. Event streams stay as they are: their

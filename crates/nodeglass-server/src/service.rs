@@ -106,6 +106,7 @@ impl MetricsService for ClientService {
     ) -> Result<Response<v1::MetricsQueryResponse>, Status> {
         let caller = Caller::of(request.extensions())?;
         let request = request.into_inner();
+        self.queries.agent(&caller, &request.agent_id).await?;
         let mut query = request.query.unwrap_or_default();
         if query.max_points == 0 {
             query.max_points = self.queries.max_points();
@@ -132,6 +133,7 @@ impl MetricsService for ClientService {
     ) -> Result<Response<v1::TaskResponse>, Status> {
         let caller = Caller::of(request.extensions())?;
         let request = request.into_inner();
+        let agent = self.queries.agent(&caller, &request.agent_id).await?;
         if request.task.is_none() {
             let problem = "name what the agent is to do: a metrics_request".to_owned();
             return Err(ApiError::Parameter {
@@ -140,7 +142,6 @@ impl MetricsService for ClientService {
             }
             .into());
         }
-        let agent = self.queries.agent(&caller, &request.agent_id).await?;
         Ok(Response::new(self.queries.ask(&agent, request).await?))
     }
 }

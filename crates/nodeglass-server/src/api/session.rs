@@ -134,7 +134,13 @@ impl MySession {
 #[utoipa::path(
     post, path = "/api/v1/session", operation_id = "sign_in", tag = "session",
     request_body = SignIn,
-    responses((status = 200, description = "Who one is now; with a cookie.", body = Me)),
+    responses(
+        (status = 200, description = "Who one is now; with a cookie.", body = Me),
+        (status = 401, description = "What is shown is not good, or a one-time code is missing.",
+            body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The call comes from another site's page.",
+            body = Problem, content_type = "application/problem+json"),
+    ),
 )]
 pub(super) async fn sign_in(
     State(api): State<Api>,

@@ -15,9 +15,21 @@ use crate::ledger::Gap;
 pub(super) struct Snapshot {
     /// Whose it is.
     agent_id: String,
-    #[schema(inline)]
     #[serde(flatten)]
     sample: Sample,
+}
+
+/// An event of a stream.
+#[derive(ToSchema)]
+pub(super) struct SampleEvent {
+    /// What it is.
+    #[schema(example = "metrics")]
+    event: String,
+    /// Which sample it is: what `Last-Event-ID` takes.
+    id: Option<String>,
+    /// A `Sample`, as JSON.
+    #[schema(content_media_type = "application/json")]
+    data: String,
 }
 
 /// The latest sample, or with `hours` a few figures over time.
