@@ -359,6 +359,11 @@ impl Server {
         self.http.post(format!("{}{path}", self.url))
     }
 
+    /// A call of any kind without a token.
+    pub fn anonymous_call(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url))
+    }
+
     /// Without a token.
     pub fn anonymous(&self, path: &str) -> reqwest::RequestBuilder {
         self.http.get(format!("{}{path}", self.url))

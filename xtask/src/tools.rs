@@ -3,6 +3,7 @@
 //! They are unpacked rather than installed: that needs no root, and starts none of the services that come with them.
 
 pub mod npm;
+pub mod python;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
