@@ -10,8 +10,8 @@ use super::cost::{Memory, cpu_seconds};
 use super::programs::{Server, Speaks, TOKEN, program};
 use super::table::Row;
 
-/// More streams than the clients open.
-const CONFIG: &str = "metrics: {api: {max_concurrent_streams: 5000}}\n";
+/// More streams than the clients open, and calls as fast as can be.
+const CONFIG: &str = "metrics: {api: {max_concurrent_streams: 5000, rate_limiting: {requests_per_minute: 0, requests_per_minute_per_address: 0}}}\n";
 /// Streams, and the agents that they follow.
 const STREAMS: u32 = 2_000;
 const AGENTS: u32 = 100;
