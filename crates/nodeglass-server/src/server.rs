@@ -275,7 +275,7 @@ impl Server {
             kept.clone(),
             config.compression,
         );
-        let client = ClientService::new(queries.clone());
+        let client = ClientService::new(queries.clone(), identity.audit.clone());
         let compacted = Arc::<Totals>::default();
         let api = Api {
             queries,

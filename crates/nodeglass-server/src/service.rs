@@ -12,6 +12,7 @@ use nodeglass_proto::v1::metrics_service_server::MetricsService;
 use tonic::{Request, Response, Status};
 
 use crate::access::Caller;
+use crate::audit::Audit;
 use crate::error::ApiError;
 use crate::listener::Connection;
 use crate::live::Overview;
@@ -22,12 +23,13 @@ use crate::stream::{Wish, samples};
 #[derive(Debug, Clone)]
 pub struct ClientService {
     queries: Arc<Queries>,
+    audit: Arc<Audit>,
 }
 
 impl ClientService {
-    /// Sets it up.
-    pub fn new(queries: Arc<Queries>) -> Self {
-        Self { queries }
+    /// Sets it up; what agents are asked to do is noted in `audit`.
+    pub fn new(queries: Arc<Queries>, audit: Arc<Audit>) -> Self {
+        Self { queries, audit }
     }
 }
 
@@ -141,6 +143,12 @@ impl MetricsService for ClientService {
             .into());
         }
         let agent = self.queries.agent(&caller, &request.agent_id).await?;
-        Ok(Response::new(self.queries.ask(&agent, request).await?))
+        let asked = self.queries.ask(&agent, request).await;
+        let id = agent.id.as_str();
+        match &asked {
+            Ok(_) => self.audit.note(&caller, "agent.task", id, ""),
+            Err(error) => self.audit.failed(&caller, "agent.task", id, error.code().name),
+        }
+        Ok(Response::new(asked?))
     }
 }

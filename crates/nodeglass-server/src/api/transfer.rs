@@ -105,6 +105,8 @@ pub(super) async fn import(
         }
     })?;
     let imported = api.importer.import(&turn, &caller, &body, create).await?;
+    let detail = format!("{} stored, {} refused", imported.stored, imported.refused);
+    api.identity.audit.note(&caller, "samples.import", "", &detail);
     let mut answer = Vec::new();
     write_json(&mut answer, &imported);
     Ok(super::json(answer.into()))

@@ -89,10 +89,8 @@ impl Identity {
 
     /// Whether a password and a code are those of a user. Wrong names, passwords and codes take as long, and look alike.
     async fn check(&self, name: &str, password: &Secret, code: Option<&Secret>) -> Result<(), ApiError> {
-        if self.directory.user(name).is_none() {
-            // A command may have just made it.
-            self.directory.refresh().await;
-        }
+        // A command may have just made or changed it. Whether there is one or not: the time must not tell.
+        self.directory.refresh().await;
         let user = self.directory.user(name);
         let hash = user.as_ref().map(|user| user.password_hash.as_str());
         let is_right = self.passwords.verify(password, hash).await?;
