@@ -3,6 +3,7 @@
 //! It owns the tables, the transactions and the migrations, and how samples move through the tiers ([`tiers`]). Who may
 //! read or write is the server's business. One conformance suite (`tests/conformance.rs`) runs on both databases.
 
+pub mod boards;
 mod both;
 mod compact;
 mod enrolments;
@@ -204,7 +205,7 @@ pub struct Latest {
 /// Where everything is kept. Every call has a deadline, and every call but [`Store::append`] may be repeated freely;
 /// so may `append`, since a sample that is there already is counted as a duplicate and left alone.
 #[async_trait]
-pub trait Store: Tiers + Identities + Enrolments {
+pub trait Store: Tiers + Identities + Enrolments + boards::Boards {
     /// Asks the database for a sign of life.
     async fn ping(&self) -> Result<(), StoreError>;
 

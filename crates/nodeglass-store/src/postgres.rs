@@ -22,6 +22,7 @@ use self::connect::{Pools, connect};
 use self::pool::Pool;
 use self::session::Transaction;
 
+use crate::boards::implement_boards;
 use crate::both::enrolments::implement_enrolments;
 use crate::both::implement_store;
 use crate::error::{StoreError, within};
@@ -77,6 +78,7 @@ impl Postgres {
     }
 }
 
+implement_boards!(Postgres, "postgres");
 implement_store!(Postgres, "postgres");
 implement_enrolments!(Postgres, Transaction, "postgres");
 crate::identities::sql::implement_identities!(Postgres);

@@ -20,6 +20,7 @@ use sqlx::sqlite::{
 use tokio::time::Instant;
 
 use self::transaction::Transaction;
+use crate::boards::implement_boards;
 use crate::both::enrolments::implement_enrolments;
 use crate::both::implement_store;
 use crate::error::{ACQUIRE_TIMEOUT, StoreError, within};
@@ -110,6 +111,7 @@ impl Sqlite {
     }
 }
 
+implement_boards!(Sqlite, "sqlite");
 implement_store!(Sqlite, "sqlite");
 implement_enrolments!(Sqlite, Transaction, "sqlite");
 crate::identities::sql::implement_identities!(Sqlite);

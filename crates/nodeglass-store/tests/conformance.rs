@@ -100,6 +100,8 @@ macro_rules! on_every_database {
     };
 }
 
+#[path = "conformance/boards.rs"]
+mod boards;
 #[path = "conformance/carried_over.rs"]
 mod carried_over;
 #[path = "conformance/chunks.rs"]
