@@ -1,5 +1,6 @@
 //! `cargo xtask generate`: the files that are made from the code.
 
+mod catalogue;
 mod keys;
 
 use std::fmt::Write as _;
@@ -20,12 +21,13 @@ pub struct Generate {
 }
 
 impl Generate {
-    /// Writes or checks `docs/metrics.md`, and the table of keys in `docs/agent.md`.
+    /// Writes or checks `docs/metrics.md`, the catalogue of the TypeScript client, and the table of keys in `docs/agent.md`.
     ///
     /// # Errors
     /// One can't be written, or, with `check`, is out of date.
     pub fn run(&self) -> anyhow::Result<()> {
         self.write("docs/metrics.md", |_| Ok(metrics()))?;
+        self.write("clients/typescript/src/catalogue.ts", |_| catalogue::typescript())?;
         let yaml = read("config/agent.yaml")?;
         self.write("docs/agent.md", |document| keys::with_keys(document, &yaml))
     }

@@ -5,6 +5,7 @@
 
 mod agents;
 mod audit;
+mod boards;
 mod body;
 mod books;
 mod document;
@@ -95,7 +96,7 @@ pub struct Api {
 
 /// The table: every route with who may take it.
 fn routes() -> Routes {
-    use Role::{Admin, Viewer};
+    use Role::{Admin, Operator, Viewer};
     Routes::new()
         .with(Policy::OPEN, routes!(state::health))
         .with(Policy::fleet(Viewer), routes!(state::ready))
@@ -116,6 +117,9 @@ fn routes() -> Routes {
         .with(Policy::fleet(Viewer), routes!(fleet::top))
         .with(Policy::fleet(Viewer), routes!(transfer::export))
         .with(Policy::fleet(Admin), routes!(transfer::import))
+        .with(Policy::fleet(Viewer), routes!(boards::list))
+        .with(Policy::fleet(Viewer), routes!(boards::show))
+        .with(Policy::fleet(Operator), routes!(boards::save, boards::remove))
         .with_open_beside(routes!(session::sign_in))
         .with(Policy::fleet(Viewer), routes!(session::session))
         .with(Policy::fleet(Viewer), routes!(session::sign_out))

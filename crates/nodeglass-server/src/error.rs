@@ -98,6 +98,15 @@ pub enum ApiError {
         "answers can't be given as {0:?}: accept application/json, text/csv or application/vnd.apache.arrow.stream"
     )]
     NotAcceptable(String),
+    /// No dashboard of that name.
+    #[error("there is no dashboard {0:?}: GET /api/v1/dashboards lists all")]
+    UnknownDashboard(String),
+    /// A dashboard that was changed since the caller read it.
+    #[error("somebody changed this dashboard since it was read: read it again, and change that")]
+    OutdatedDashboard,
+    /// As many dashboards as there may be.
+    #[error("there are {0} dashboards, and no more are kept: remove one")]
+    TooManyDashboards(u32),
     /// No such path.
     #[error("there is nothing at {0}: /api/docs names all paths")]
     NoSuchPath(String),
@@ -198,6 +207,9 @@ impl ApiError {
             Self::Overloaded => codes::OVERLOADED,
             Self::TooSlow => codes::TIMEOUT,
             Self::TooLarge(_) => codes::TOO_LARGE,
+            Self::UnknownDashboard(_) => codes::UNKNOWN_DASHBOARD,
+            Self::OutdatedDashboard => codes::OUTDATED_DASHBOARD,
+            Self::TooManyDashboards(_) => codes::TOO_MANY_DASHBOARDS,
             Self::Body(_) => codes::INVALID_BODY,
             Self::MediaType(_) => codes::UNSUPPORTED_MEDIA_TYPE,
             Self::Identity(error) => error.code(),

@@ -19,6 +19,7 @@ pub mod latest;
 pub mod ledger;
 pub mod listener;
 pub mod live;
+pub mod page;
 pub mod policy;
 pub mod queries;
 pub mod record;

@@ -51,7 +51,7 @@ use crate::service::ClientService;
 use crate::state::{DataDirLock, ServerState};
 use crate::tls::{Tls, authority_directory};
 use crate::writer::Writer;
-use crate::{compaction, enrol, latest, listener, retention, tokens};
+use crate::{compaction, enrol, latest, listener, page, retention, tokens};
 
 /// A token of fewer characters may be found by trying.
 const GUESSABLE: usize = 16;
@@ -379,7 +379,7 @@ fn routes(ingest: Ingest, client: ClientService, api: Api) -> Router {
     let grpc = |services: tonic::service::Routes| services.into_axum_router().reset_fallback();
     let agents = grpc(tonic::service::Routes::new(ingest));
     let programs = api.guard_grpc(grpc(tonic::service::Routes::new(client)));
-    agents.merge(programs).merge(api.router())
+    agents.merge(programs).merge(api.router()).merge(page::router())
 }
 
 /// Opens the database; one that does not answer yet is waited for.

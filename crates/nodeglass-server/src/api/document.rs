@@ -37,9 +37,10 @@ Errors are problem details (RFC 9457) with a `code` for programs, which does not
 they are called seconds. What could not be known is absent; it is never a zero.";
 
 /// Groups of calls.
-const TAGS: [(&str, &str); 6] = [
+const TAGS: [(&str, &str); 7] = [
     ("agents", "One agent: what it is, what it does, and what it did."),
     ("metrics", "Figures of several agents."),
+    ("dashboards", "Dashboards that people made and share."),
     ("data", "Stored samples, in and out."),
     (
         "session",
