@@ -16,7 +16,8 @@ function* files(path) {
   for (const entry of readdirSync(path, { withFileTypes: true })) {
     const inner = join(path, entry.name);
     if (entry.isDirectory()) yield* files(inner);
-    else if (!/\.test\.tsx?$/.test(entry.name)) yield inner;
+    // Tests are not in the bundle, nor are types alone.
+    else if (!/\.test\.tsx?$|^schema\.ts$/.test(entry.name)) yield inner;
   }
 }
 

@@ -7,18 +7,22 @@ import { HostPage } from "./host/HostPage.tsx";
 import { Frame } from "./shell/Frame.tsx";
 import { SignIn } from "./shell/SignIn.tsx";
 import { Link, useRoute } from "./shell/route.tsx";
-import { client, useIsSignedIn } from "./shell/session.ts";
+import { ask, client, useSession } from "./shell/session.ts";
 
 const ServerPage = lazy(() => import("./server/ServerPage.tsx"));
 const ComparePage = lazy(() => import("./compare/ComparePage.tsx"));
 const BoardsPage = lazy(() => import("./boards/BoardsPage.tsx"));
+const ManagePage = lazy(() => import("./manage/ManagePage.tsx"));
 const BoardPage = lazy(() => import("./boards/BoardPage.tsx"));
 
 const queries = makeQueryClient();
+void ask();
 
 /** See the file. */
 export function App() {
-  if (!useIsSignedIn()) return <SignIn />;
+  const { state } = useSession();
+  if (state === "asking") return null;
+  if (state === "out") return <SignIn />;
   return (
     <NodeglassProvider client={client} queryClient={queries}>
       <Frame>
@@ -42,6 +46,7 @@ function Page() {
   if (path === "/boards") return <BoardsPage />;
   const board = /^\/boards\/([^/]+)$/.exec(path)?.[1];
   if (board !== undefined) return <BoardPage key={board} id={decodeURIComponent(board)} />;
+  if (path === "/manage" || path.startsWith("/manage/")) return <ManagePage />;
   if (path === "/server") return <ServerPage />;
   return (
     <main className="nothing">

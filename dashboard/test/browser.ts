@@ -35,7 +35,11 @@ export async function open(browser: Browser, url: string, look: Look = {}): Prom
   const { width = 1440, height = 900, theme = "dark", scale = 1 } = look;
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, deviceScaleFactor: scale });
   const token = "token" in look ? look.token : TOKEN;
-  if (token) await context.addInitScript((text) => sessionStorage.setItem("nodeglass.token", text), token);
+  if (token) {
+    const { origin } = new URL(url);
+    const answer = await context.request.post(`${origin}/api/v1/session`, { data: { token }, headers: { origin } });
+    if (!answer.ok()) throw new Error(`signing in: ${answer.status()} ${await answer.text()}`);
+  }
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on("pageerror", (error) => complaints.push(error.message));

@@ -46,7 +46,8 @@ test("signing in: a wrong token is refused in words, the right one opens the fle
   await page.getByLabel("Token", { exact: true }).fill(TOKEN);
   await page.keyboard.press("Enter");
   await page.getByRole("link", { name: server.agent, exact: true }).waitFor();
-  // A tab that is opened anew asks again; this one does not.
+  // The session is a cookie that scripts can't read; it outlives the page.
+  expect(await page.evaluate(() => document.cookie + JSON.stringify({ ...localStorage, ...sessionStorage }))).not.toContain(TOKEN);
   await page.reload();
   await page.getByRole("link", { name: server.agent, exact: true }).waitFor();
   await page.getByRole("button", { name: "Sign out" }).click();
@@ -221,6 +222,41 @@ test("everything can be done with the keyboard", async () => {
   await context.close();
 });
 
+test("what one may do is what one sees", async () => {
+  const call = async (body: object) => {
+    const answer = await fetch(`${server.url}/api/v1/tokens`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    return (await answer.json()) as { token: string };
+  };
+  const { token } = await call({ name: "looks", role: "viewer" });
+  const viewer = await open(browser, `${server.url}/manage`, { token });
+  await viewer.page.getByText("signed in as looks, viewer").waitFor();
+  expect(await viewer.page.getByRole("link", { name: "Tokens" }).count()).toBe(0);
+  expect(await viewer.page.getByRole("link", { name: "Sessions" }).count()).toBe(1);
+
+  const admin = await open(browser, `${server.url}/manage`);
+  const form = admin.page.getByRole("form", { name: "Make a token" });
+  await form.getByLabel("Name").fill("grafana");
+  await form.getByRole("textbox", { name: "Hosts" }).fill("web-*");
+  await form.getByRole("button", { name: "Make a token" }).click();
+  const made = (await admin.page.locator(".made pre").textContent()) ?? "";
+  expect(made).toMatch(/^ngt_/);
+  const seen = await fetch(`${server.url}/api/v1/metrics/agents`, { headers: { authorization: `Bearer ${made}` } });
+  expect(((await seen.json()) as { agents: object[] }).agents).toEqual([]);
+  await admin.page.getByRole("row", { name: /grafana/ }).getByText("web-*").waitFor();
+  // Whoever is revoked is out, within moments and without asking anew.
+  admin.page.on("dialog", (dialog) => void dialog.accept());
+  await admin.page.getByRole("row", { name: /looks/ }).getByRole("button", { name: "Revoke" }).click();
+  await viewer.page.getByRole("button", { name: "Sign in" }).waitFor();
+  await admin.page.getByRole("link", { name: "Audit log" }).click();
+  await admin.page.getByRole("row", { name: /token\.revoke looks/ }).waitFor();
+  await viewer.context.close();
+  await admin.context.close();
+});
+
 test("a search that fits nothing, a host and a page that are not there are said", async () => {
   const { page, context } = await open(browser, `${server.url}/?q=nothing-like-it`);
   await page.getByText("No host fits").waitFor();
@@ -236,6 +272,8 @@ describe.each(["light", "dark"] as const)("in %s colours", (theme) => {
     ["host", "/hosts/AGENT"],
     ["compare", "/compare?lines=AGENT:cpu.usage_percent~AGENT:memory.usage_percent"],
     ["boards", "/boards"],
+    ["tokens", "/manage"],
+    ["audit", "/manage/audit"],
     ["server", "/server"],
   ];
 
@@ -247,7 +285,7 @@ describe.each(["light", "dark"] as const)("in %s colours", (theme) => {
       const signedIn = name === "sign-in" ? { token: undefined } : {};
       const { page, context } = await open(browser, server.url + path.replaceAll("AGENT", server.agent), { theme, width, height, ...signedIn });
       await page.locator("h1").first().waitFor();
-      const drawn = page.locator("[role=row] a, .tile, .ng-legend li, .board-list, .books tbody tr").first();
+      const drawn = page.locator("[role=row] a, .tile, .ng-legend li, .board-list, .list, .books tbody tr").first();
       if (name !== "sign-in") await drawn.waitFor({ state: "attached" });
       expect(await violations(page), `${name} at ${width} pixels`).toEqual([]);
       const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);

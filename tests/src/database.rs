@@ -155,6 +155,45 @@ impl Database {
         }
     }
 
+    /// Tables with rows of an agent, by its key; whoever made them.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn tables_with(&self, key: i32) -> Result<Vec<String>, sqlx::Error> {
+        let mut found = Vec::new();
+        let tables = self
+            .texts(if self.is_sqlite() {
+                "select m.name from sqlite_master as m, pragma_table_info(m.name) as p \
+                 where m.type = 'table' and p.name = 'agent_key'"
+            } else {
+                "select relname::text from pg_class join pg_attribute on attrelid = pg_class.oid \
+                 where relkind in ('r', 'p') and not relispartition and attname = 'agent_key' \
+                     and relnamespace = 'public'::regnamespace"
+            })
+            .await?;
+        // What says that there was one stays, and that its key is worth nothing.
+        let stays = |table: &str| matches!(table, "forgotten" | "revocation");
+        for table in tables.into_iter().filter(|table| !stays(table)) {
+            let rows = format!("select count(*) from \"{table}\" where agent_key = {key}");
+            let rows: i64 = if self.is_sqlite() {
+                let mut connection = SqliteConnection::connect(&self.url).await?;
+                sqlx::query_scalar(sqlx::AssertSqlSafe(rows))
+                    .fetch_one(&mut connection)
+                    .await?
+            } else {
+                let mut connection = PgConnection::connect(&self.url).await?;
+                sqlx::query_scalar(sqlx::AssertSqlSafe(rows))
+                    .fetch_one(&mut connection)
+                    .await?
+            };
+            if rows > 0 {
+                found.push(table);
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
     /// Every stored sample, each agent's in order of time.
     async fn samples(&self) -> Result<Vec<(String, StoredSample)>, StoreError> {
         let store = nodeglass_store::open(&self.url).await?;

@@ -1,5 +1,6 @@
 //! The agent within the test, for what can't be done to a process: a clock of its own, a past that never was.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use nodeglass_agent::outbox::Outbox;
 use nodeglass_agent::requests::Requests;
 use nodeglass_agent::sampling::{self, SamplingPlan};
 use nodeglass_agent::uplink::Uplink;
-use nodeglass_collect::{CollectConfig, Sampler};
+use nodeglass_collect::{CollectConfig, DeviceFilters, Sampler};
 use nodeglass_journal::Journal;
 use nodeglass_model::filter::MetricFilter;
 use nodeglass_model::{Clock, SystemClock, UnixMillis};
@@ -61,6 +62,8 @@ impl InnerAgent {
             local_interval: interval,
             watched: None,
             filter: filter.clone(),
+            devices: DeviceFilters::default(),
+            top_processes: 10,
         };
         let (plan, current) = watch::channel(configured.clone());
         let collect = CollectConfig {
@@ -73,6 +76,8 @@ impl InnerAgent {
             collect,
             plan: plan.clone(),
             configured,
+            labels: BTreeMap::new(),
+            asked: Arc::default(),
             clock: clock.clone(),
             reading: Arc::new(Semaphore::new(1)),
         };

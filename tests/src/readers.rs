@@ -1,8 +1,11 @@
 //! `nodeglass-readers`: many readers for a server to serve, and the agents that they read.
 //!
 //! First clients follow live streams and every event is timed, from the moment that the agent sends its sample until the
-//! reader has the whole event; then clients take one agent's latest sample as fast as they can. Prints one JSON object.
+//! reader has the whole event; then clients take one agent's latest sample as fast as they can, unless another program is
+//! to do that. Prints a JSON object for each part, and leaves the agents' last samples in the server.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,12 +16,17 @@ use nodeglass_agent::identity::Identity;
 use nodeglass_model::sample::{CoreMetrics, NetworkMetrics};
 use nodeglass_model::{Sample, UnixMillis};
 use nodeglass_proto::v1::server_message::Message as Down;
+use nodeglass_runtime::tls::Pin;
+use nodeglass_runtime::tls::client::{self, Trust};
 use nodeglass_tests::enrolled::one_by_database;
 use nodeglass_tests::fake_agent::{FakeAgent, now};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, MissedTickBehavior};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 
 /// Many readers for a server to serve.
 #[derive(Debug, Parser)]
@@ -26,6 +34,9 @@ struct Readers {
     /// The server's address
     #[arg(long)]
     server: String,
+    /// The CA of its certificate, if it speaks TLS
+    #[arg(long)]
+    ca: Option<PathBuf>,
     /// The server's database, in which the agents are enrolled
     #[arg(long)]
     database: String,
@@ -38,7 +49,7 @@ struct Readers {
     /// How many streams, spread over the agents
     #[arg(long, default_value_t = 2_000)]
     streams: u32,
-    /// How many connections take the latest sample
+    /// How many connections take the latest sample; none if it is left to another program
     #[arg(long, default_value_t = 64)]
     connections: u32,
     /// How long each part takes
@@ -60,7 +71,8 @@ struct Seen {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let readers = Readers::parse();
-    let address = readers.server.trim_start_matches("http://").to_owned();
+    let way = Way::to(&readers)?;
+    let ca_pin = readers.ca.as_deref().map(Pin::read).transpose()?.map(|pin| pin.0);
     let (began, over) = (Instant::now(), Arc::new(AtomicBool::new(false)));
     let store = nodeglass_store::open(&readers.database).await?;
     let (mut sent, mut agents) = (Vec::new(), Vec::new());
@@ -68,7 +80,7 @@ async fn main() -> anyhow::Result<()> {
     let samples = readers.seconds * 2 + 300;
     for number in 0..readers.agents {
         let agent = format!("read-{number}").parse()?;
-        let identity = one_by_database(store.as_ref(), &readers.server, None, agent).await?;
+        let identity = one_by_database(store.as_ref(), &readers.server, ca_pin, agent).await?;
         let times: Sent = Arc::new((0..=samples).map(|_| AtomicU64::new(0)).collect());
         let offset = Duration::from_secs(1) * number / readers.agents;
         agents.push(tokio::spawn(play(
@@ -86,7 +98,7 @@ async fn main() -> anyhow::Result<()> {
     let mut streams = Vec::new();
     for number in 0..readers.streams {
         let agent = number % readers.agents;
-        let stream = open(&address, agent, &readers.token).await?;
+        let stream = open(&way, agent, &readers.token).await?;
         let times = sent[agent as usize].clone();
         streams.push(tokio::spawn(follow(
             stream,
@@ -115,13 +127,52 @@ async fn main() -> anyhow::Result<()> {
         all.delays_ms.get(place as usize).copied()
     };
 
-    let (rate, bytes) = snapshots(&address, &readers).await?;
     let report = json!({
         "events": all.events, "dropped": all.dropped, "sse_p50_ms": at(0.5), "sse_p99_ms": at(0.99), "sse_max_ms": at(1.0),
-        "snapshots_per_second": rate, "snapshot_bytes": bytes,
     });
     println!("{report}");
+    if readers.connections > 0 {
+        let (rate, bytes) = snapshots(&way, &readers).await?;
+        println!(
+            "{}",
+            json!({ "snapshots_per_second": rate, "snapshot_bytes": bytes })
+        );
+    }
     Ok(())
+}
+
+/// A connection, with TLS or without.
+type Stream = BufReader<Either<TcpStream, TlsStream<TcpStream>>>;
+
+/// How the server is reached.
+#[derive(Clone)]
+struct Way {
+    address: SocketAddr,
+    tls: Option<TlsConnector>,
+}
+
+impl Way {
+    fn to(readers: &Readers) -> anyhow::Result<Self> {
+        let (_, address) = readers.server.split_once("://").context("the server's address")?;
+        let config = readers
+            .ca
+            .clone()
+            .map(|ca| client::config(&Trust::File(ca)))
+            .transpose()?;
+        Ok(Self {
+            address: address.parse()?,
+            tls: config.map(|config| TlsConnector::from(Arc::new(config))),
+        })
+    }
+
+    async fn connect(&self) -> anyhow::Result<Stream> {
+        let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        Ok(BufReader::new(match &self.tls {
+            Some(tls) => Either::Right(tls.connect(self.address.ip().into(), stream).await?),
+            None => Either::Left(stream),
+        }))
+    }
 }
 
 /// An agent with a sample each second.
@@ -152,16 +203,12 @@ async fn play(
 }
 
 /// Calls for something of an agent and reads the answer's head; gives the length of its body, if it has one.
-async fn call(
-    stream: &mut BufReader<TcpStream>,
-    agent: u32,
-    path: &str,
-    token: &str,
-) -> anyhow::Result<Option<usize>> {
+async fn call(stream: &mut Stream, agent: u32, path: &str, token: &str) -> anyhow::Result<Option<usize>> {
     let call = format!(
         "GET /api/v1/agents/read-{agent}/metrics{path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n\r\n"
     );
     stream.get_mut().write_all(call.as_bytes()).await?;
+    stream.get_mut().flush().await?;
     let (mut line, mut length, mut is_first) = (String::new(), None, true);
     loop {
         line.clear();
@@ -179,16 +226,15 @@ async fn call(
 }
 
 /// Opens a stream; an agent that has not sent anything yet is waited for.
-async fn open(address: &str, agent: u32, token: &str) -> anyhow::Result<BufReader<TcpStream>> {
-    let mut stream = BufReader::new(TcpStream::connect(address).await?);
-    stream.get_ref().set_nodelay(true)?;
+async fn open(way: &Way, agent: u32, token: &str) -> anyhow::Result<Stream> {
+    let mut stream = way.connect().await?;
     call(&mut stream, agent, "/stream?interval=1", token).await?;
     Ok(stream)
 }
 
 /// Reads a stream to the end of the part, or one event further.
 async fn follow(
-    mut stream: BufReader<TcpStream>,
+    mut stream: Stream,
     times: Sent,
     began: Instant,
     counting: Arc<AtomicBool>,
@@ -223,15 +269,14 @@ async fn follow(
 }
 
 /// Takes the first agent's latest sample for a while; gives how often in a second, and how large it is.
-async fn snapshots(address: &str, readers: &Readers) -> anyhow::Result<(f64, usize)> {
+async fn snapshots(way: &Way, readers: &Readers) -> anyhow::Result<(f64, usize)> {
     let end = Instant::now() + Duration::from_secs(readers.seconds);
     let mut clients = Vec::new();
     for _ in 0..readers.connections {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
+        let mut stream = way.connect().await?;
         let token = readers.token.clone();
         clients.push(tokio::spawn(async move {
-            let (mut stream, mut body, mut count) = (BufReader::new(stream), Vec::new(), 0_u64);
+            let (mut body, mut count) = (Vec::new(), 0_u64);
             while Instant::now() < end {
                 let length = call(&mut stream, 0, "", &token).await?.context("a length")?;
                 body.resize(length, 0);

@@ -359,6 +359,44 @@ impl Server {
         self.http.post(format!("{}{path}", self.url))
     }
 
+    /// A call that changes something, with the admin token: status and JSON, null where nothing comes back.
+    ///
+    /// # Panics
+    /// No answer, or no JSON comes back.
+    pub async fn change(&self, method: &str, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        let method = method.parse().expect("a method");
+        let mut call = self
+            .http
+            .request(method, format!("{}{path}", self.url))
+            .bearer_auth(TOKEN);
+        if let Some(body) = body {
+            call = call.json(&body);
+        }
+        let response = call.send().await.expect("an answer");
+        let status = response.status();
+        let bytes = response.bytes().await.expect("a body");
+        if bytes.is_empty() {
+            return (status, Value::Null);
+        }
+        let read = serde_json::from_slice(&bytes);
+        (status, read.unwrap_or_else(|error| panic!("{path}: {error}")))
+    }
+
+    /// The same where it must succeed.
+    ///
+    /// # Panics
+    /// It does not.
+    pub async fn changed(&self, method: &str, path: &str, body: Value) -> Value {
+        let (status, answer) = self.change(method, path, Some(body)).await;
+        assert_eq!(status, StatusCode::OK, "{method} {path}: {answer}");
+        answer
+    }
+
+    /// A call of any kind without a token.
+    pub fn anonymous_call(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url))
+    }
+
     /// Without a token.
     pub fn anonymous(&self, path: &str) -> reqwest::RequestBuilder {
         self.http.get(format!("{}{path}", self.url))

@@ -150,7 +150,7 @@ async fn callers_are_told_what_is_wrong(database: Database) {
             "nearest",
         ),
         ("/api/v1/agents/%ff/metrics", bad, "invalid_parameter", "UTF-8"),
-        ("/api/v1/nothing", StatusCode::NOT_FOUND, "not_found", "README"),
+        ("/api/v1/nothing", StatusCode::NOT_FOUND, "not_found", "/api/docs"),
     ] {
         let (found, body) = server.get(path).await;
         assert_eq!(

@@ -200,7 +200,7 @@ async fn who_is_revoked_is_gone_and_stays_away(database: Database) {
         let enrolment = Enrolment::decode(&string).unwrap();
         match enrol(&enrolment, PrivateKey::generate().unwrap(), None, None).await {
             Err(EnrolError::Refused(status)) => {
-                assert_eq!(code(&status), "unknown_token", "{what}: {status}")
+                assert_eq!(code(&status), "unknown_token", "{what}: {status}");
             }
             other => panic!("{what}: {other:?}"),
         }

@@ -349,15 +349,15 @@ async fn senseless_questions_are_refused(database: Database) {
         ),
         (
             "history?metrics=cpu.usage_percent&agents=label:role=db",
-            400,
-            "invalid_parameter",
-            "patterns",
+            404,
+            "unknown_agent",
+            "label:role=db",
         ),
         (
             "history?metrics=cpu.usage_percent&group_by=label",
             400,
             "invalid_parameter",
-            "agent nor none",
+            "label:NAME",
         ),
         (
             "history?metrics=cpu.usage_percent&agg=mean",

@@ -196,7 +196,6 @@ async fn a_journal_without_room_drops_the_oldest_and_counts_it() {
     let database = Database::sqlite();
     let mut server = Server::start_to_be_killed(&database, QUICK).await;
     let enrolment = server.add_agent("host").await;
-    server.kill().await;
 
     let (host, place) = (BusyHost::start(), tempfile::tempdir().unwrap());
     let disk = place.path().display();
@@ -206,6 +205,7 @@ async fn a_journal_without_room_drops_the_oldest_and_counts_it() {
         host.root().display()
     );
     let mut agent = Agent::prepared(&enrolment, &config).await;
+    server.kill().await;
     agent.keep_log();
     // Most of the 1 MiB is somebody else's.
     let mount = format!(

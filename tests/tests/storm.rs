@@ -66,9 +66,9 @@ async fn an_agent_that_vanishes_is_dead_after_three_intervals_and_so_is_its_conn
     let server = Server::start_with(&database, Some("agents: {heartbeat_interval: 1s}")).await;
     let proxy = Proxy::start(&server.url, Chance::new("a line that is silenced")).await;
     let before = server.connections();
-    let mut agent = FakeAgent::open(&proxy.redirect(&server.add_agent("host").await), 1)
-        .await
-        .unwrap();
+    let mut identity = server.enrolment("host").await;
+    identity.server = proxy.redirect(&server.url);
+    let mut agent = FakeAgent::open(&identity, 1).await.unwrap();
     agent.send([(1, sample(now(), 1.0))]).await;
     agent.settled(1).await.unwrap();
     assert_eq!(server.overview("host").await.unwrap()["status"], "connected");

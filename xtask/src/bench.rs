@@ -3,6 +3,7 @@
 //! Processor time is what holds up on a shared machine; wall time does not. Peers run beside us where they are installed.
 
 mod agent;
+mod api;
 mod client;
 mod cost;
 mod fleet;
@@ -30,6 +31,9 @@ pub struct Bench {
     seconds: u64,
     #[command(flatten)]
     fleet: fleet::Options,
+    /// Calls in a second, for the API
+    #[arg(long, default_value_t = 2_000)]
+    rate: u32,
     /// Print the figures as one JSON object on the last line
     #[arg(long)]
     json: bool,
@@ -43,6 +47,8 @@ enum Part {
     Fleet,
     /// How fast the server serves live data, with 2,000 streams and with 64 connections that ask without a pause
     Live,
+    /// How soon the API answers mixed reads at a fixed rate beside a fleet; the bar is for --agents 1000
+    Api,
     /// How soon history and the latest figures are answered, and in how many bytes they lie on the disk
     Queries,
 }
@@ -97,7 +103,7 @@ impl Bench {
             let mut rows = fleet::measure(&self.fleet, self.seconds)?;
             println!("{}:\n", self.fleet.title(self.seconds));
             table::print(&rows);
-            if !self.fleet.back_to_back && self.part.is_some() {
+            if !self.fleet.back_to_back && !self.fleet.no_queries && self.part.is_some() {
                 let history = queries::measure(&self.fleet, queries::BRIEF)?;
                 println!("{}:\n", queries::title(&self.fleet, queries::BRIEF));
                 table::print(&history);
@@ -112,14 +118,20 @@ impl Bench {
         }
         if wanted(Part::Live) {
             interrupt.run(cargo().args(["build", "--release", "--workspace", "--bins", "--locked"]))?;
-            let rows = live::measure(self.seconds)?;
-            println!(
-                "The live side, {} s each, on SQLite, server and clients on this host:\n",
-                self.seconds
-            );
+            let rows = live::measure(self.seconds, self.fleet.plain)?;
+            println!("{}:\n", live::title(self.seconds, self.fleet.plain));
             table::print(&rows);
             let figures: Map<String, Value> = rows.iter().map(table::Row::json).collect();
             object.insert("live".to_owned(), Value::Object(figures));
+        }
+        // With more agents than the others: by itself, on request.
+        if self.part == Some(Part::Api) {
+            let what = ["-p", "nodeglass-server", "-p", "nodeglass-tests", "--bins"];
+            interrupt.run(cargo().args(["build", "--release", "--locked"]).args(what))?;
+            let rows = api::measure(&self.fleet, self.rate, self.seconds)?;
+            println!("{}:\n", api::title(&self.fleet, self.rate, self.seconds));
+            table::print(&rows);
+            object.extend(rows.iter().map(|row| (row.key.to_owned(), row.measured.into())));
         }
         if wanted(Part::Queries) {
             let what = ["-p", "nodeglass-server", "-p", "nodeglass-tests", "--bins"];

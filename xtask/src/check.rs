@@ -3,7 +3,7 @@
 use crate::cargo;
 use crate::generate::Generate;
 
-/// Checks format, lints and generated files.
+/// Checks format, lints, generated files, and that the dashboard's bundle is built from its sources.
 ///
 /// # Errors
 /// One of them is not as it should be.
@@ -18,5 +18,6 @@ pub fn run() -> anyhow::Result<()> {
         "-D",
         "warnings",
     ]))?;
-    Generate { check: true }.run()
+    Generate { check: true }.run()?;
+    crate::bundle::check()
 }

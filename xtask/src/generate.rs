@@ -1,5 +1,7 @@
 //! `cargo xtask generate`: the files that are made from the code.
 
+mod api;
+mod catalogue;
 mod keys;
 
 use std::fmt::Write as _;
@@ -20,12 +22,25 @@ pub struct Generate {
 }
 
 impl Generate {
-    /// Writes or checks `docs/metrics.md`, and the table of keys in `docs/agent.md`.
+    /// Writes or checks all of them.
     ///
     /// # Errors
     /// One can't be written, or, with `check`, is out of date.
     pub fn run(&self) -> anyhow::Result<()> {
+        let document = api::document()?;
+        self.write("docs/openapi.json", |_| Ok(document.clone()))?;
+        self.run_without_server()
+    }
+
+    /// Writes or checks those that this program can make by itself.
+    ///
+    /// # Errors
+    /// As of [`Generate::run`].
+    pub fn run_without_server(&self) -> anyhow::Result<()> {
+        let document = read("docs/openapi.json")?;
+        self.write("docs/api.md", |text| api::with_tables(text, &document))?;
         self.write("docs/metrics.md", |_| Ok(metrics()))?;
+        self.write("clients/typescript/src/catalogue.ts", |_| catalogue::typescript())?;
         let yaml = read("config/agent.yaml")?;
         self.write("docs/agent.md", |document| keys::with_keys(document, &yaml))
     }
@@ -123,6 +138,6 @@ mod tests {
 
     #[test]
     fn the_checked_in_files_are_current() {
-        Generate { check: true }.run().unwrap();
+        Generate { check: true }.run_without_server().unwrap();
     }
 }

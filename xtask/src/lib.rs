@@ -3,6 +3,7 @@
 
 mod apt;
 pub mod bench;
+mod bundle;
 pub mod check;
 pub mod generate;
 pub mod interrupt;

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every test there is, with the databases that they need.
 
+mod page;
 mod routes;
 mod sum;
 
@@ -57,6 +58,9 @@ impl Test {
         })?;
         if self.tests_the_store() {
             sum += routes::run(&interrupt, cluster.as_ref())?;
+        }
+        if self.cargo_arguments.is_empty() {
+            sum += page::run(&interrupt)?;
         }
         drop(cluster);
         println!("{sum}");

@@ -3,6 +3,7 @@
 //! They are unpacked rather than installed: that needs no root, and starts none of the services that come with them.
 
 pub mod npm;
+pub mod python;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -46,6 +47,14 @@ pub const COLLECTD: Tool = Tool {
     package: "collectd-core",
     directory: "usr/sbin",
     with_libraries: false,
+};
+
+/// A program that asks a web server for the same as often as it answers.
+pub const WRK: Tool = Tool {
+    program: "wrk",
+    package: "wrk",
+    directory: "usr/bin",
+    with_libraries: true,
 };
 
 /// PostgreSQL's most common pooler.

@@ -23,6 +23,7 @@ export type { ShownUnit } from "./units.ts";
 export { PANELS, panel } from "./panels.ts";
 export type { Panel } from "./panels.ts";
 export { AXIS_WIDTH, colour, reasonOf } from "./chart/paint.ts";
+export { HeatChart } from "./chart/HeatChart.tsx";
 export { TimeChart } from "./chart/TimeChart.tsx";
 export type { ChartSeries, TimeChartProps } from "./chart/TimeChart.tsx";
 export { ChartViewProvider, Cursor, useChartView } from "./chart/view.ts";

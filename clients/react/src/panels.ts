@@ -17,6 +17,8 @@ export interface Panel {
   isStacked?: boolean;
   /** The axis goes at least this far. */
   floor?: number;
+  /** So many series at most are lines; more are rows of colour. */
+  mostLines?: number;
   /** Shown only where the host has such figures. */
   isOptional?: boolean;
   /** What it means, in a sentence. */
@@ -26,6 +28,9 @@ export interface Panel {
 /** More lines than this can't be told apart. */
 const MOST_SERIES = 12;
 
+/** A row of colour needs a pixel. */
+const MOST_CORES = 512;
+
 /** Fixed series with labels and colours. */
 function fixed(...all: [key: string, label: string, colour: string, more?: Partial<ChartSeries>][]) {
   return (keys: readonly string[]): ChartSeries[] =>
@@ -33,10 +38,10 @@ function fixed(...all: [key: string, label: string, colour: string, more?: Parti
 }
 
 /** A series for each device, by name; `name` makes its label. */
-function perDevice(name: (device: string, path: string) => string = (device) => device) {
+function perDevice(name: (device: string, path: string) => string = (device) => device, most = MOST_SERIES) {
   return (keys: readonly string[]): ChartSeries[] => {
     const sorted = [...keys].sort(new Intl.Collator("en", { numeric: true }).compare);
-    return sorted.slice(0, MOST_SERIES).map((key, at) => {
+    return sorted.slice(0, most).map((key, at) => {
       const [path, device = ""] = splitSeries(key);
       return { key, label: name(device, path), colour: colour(at) };
     });
@@ -99,7 +104,8 @@ export const PANELS: readonly Panel[] = [
     floor: 100,
     about: "Each core by itself.",
     metrics: ["cpu.core_usage@*"],
-    series: perDevice((core) => `core ${core}`),
+    series: perDevice((core) => `core ${core}`, MOST_CORES),
+    mostLines: 8,
   },
   {
     id: "memory",

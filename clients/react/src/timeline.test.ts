@@ -9,7 +9,7 @@ const CORES = "cpu.core_usage@*";
 
 function history(interval: number, rows: Record<string, number>[]) {
   const data = rows as Bucket[];
-  return { data, resolution: "raw", query: { metrics: [], start_timestamp: 0, end_timestamp: 0, interval_seconds: interval } };
+  return { data, resolution: "raw" as const, query: { metrics: [], start_timestamp: 0, end_timestamp: 0, interval_seconds: interval } };
 }
 
 function sample(seconds: number, usage: number, cores: number[] = []): MetricsSnapshot {

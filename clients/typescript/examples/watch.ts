@@ -9,5 +9,5 @@ const client = new NodeglassClient({
 });
 
 for await (const { timestamp, cpu, memory } of client.streamMetrics(agent, { interval: 1 })) {
-  console.log(new Date(timestamp).toISOString(), `cpu ${cpu.usage_percent ?? "-"} %`, `memory ${memory.usage_percent ?? "-"} %`);
+  console.log(new Date(timestamp).toISOString(), `cpu ${cpu?.usage_percent ?? "-"} %`, `memory ${memory?.usage_percent ?? "-"} %`);
 }

@@ -40,7 +40,7 @@ export function valueOf(sample: MetricsSnapshot, series: string): number | undef
   const metric = metricOf(path);
   if (!metric?.device) {
     const [section, field] = parts(path);
-    const found = sample[section];
+    const found = (sample as Device)[section];
     return found && typeof found === "object" ? number((found as Device)[field]) : undefined;
   }
   const all = entries(sample, metric);
@@ -70,10 +70,10 @@ function entries(sample: MetricsSnapshot, metric: Metric): [string, unknown, boo
   const [, field] = parts(metric.path);
   if (metric.device === "core") {
     const name = field === "core_frequency_mhz" ? "frequency_mhz" : `${field.slice("core_".length)}_percent`;
-    return (sample.cpu?.cores ?? []).map((core) => [String(core.core), core[name], false]);
+    return (sample.cpu?.cores ?? []).map((core) => [String(core.core), (core as Device)[name], false]);
   }
   const kind = DEVICES[metric.device ?? ""];
-  const found = kind && sample[kind.list];
+  const found = kind && (sample as Device)[kind.list];
   if (!kind || !Array.isArray(found)) return [];
   const named: [string, unknown, boolean][] = [];
   for (const device of found as Device[]) {

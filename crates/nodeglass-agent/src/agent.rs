@@ -41,7 +41,11 @@ pub fn start(config: AgentConfig, mut identity: Identity, tasks: &TaskGroup) -> 
     let tasks_socket = config.track_tasks.then(|| config.tasks_socket());
     let dialer = Dialer::new(&identity, config.trust);
     let AgentConfig {
-        collect, plan, local, ..
+        collect,
+        plan,
+        local,
+        labels,
+        ..
     } = config;
     let sampler = Sampler::new(collect.clone()).context("reading this host")?;
     let (journal, _) = Journal::open(journal, clock.now(), Instant::now());
@@ -68,6 +72,8 @@ pub fn start(config: AgentConfig, mut identity: Identity, tasks: &TaskGroup) -> 
         collect,
         plan: plans,
         configured: plan,
+        asked: Arc::default(),
+        labels,
         clock: clock.clone(),
         reading: Arc::new(Semaphore::new(1)),
     };

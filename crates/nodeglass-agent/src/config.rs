@@ -1,5 +1,6 @@
 //! The agent's configuration: YAML, then environment, then command line, all checked before anything starts.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 mod devices;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 use nodeglass_collect::{Backend, CollectConfig, CommandLines};
 use nodeglass_journal::{JournalConfig, Sync};
 use nodeglass_model::filter::MetricFilter;
+use nodeglass_model::label;
 use nodeglass_runtime::config::{ConfigError, ConfigReader, Env};
 use nodeglass_runtime::telemetry::LogFormat;
 use nodeglass_runtime::tls::client::Trust;
@@ -40,6 +42,8 @@ pub struct AgentConfig {
     pub server: Option<String>,
     /// Whom to trust, if not the CA of the enrolment, or without one whom the system trusts.
     pub trust: Option<Trust>,
+    /// What its owner says of this host, for those who look for it among many.
+    pub labels: BTreeMap<String, String>,
     /// How to read this host.
     pub collect: CollectConfig,
     /// What to sample, and how often.
@@ -130,6 +134,9 @@ impl AgentConfig {
         ];
         let mut collect = CollectConfig::default();
         devices::read(&mut reader, &mut collect);
+        let devices = collect.devices.clone();
+        let top_processes =
+            reader.integer("metrics.process_tracking.top_processes", 10, 0..=MAX_TOP) as usize;
         let config = Self {
             data_dir: reader
                 .text("data_dir")
@@ -145,8 +152,7 @@ impl AgentConfig {
                     SECOND / 2,
                     SECOND / 100..=SECOND * 60,
                 ),
-                top_processes: reader.integer("metrics.process_tracking.top_processes", 10, 0..=MAX_TOP)
-                    as usize,
+                top_processes,
                 process_commands: reader.choice(
                     "metrics.process_tracking.command_lines",
                     CommandLines::default(),
@@ -160,12 +166,15 @@ impl AgentConfig {
                 redact: reader.list("metrics.process_tracking.redact", &[]),
                 ..collect
             },
+            labels: labels(&mut reader),
             plan: SamplingPlan {
                 running: reader.flag("metrics.enabled", true),
                 interval,
                 local_interval: reader.duration("metrics.local_interval", SECOND, SECOND..=HOUR),
                 watched: None,
                 filter,
+                devices,
+                top_processes,
             },
             journal_directory: reader.text("journal.directory").map(PathBuf::from),
             keep: Keep {
@@ -193,6 +202,25 @@ impl AgentConfig {
         reader.finish()?;
         Ok(config)
     }
+}
+
+/// What the file says of this host: a list of NAME=VALUE.
+fn labels(reader: &mut ConfigReader) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::new();
+    for text in reader.list("labels", &[]) {
+        match label::parse(&text) {
+            Ok((name, value)) => {
+                if labels.insert(name.clone(), value).is_some() {
+                    reader.problem("labels", format!("{name:?} is given twice"));
+                }
+            }
+            Err(error) => reader.problem("labels", error.to_string()),
+        }
+    }
+    if labels.len() > label::MAX_LABELS {
+        reader.problem("labels", label::LabelError::TooMany(labels.len()).to_string());
+    }
+    labels
 }
 
 /// When the journal is pushed down to the disk: `always`, `never`, or within a time.
@@ -270,6 +298,19 @@ mod tests {
         assert_eq!(trust("server: https://h:1"), None);
         assert_eq!(trust("ca: system"), Some(Trust::System));
         assert_eq!(trust("ca: /etc/ca.pem"), Some(Trust::File("/etc/ca.pem".into())));
+    }
+
+    #[test]
+    fn a_host_has_labels_of_its_own() {
+        let config = read("labels: [env=prod, 'site=eu 1']", &[]).unwrap();
+        let labels: Vec<_> = config
+            .labels
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(labels, [("env", "prod"), ("site", "eu 1")]);
+        let problems = read("labels: [env, 'a b=c', x=1, x=2]", &[]).unwrap_err();
+        assert_eq!(problems.problems().len(), 3, "{problems}");
     }
 
     #[test]

@@ -323,25 +323,25 @@ mod tests {
         let error = Identity::load(&data_dir).unwrap_err().to_string();
         assert!(error.contains("nodeglass-agent enroll"), "{error}");
 
-        let mut made = identity(PrivateKey::generate().unwrap());
-        made.save(&data_dir).unwrap();
+        let mut saved = identity(PrivateKey::generate().unwrap());
+        saved.save(&data_dir).unwrap();
         let kept = Identity::load(&data_dir).unwrap();
         assert_eq!(
             (&kept.server, kept.ca_pin, &kept.agent),
-            (&made.server, made.ca_pin, &made.agent)
+            (&saved.server, saved.ca_pin, &saved.agent)
         );
         assert_eq!(
             (kept.public_key(), &kept.server_id),
-            (made.public_key(), &made.server_id)
+            (saved.public_key(), &saved.server_id)
         );
-        assert_ne!(kept.instance, made.instance, "each run has its own");
+        assert_ne!(kept.instance, saved.instance, "each run has its own");
         #[cfg(unix)]
         for name in [IDENTITY, CERTIFICATE] {
             use std::os::unix::fs::PermissionsExt;
-            let mode = fs::metadata(data_dir.join(name)).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o600, "{name}");
+            let bits = fs::metadata(data_dir.join(name)).unwrap().permissions().mode();
+            assert_eq!(bits & 0o777, 0o600, "{name}");
         }
-        let key = BASE64.encode(made.key.pkcs8());
+        let key = BASE64.encode(saved.key.pkcs8());
         assert!(!format!("{kept:?}").contains(&key), "the key is not shown");
 
         fs::write(data_dir.join(IDENTITY), "{").unwrap();

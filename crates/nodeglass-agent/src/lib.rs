@@ -1,8 +1,9 @@
 //! The agent: samples this host and streams the samples to a server.
 //!
 //! [`sampling`] takes samples, [`outbox`] puts them into the journal, [`uplink`] sends what the server is owed and takes its
-//! words and requests over the connection that [`dialer`] makes, [`requests`] answers the latter. [`enrol`] makes this host an
-//! agent with an [`identity`] of its own. [`local`] serves this host's figures to whoever is on it, and
+//! words and requests over the connection that [`dialer`] makes, [`requests`] answers the latter, and [`settings`] does as it
+//! asks. [`enrol`] makes this host an agent with an [`identity`] of its own. [`local`] serves this host's figures to whoever
+//! is on it, and
 //! [`tasks`] hears there of programs to follow. [`agent`] puts it together.
 
 pub mod agent;
@@ -15,6 +16,7 @@ pub mod local;
 pub mod outbox;
 pub mod requests;
 pub mod sampling;
+pub mod settings;
 #[cfg(unix)]
 pub mod tasks;
 pub mod uplink;

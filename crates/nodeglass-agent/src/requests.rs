@@ -1,6 +1,7 @@
 //! Answers what the server asks: system information, a change of the sampling plan, recent history. Nothing else can
 //! be asked of an agent.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::outbox::Outbox;
 use crate::sampling::SamplingPlan;
+use crate::settings::Asked;
 
 /// The longest interval that may be asked for; silence for longer is what STOP is for.
 const MAX_INTERVAL_SECONDS: u32 = 3_600;
@@ -38,6 +40,10 @@ pub struct Requests {
     pub plan: watch::Sender<SamplingPlan>,
     /// The plan of the configuration, to which a request may return.
     pub configured: SamplingPlan,
+    /// What the configuration says of this host.
+    pub labels: BTreeMap<String, String>,
+    /// What the server last asked for.
+    pub asked: Arc<Asked>,
     /// The wall time.
     pub clock: Arc<dyn Clock>,
     /// Questions about local history are answered one after the other: each may read the whole journal.

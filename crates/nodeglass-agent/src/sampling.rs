@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nodeglass_collect::{Depth, Sampler};
+use nodeglass_collect::{Depth, DeviceFilters, Sampler};
 use nodeglass_journal::{Reason, Role};
 use nodeglass_model::filter::MetricFilter;
 use nodeglass_model::window::Window;
@@ -35,6 +35,10 @@ pub struct SamplingPlan {
     pub watched: Option<Duration>,
     /// What a sample has in it.
     pub filter: MetricFilter,
+    /// Which devices are left out.
+    pub devices: DeviceFilters,
+    /// How many processes are shown by each measure.
+    pub top_processes: usize,
 }
 
 impl SamplingPlan {
@@ -143,12 +147,16 @@ async fn sample(
                 }
                 let next = plan.borrow_and_update().clone();
                 info!(running = next.running, interval_s = next.sending().as_secs_f64(), "sampling plan changed");
-                if next.filter != current.filter || (current.running && !next.running) {
+                let shows_other = next.devices != current.devices || next.top_processes != current.top_processes;
+                if next.filter != current.filter || shows_other || (current.running && !next.running) {
                     // What comes after is not averaged with what came before.
                     reader.finish();
                 }
                 if next.filter != current.filter {
                     reader.sampler.set_filter(next.filter.clone());
+                }
+                if shows_other {
+                    reader.sampler.set_shown(next.devices.clone(), next.top_processes);
                 }
                 if current.running && !next.running {
                     reader.stopped = reader.last;

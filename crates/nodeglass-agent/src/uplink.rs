@@ -201,7 +201,8 @@ impl Uplink {
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             epoch: self.outbox.journal.epoch(),
             system: self.requests.system_info().await.ok().as_ref().map(Into::into),
-            collection_interval_ms: self.requests.plan.borrow().interval.as_millis() as u32,
+            collection_interval_ms: self.requests.configured.interval.as_millis() as u32,
+            labels: self.requests.labels.clone().into_iter().collect(),
         };
         // There is room: nothing was sent yet.
         let _ = outbound.try_send(v1::AgentMessage {
@@ -227,7 +228,13 @@ impl Uplink {
             .map_err(|_| SessionError::Silent)?
             .map_err(SessionError::Refused)?;
         match first.and_then(|first| first.message) {
-            Some(Down::Welcome(welcome)) => Ok((inbound, welcome.settings.unwrap_or_default())),
+            Some(Down::Welcome(welcome)) => {
+                let agent = &self.identity.agent;
+                if !welcome.agent_id.is_empty() && welcome.agent_id != agent.as_str() {
+                    info!(%agent, name = welcome.agent_id, "the server has another name for this agent");
+                }
+                Ok((inbound, welcome.settings.unwrap_or_default()))
+            }
             _ => Err(SessionError::NoWelcome),
         }
     }

@@ -26,7 +26,7 @@ mod encode;
 mod flat;
 mod like;
 
-pub use decode::Decoder;
+pub use decode::{Decoder, LayoutNumber};
 pub use encode::Encoder;
 
 /// In version 1 a device that had departed was described again, and places stood as they are; in version 2 each description

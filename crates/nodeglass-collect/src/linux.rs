@@ -150,6 +150,23 @@ impl LinuxHost {
         }
     }
 
+    /// Changes which devices are left out, and how many processes are shown.
+    pub(crate) fn set_shown(&mut self, config: &CollectConfig, filter: &MetricFilter) {
+        let before = std::mem::replace(&mut self.surroundings.config, config.clone());
+        for (row, running) in COLLECTORS.iter().zip(&mut self.collectors) {
+            let is_other = match row.name {
+                "network" => before.devices.exclude_interfaces != config.devices.exclude_interfaces,
+                "disk" => before.devices != config.devices,
+                "processes" => before.top_processes != config.top_processes,
+                _ => false,
+            };
+            if is_other {
+                *running = None;
+            }
+        }
+        self.set_filter(filter);
+    }
+
     /// Reads everything that is wanted; [`LinuxHost::finish`] adds what takes its time.
     pub(crate) fn read(&mut self, sample: &mut Sample, moment: &Moment) {
         for (row, running) in COLLECTORS.iter().zip(&mut self.collectors) {

@@ -7,6 +7,7 @@ use nodeglass_model::sample::CollectFailure;
 use nodeglass_model::{Sample, UnixMillis, catalogue};
 
 use crate::config::{Backend, CollectConfig, CollectError, is_own_root};
+use crate::filters::DeviceFilters;
 use crate::gpu::{self, GpuCollector};
 use crate::portable::PortableHost;
 use crate::tasks::TaskRegistry;
@@ -88,6 +89,19 @@ impl Sampler {
             Host::Portable(host) => host.set_filter(&filter),
         }
         self.config.filter = filter;
+    }
+
+    /// Changes which devices are left out, and how many processes are shown. Those collectors start anew. The portable back
+    /// end shows all that it knows.
+    pub fn set_shown(&mut self, devices: DeviceFilters, top_processes: usize) {
+        self.config.devices = devices;
+        self.config.top_processes = top_processes;
+        let filter = self.config.filter.clone();
+        match &mut self.host {
+            #[cfg(target_os = "linux")]
+            Host::Linux(host) => host.set_shown(&self.config, &filter),
+            Host::Portable(_) => {}
+        }
     }
 
     /// Reads the host now. It never fails: what can't be read is in [`Sample::failures`].

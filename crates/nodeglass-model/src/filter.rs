@@ -50,6 +50,17 @@ impl MetricFilter {
         Ok(filter)
     }
 
+    /// Keeps what this filter keeps and both lists let through, as [`MetricFilter::new`] takes them.
+    ///
+    /// # Errors
+    /// The patterns that fit no metric, all of them.
+    pub fn within(&self, include: &[String], exclude: &[String]) -> Result<Self, Vec<UnknownPattern>> {
+        check(include.iter().chain(exclude))?;
+        let mut filter = self.narrowed(include)?;
+        filter.exclude.extend_from_slice(exclude);
+        Ok(filter)
+    }
+
     /// Whether this metric is wanted.
     pub fn keeps(&self, metric: &Metric) -> bool {
         let named = |patterns: &[String]| patterns.iter().any(|pattern| fits(pattern, metric.path));
@@ -61,6 +72,16 @@ impl MetricFilter {
         METRICS
             .iter()
             .any(|metric| fits(prefix, metric.path) && self.keeps(metric))
+    }
+
+    /// The last list of what to keep, which is within those before it; empty for everything.
+    pub fn narrowest(&self) -> &[String] {
+        self.include.last().map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// What is left out.
+    pub fn excluded(&self) -> &[String] {
+        &self.exclude
     }
 
     /// Whether everything is wanted.

@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod filter;
 pub mod history;
 mod id;
+pub mod label;
 pub mod rates;
 pub mod sample;
 pub mod selector;

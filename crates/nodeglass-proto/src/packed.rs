@@ -1,6 +1,6 @@
 //! Samples as differences to each other: how agents of ours send, and how servers read it.
 
-use nodeglass_chunk::delta::{Decoder, Encoder};
+use nodeglass_chunk::delta::{Decoder, Encoder, LayoutNumber};
 use nodeglass_chunk::row::{self, RowError};
 use nodeglass_chunk::varint::{Reader, put};
 use nodeglass_model::catalogue::Dimension;
@@ -196,6 +196,20 @@ impl<'a> Unpacked<'a> {
     /// The sample itself.
     pub fn into_sample(self) -> Sample {
         self.sample.unwrap_or_else(|| self.decoder.sample())
+    }
+
+    /// Of which devices it is; `None` where it had to be put right, so that its devices may be others than what came.
+    pub fn layout(&self) -> Option<LayoutNumber> {
+        self.decoder.is_sound().then(|| self.decoder.layout())
+    }
+
+    /// The sample itself, made out of an earlier one that was of the same [`Unpacked::layout`].
+    pub fn into_sample_from(self, mut earlier: Sample) -> Sample {
+        if let Some(sample) = self.sample {
+            return sample;
+        }
+        self.decoder.update(&mut earlier);
+        earlier
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod agents;
 mod audit;
+mod boards;
 mod body;
 mod books;
 mod document;
@@ -14,6 +15,7 @@ mod guard;
 mod guide;
 mod headers;
 mod history;
+mod manage;
 mod overview;
 mod own;
 mod parameters;
@@ -43,6 +45,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
+use tower::util::option_layer;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
@@ -56,6 +59,7 @@ use crate::identity::Identity;
 use crate::import::Importer;
 use crate::policy::Policy;
 use crate::queries::Queries;
+use crate::registry::Registry;
 
 use body::MAX_BODY_BYTES;
 pub use document::openapi;
@@ -95,7 +99,7 @@ pub struct Api {
 
 /// The table: every route with who may take it.
 fn routes() -> Routes {
-    use Role::{Admin, Viewer};
+    use Role::{Admin, Operator, Viewer};
     Routes::new()
         .with(Policy::OPEN, routes!(state::health))
         .with(Policy::fleet(Viewer), routes!(state::ready))
@@ -116,6 +120,33 @@ fn routes() -> Routes {
         .with(Policy::fleet(Viewer), routes!(fleet::top))
         .with(Policy::fleet(Viewer), routes!(transfer::export))
         .with(Policy::fleet(Admin), routes!(transfer::import))
+        .with(Policy::fleet(Viewer), routes!(manage::list::agents))
+        .with(Policy::agent(Viewer), routes!(manage::agent))
+        .with(Policy::agent(Admin), routes!(manage::forget))
+        .with(Policy::agent(Admin), routes!(manage::rename))
+        .with(Policy::agent(Viewer), routes!(manage::show_labels))
+        .with(
+            Policy::agent(Operator),
+            routes!(manage::change_labels, manage::set_labels),
+        )
+        .with(Policy::agent(Viewer), routes!(manage::gaps))
+        .with(Policy::agent(Viewer), routes!(manage::settings::show))
+        .with(
+            Policy::agent(Operator),
+            routes!(manage::settings::change, manage::settings::set),
+        )
+        .with(Policy::agent(Operator), routes!(manage::settings::stream))
+        .with(Policy::agent(Viewer), routes!(manage::events::of_agent))
+        .with(Policy::fleet(Viewer), routes!(manage::events::of_fleet))
+        .with(Policy::fleet(Viewer), routes!(manage::groups::groups))
+        .with(Policy::fleet(Viewer), routes!(manage::groups::group))
+        .with(
+            Policy::fleet(Admin),
+            routes!(manage::groups::set, manage::groups::remove),
+        )
+        .with(Policy::fleet(Viewer), routes!(boards::list))
+        .with(Policy::fleet(Viewer), routes!(boards::show))
+        .with(Policy::fleet(Operator), routes!(boards::save, boards::remove))
         .with_open_beside(routes!(session::sign_in))
         .with(Policy::fleet(Viewer), routes!(session::session))
         .with(Policy::fleet(Viewer), routes!(session::sign_out))
@@ -142,6 +173,11 @@ fn routes() -> Routes {
 }
 
 impl Api {
+    /// What people do with agents.
+    fn registry(&self) -> &Registry {
+        self.queries.registry()
+    }
+
     /// All paths.
     pub fn router(self) -> Router {
         let Routes { guarded, open, .. } = routes();
@@ -164,7 +200,7 @@ impl Api {
             .merge(guarded)
             .layer(compression())
             .layer(middleware::from_fn_with_state(self.clone(), guard::knock))
-            .layer(cors(&self.cors))
+            .layer(option_layer(cors(&self.cors)))
             .layer(middleware::from_fn(guard::number))
             .with_state(self)
     }
@@ -186,11 +222,11 @@ impl Api {
 }
 
 /// Lets pages of these origins call, with tokens and without cookies; of no others.
-fn cors(origins: &[HeaderValue]) -> CorsLayer {
+fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
     if origins.is_empty() {
-        return CorsLayer::new();
+        return None;
     }
-    CorsLayer::new()
+    let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins.iter().cloned()))
         .allow_methods([
             Method::GET,
@@ -207,7 +243,8 @@ fn cors(origins: &[HeaderValue]) -> CorsLayer {
             guard::REQUEST_ID,
         ])
         .expose_headers(headers::EXPOSED)
-        .max_age(PREFLIGHT)
+        .max_age(PREFLIGHT);
+    Some(layer)
 }
 
 /// Compresses long answers for callers that ask for it, quickly rather than well. Event streams stay as they are: their

@@ -326,6 +326,7 @@ impl AuditWriter {
 #[cfg(test)]
 mod tests {
     use nodeglass_model::SystemClock;
+    use nodeglass_store::identities::AuditFilter;
 
     use super::*;
 
@@ -342,7 +343,7 @@ mod tests {
     }
 
     async fn written(store: &Arc<dyn Store>) -> Vec<AuditRecord> {
-        store.audit(&Default::default(), 10_000).await.unwrap()
+        store.audit(&AuditFilter::default(), 10_000).await.unwrap()
     }
 
     #[tokio::test]

@@ -65,6 +65,8 @@ pub struct ServerConfig {
     pub limits: QueryLimits,
     /// How long agents' certificates hold.
     pub certificate_lifetime: Duration,
+    /// How long events are kept.
+    pub keep_events: Duration,
     /// How often callers may call.
     pub rate_limits: RateLimits,
     /// Origins whose pages may call.
@@ -167,6 +169,11 @@ impl ServerConfig {
                 "agents.certificate_lifetime",
                 HOUR * 24 * 7,
                 SECOND * 10..=HOUR * 24 * 366,
+            ),
+            keep_events: reader.duration(
+                "agents.event_retention_period",
+                SECOND * 86_400 * 90,
+                HOUR..=HOUR * 24 * 3_660,
             ),
             rate_limits: RateLimits {
                 per_token: reader.integer(

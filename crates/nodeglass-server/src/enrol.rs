@@ -54,6 +54,12 @@ pub struct Registrar {
     ending: Mutex<Vec<Ending>>,
 }
 
+impl std::fmt::Debug for Registrar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registrar").finish_non_exhaustive()
+    }
+}
+
 impl Registrar {
     /// Reads whose every key is, of the agents that `live` has.
     ///
@@ -80,6 +86,15 @@ impl Registrar {
             questions: Semaphore::new(QUESTIONS),
             ending: Mutex::default(),
         })
+    }
+
+    /// One for tests, with a CA of its own that is gone again.
+    #[cfg(test)]
+    pub(crate) async fn of_test(store: Arc<dyn Store>, live: Arc<Live>, clock: Arc<dyn Clock>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let authority = Arc::new(Authority::open(directory.path()).unwrap());
+        let opened = Self::open(store, live, clock, authority, Duration::from_hours(1));
+        opened.await.unwrap()
     }
 
     /// Whether a key that was proved is still that of an agent.

@@ -75,8 +75,14 @@ pub enum ApiError {
         /// What is wrong, and what would be right.
         problem: String,
     },
+    /// No group of that name.
+    #[error("there is no group {0:?}: GET /api/v1/groups lists all")]
+    UnknownGroup(String),
+    /// A name that another agent has.
+    #[error("there is an agent {0} already: choose another name")]
+    NameTaken(nodeglass_model::AgentId),
     /// A pattern that stands for no agent.
-    #[error("no agent's name fits {0:?}: GET /api/v1/metrics/agents lists all")]
+    #[error("no agent fits {0:?}: GET /api/v1/agents lists all")]
     NoAgentFits(String),
     /// More agents than one question may be about.
     #[error(
@@ -98,6 +104,15 @@ pub enum ApiError {
         "answers can't be given as {0:?}: accept application/json, text/csv or application/vnd.apache.arrow.stream"
     )]
     NotAcceptable(String),
+    /// No dashboard of that name.
+    #[error("there is no dashboard {0:?}: GET /api/v1/dashboards lists all")]
+    UnknownDashboard(String),
+    /// A dashboard that was changed since the caller read it.
+    #[error("somebody changed this dashboard since it was read: read it again, and change that")]
+    OutdatedDashboard,
+    /// As many dashboards as there may be.
+    #[error("there are {0} dashboards, and no more are kept: remove one")]
+    TooManyDashboards(u32),
     /// No such path.
     #[error("there is nothing at {0}: /api/docs names all paths")]
     NoSuchPath(String),
@@ -131,7 +146,7 @@ pub enum ApiError {
     )]
     NotEnrolled(String),
     /// A body that is larger than a call may have.
-    #[error("the body is larger than {}: send less in one call", bound(.0))]
+    #[error("the body is larger than {}: send less in one call", bound(.0.as_ref()))]
     TooLarge(Option<usize>),
     /// A body that can't be read.
     #[error("the body: {0}")]
@@ -158,7 +173,7 @@ fn or_more(least: &str) -> &'static str {
     }
 }
 
-fn bound(bytes: &Option<usize>) -> String {
+fn bound(bytes: Option<&usize>) -> String {
     match bytes {
         Some(bytes) => format!("{bytes} bytes"),
         None => "this call takes".to_owned(),
@@ -187,6 +202,8 @@ impl ApiError {
             Self::AgentSilent(_) => codes::AGENT_TIMEOUT,
             Self::Query(query) => query_code(query),
             Self::Parameter { .. } => codes::INVALID_PARAMETER,
+            Self::UnknownGroup(_) => codes::UNKNOWN_GROUP,
+            Self::NameTaken(_) => codes::NAME_TAKEN,
             Self::TooManyAgents(..) => codes::TOO_MANY_AGENTS,
             Self::NeedsSamples { .. } => codes::NEEDS_SAMPLES,
             Self::NotAcceptable(_) => codes::NOT_ACCEPTABLE,
@@ -198,6 +215,9 @@ impl ApiError {
             Self::Overloaded => codes::OVERLOADED,
             Self::TooSlow => codes::TIMEOUT,
             Self::TooLarge(_) => codes::TOO_LARGE,
+            Self::UnknownDashboard(_) => codes::UNKNOWN_DASHBOARD,
+            Self::OutdatedDashboard => codes::OUTDATED_DASHBOARD,
+            Self::TooManyDashboards(_) => codes::TOO_MANY_DASHBOARDS,
             Self::Body(_) => codes::INVALID_BODY,
             Self::MediaType(_) => codes::UNSUPPORTED_MEDIA_TYPE,
             Self::Identity(error) => error.code(),
@@ -227,7 +247,7 @@ impl ApiError {
             Self::Database(cause) => warn!(error = %chain(cause), "a call failed for want of the database"),
             Self::Internal(cause) => error!(error = %chain(cause.as_ref()), "a call failed"),
             Self::Identity(IdentityError::Oidc(cause)) => {
-                warn!(error = %chain(cause), "signing in at the provider failed")
+                warn!(error = %chain(cause), "signing in at the provider failed");
             }
             _ => {}
         }

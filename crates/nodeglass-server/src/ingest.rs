@@ -28,10 +28,13 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::enrol::Registrar;
 use crate::listener::Connection;
 use crate::live::{Live, LiveAgent};
+use crate::registry::Registry;
+use crate::sides::Sides;
 use crate::writer::{Entry, WriterQueue};
 
 use admission::Admission;
 pub use persist::PersistWindows;
+pub(crate) use session::gone;
 pub use session::{Answer, Origin, SessionHandle};
 
 /// How far ahead of the server's clock a sample may be. Hosts that keep time at all are within seconds; what lies
@@ -71,6 +74,7 @@ pub struct Ingest {
 struct Shared {
     registrar: Arc<Registrar>,
     live: Arc<Live>,
+    registry: Arc<Registry>,
     store: Arc<dyn Store>,
     queue: WriterQueue,
     clock: Arc<dyn Clock>,
@@ -79,13 +83,16 @@ struct Shared {
     books: IngestBooks,
     sessions: AtomicU64,
     admission: Admission,
+    sides: Arc<Sides>,
 }
 
 impl Ingest {
     /// Sets the service up.
+    #[expect(clippy::too_many_arguments, reason = "what the server is made of meets here")]
     pub fn new(
         registrar: Arc<Registrar>,
         live: Arc<Live>,
+        registry: Arc<Registry>,
         store: Arc<dyn Store>,
         queue: WriterQueue,
         clock: Arc<dyn Clock>,
@@ -98,6 +105,7 @@ impl Ingest {
             shared: Arc::new(Shared {
                 registrar,
                 live,
+                registry,
                 store,
                 queue,
                 clock,
@@ -106,6 +114,7 @@ impl Ingest {
                 books,
                 sessions,
                 admission: Admission::new(),
+                sides: Arc::default(),
             }),
         }
     }
@@ -113,6 +122,11 @@ impl Ingest {
     /// What came in so far.
     pub fn books(&self) -> &IngestBooks {
         &self.shared.books
+    }
+
+    /// Where it is noted what agents say of their sides of the ledger.
+    pub(crate) fn sides(&self) -> &Arc<Sides> {
+        &self.shared.sides
     }
 
     /// Hands on the samples of persist intervals that are over, until `stop`, and then all that are left. Cancels `last`
@@ -174,10 +188,14 @@ impl Arrived<'_> {
         }
     }
 
-    fn into_sample(self) -> Sample {
+    /// Shows it as the agent's latest.
+    fn show(self, agent: &LiveAgent, id: SampleId) {
         match self {
-            Self::Whole(sample) => sample,
-            Self::Packed(packed) => packed.into_sample(),
+            Self::Whole(sample) => agent.show(id, sample),
+            Self::Packed(packed) => agent.show_made(id, packed.layout(), |before| match before {
+                Some(before) => packed.into_sample_from(before),
+                None => packed.into_sample(),
+            }),
         }
     }
 }

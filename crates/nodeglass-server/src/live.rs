@@ -5,30 +5,46 @@
 //! come back ([`Ring`]), as long as there are such.
 
 mod agent;
+mod profile;
 mod ring;
 mod sample;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use nodeglass_model::AgentId;
-use nodeglass_store::AgentRecord;
+use nodeglass_store::{AgentKey, AgentRecord};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use agent::{Cloned, Latest, LiveAgent, Onlooker, Overview};
+pub use profile::Profile;
 use ring::Ring;
 pub use sample::LiveSample;
 
 /// How often samples are let go that were kept for readers who did not come back.
 const SWEEP: Duration = Duration::from_secs(10);
+/// How long one that was forgotten can't be brought back: longer than it takes to open a session, or to list agents.
+const FORGOTTEN: Duration = Duration::from_secs(15);
 
 /// All agents.
 #[derive(Debug)]
 pub struct Live {
     agents: RwLock<BTreeMap<AgentId, Arc<LiveAgent>>>,
+    names: RwLock<Names>,
     making: u64,
+}
+
+/// Which agent is meant, by other things than its name.
+#[derive(Debug, Default)]
+struct Names {
+    by_key: HashMap<AgentKey, AgentId>,
+    /// Names that agents had before.
+    former: HashMap<AgentId, AgentKey>,
+    /// Agents that were forgotten a moment ago: who was let in before that must not bring them back.
+    forgotten: HashMap<AgentKey, Instant>,
 }
 
 impl Default for Live {
@@ -37,6 +53,7 @@ impl Default for Live {
         let making = getrandom::u64().unwrap_or_default();
         Self {
             agents: RwLock::default(),
+            names: RwLock::default(),
             making,
         }
     }
@@ -112,12 +129,80 @@ impl Live {
             .collect()
     }
 
-    /// Makes an enrolled agent known, if it is not yet.
+    /// Makes an enrolled agent known, if it is not yet. One that was renamed since the record was read is the same; one that
+    /// was forgotten a moment ago is gone, and in no list.
     pub fn admit(&self, record: &AgentRecord) -> Arc<LiveAgent> {
-        let mut agents = self.agents.write().unwrap_or_else(PoisonError::into_inner);
+        let mut agents = self.write();
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(agent) = names.by_key.get(&record.key).and_then(|id| agents.get(id)) {
+            return agent.clone();
+        }
+        names.forgotten.retain(|_, at| at.elapsed() < FORGOTTEN);
+        if names.forgotten.contains_key(&record.key) {
+            let gone = LiveAgent::new(record);
+            gone.gone().cancel();
+            return Arc::new(gone);
+        }
+        names.by_key.insert(record.key, record.id.clone());
         agents
             .entry(record.id.clone())
             .or_insert_with(|| Arc::new(LiveAgent::new(record)))
             .clone()
+    }
+
+    /// The agent of that key.
+    pub fn of_key(&self, key: AgentKey) -> Option<Arc<LiveAgent>> {
+        let id = self.names().by_key.get(&key)?.clone();
+        self.find(id.as_str())
+    }
+
+    /// The agent that had that name before, unless another has it now.
+    pub fn renamed(&self, id: &str) -> Option<Arc<LiveAgent>> {
+        let former: AgentId = id.parse().ok()?;
+        if self.find(id).is_some() {
+            return None;
+        }
+        let key = *self.names().former.get(&former)?;
+        self.of_key(key)
+    }
+
+    /// Says which names an agent had before.
+    pub(crate) fn set_aliases(&self, key: AgentKey, former: &[AgentId]) {
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        names.former.retain(|_, of| *of != key);
+        names.former.extend(former.iter().map(|name| (name.clone(), key)));
+    }
+
+    /// Gives an agent another name. Whoever has it under the old one sees it end.
+    pub(crate) fn rename(&self, agent: &LiveAgent, id: AgentId) -> Arc<LiveAgent> {
+        let mut agents = self.write();
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        let renamed = Arc::new(agent.renamed(id.clone()));
+        agents.remove(&agent.id);
+        agents.insert(id.clone(), renamed.clone());
+        names.by_key.insert(agent.key, id);
+        drop((agents, names));
+        agent.leave(false);
+        renamed
+    }
+
+    /// Takes an agent out. Whoever has it sees it end.
+    pub(crate) fn forget(&self, agent: &LiveAgent, is_erased: bool) {
+        let mut agents = self.write();
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        agents.remove(&agent.id);
+        names.by_key.remove(&agent.key);
+        names.former.retain(|_, of| *of != agent.key);
+        names.forgotten.insert(agent.key, Instant::now());
+        drop((agents, names));
+        agent.leave(is_erased);
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<AgentId, Arc<LiveAgent>>> {
+        self.agents.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn names(&self) -> RwLockReadGuard<'_, Names> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -144,12 +144,7 @@ mod tests {
     #[test]
     fn a_lesser_role_is_refused_and_told_which_it_takes() {
         let policy = Policy::agent(Role::Operator);
-        let check = |role| {
-            policy.check(Some(&Caller {
-                role,
-                ..Caller::anybody()
-            }))
-        };
+        let check = |role| policy.check(Some(&Caller::anybody().with_role(role)));
         assert!(check(Role::Operator).is_ok() && check(Role::Admin).is_ok());
         let refused = check(Role::Viewer).unwrap_err().to_string();
         assert!(refused.contains("operator"), "{refused}");

@@ -1,6 +1,8 @@
 //! What callers may ask, apart from how they ask: REST and gRPC both answer from here.
 
+mod control;
 mod export;
+mod grouped;
 mod many;
 mod newcomers;
 mod past;
@@ -29,6 +31,7 @@ use crate::error::ApiError;
 use crate::ingest::Answer;
 use crate::listener::Connection;
 use crate::live::{Live, LiveAgent, LiveSample};
+use crate::registry::Registry;
 use crate::retention::Kept;
 use crate::stream::{Place, Places};
 
@@ -42,6 +45,7 @@ const READERS: usize = 8;
 const EXPORTS: usize = 8;
 
 pub use export::ExportQuery;
+pub use grouped::Grouped;
 pub use many::{MAX_AGENTS, Order, Reading, first};
 use newcomers::Newcomers;
 use pieces::Pieces;
@@ -58,6 +62,7 @@ pub struct Queries {
     limits: QueryLimits,
     kept: Arc<Kept>,
     tasks: AtomicU64,
+    registry: Arc<Registry>,
     newcomers: Newcomers,
     /// Parts of chunks, for those who ask again.
     pieces: Pieces,
@@ -86,10 +91,11 @@ impl Queries {
         clock: Arc<dyn Clock>,
         limits: QueryLimits,
         kept: Arc<Kept>,
+        registry: Arc<Registry>,
     ) -> Self {
         let streams = Places::new(limits.max_streams);
         let tasks = AtomicU64::new(1);
-        let newcomers = Newcomers::new(live.clone(), store.clone());
+        let newcomers = Newcomers::new(live.clone(), store.clone(), registry.clone());
         Self {
             live,
             store,
@@ -98,6 +104,7 @@ impl Queries {
             limits,
             kept,
             tasks,
+            registry,
             newcomers,
             pieces: Pieces::new(),
             reading: Semaphore::new(READERS),
@@ -126,6 +133,11 @@ impl Queries {
         &self.live
     }
 
+    /// What people do with agents.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
     /// Looks for agents that were enrolled by another program, whenever one is missed, until `stop`.
     pub async fn look_for_newcomers(self: Arc<Self>, stop: CancellationToken) {
         self.newcomers.run(stop).await;
@@ -138,13 +150,14 @@ impl Queries {
         agents
     }
 
-    /// The agent of that name, if the caller may see it. One that it may not see takes the same way as one that is not
+    /// The agent of that name, or that had it before and has another now, if the caller may see it. One that it may not see takes the same way as one that is not
     /// there, and as long.
     ///
     /// # Errors
     /// [`ApiError::UnknownAgent`], or a database that can't tell whether it was enrolled meanwhile.
     pub async fn agent(&self, caller: &Caller, id: &str) -> Result<Arc<LiveAgent>, ApiError> {
-        let find = || self.live.find(id).filter(|agent| caller.may_see(agent));
+        let known = || self.live.find(id).or_else(|| self.live.renamed(id));
+        let find = || known().filter(|agent| caller.may_see(agent));
         if let Some(agent) = find() {
             return Ok(agent);
         }
@@ -187,6 +200,20 @@ impl Queries {
             info.network_interfaces = info.network_interfaces.filter(|_| parts.network);
             return Ok(info);
         }
+        self.system_now(caller, id, parts).await
+    }
+
+    /// What a host is now, as its agent says when it is asked: these parts and no others.
+    ///
+    /// # Errors
+    /// An unknown agent, or one that is away or silent.
+    pub async fn system_now(
+        &self,
+        caller: &Caller,
+        id: &str,
+        parts: SystemParts,
+    ) -> Result<SystemInfo, ApiError> {
+        let agent = self.agent(caller, id).await?;
         match self
             .ask_for(&agent, RequestType::SystemInfo(parts.into()))
             .await?

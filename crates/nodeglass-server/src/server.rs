@@ -37,6 +37,7 @@ use crate::audit::Audit;
 use crate::compaction::Totals;
 use crate::config::{AccessSettings, ServerConfig, host_of};
 use crate::enrol::Registrar;
+use crate::events::{Events, Kind};
 use crate::identity::cookies::Cookies;
 use crate::identity::directory::Directory;
 use crate::identity::oidc::{Oidc, OidcSettings};
@@ -46,12 +47,13 @@ use crate::import::Importer;
 use crate::ingest::Ingest;
 use crate::live::Live;
 use crate::queries::Queries;
+use crate::registry::Registry;
 use crate::retention::Kept;
 use crate::service::ClientService;
 use crate::state::{DataDirLock, ServerState};
 use crate::tls::{Tls, authority_directory};
 use crate::writer::Writer;
-use crate::{compaction, enrol, latest, listener, retention, tokens};
+use crate::{compaction, enrol, latest, listener, page, retention, tokens};
 
 /// A token of fewer characters may be found by trying.
 const GUESSABLE: usize = 16;
@@ -232,12 +234,36 @@ impl Server {
         let live = Arc::new(live.context("reading what was stored")?);
         let identity = identity(&config, &store, &clock, &url, tls.is_some(), tasks).await?;
         let access = Arc::new(Access::new(identity.clone(), config.rate_limits));
+        let (events, keeper) = Events::new(store.clone(), clock.clone(), config.keep_events);
+        let registrar = Registrar::open(
+            store.clone(),
+            live.clone(),
+            clock.clone(),
+            authority,
+            config.certificate_lifetime,
+        );
+        let registrar = Arc::new(registrar.await.context("reading the agents' keys")?);
+        tasks.spawn("agents' keys", registrar.clone().watch(stop.clone()).map(Ok));
+        let registry = Arc::new(Registry::new(
+            live.clone(),
+            store.clone(),
+            registrar.clone(),
+            clock.clone(),
+            events.clone(),
+            config.ingest.collection_interval,
+        ));
+        registry.load().await.context("reading what is known of agents")?;
+        let started = serde_json::json!({ "version": env!("CARGO_PKG_VERSION") });
+        events.note_of(None, Kind::ServerStarted, &started);
+        tasks.spawn("events", keeper.run(stop.clone()).map(Ok));
+        tasks.spawn("forgotten agents", registry.clone().erase(stop.clone()).map(Ok));
         let queries = Arc::new(Queries::new(
             live.clone(),
             store.clone(),
             clock.clone(),
             config.limits,
             kept.clone(),
+            registry.clone(),
         ));
         tasks.spawn(
             "newcomers",
@@ -250,24 +276,18 @@ impl Server {
             "newest samples",
             latest::run(store.clone(), live.clone(), stop.clone()).map(Ok),
         );
-        let registrar = Registrar::open(
-            store.clone(),
-            live.clone(),
-            clock.clone(),
-            authority,
-            config.certificate_lifetime,
-        );
-        let registrar = Arc::new(registrar.await.context("reading the agents' keys")?);
-        tasks.spawn("agents' keys", registrar.clone().watch(stop.clone()).map(Ok));
         let ingest = Ingest::new(
             registrar,
             live,
+            registry,
             store.clone(),
             queue,
             clock.clone(),
             tasks.clone(),
             config.ingest.clone(),
         );
+        let sides = ingest.sides().clone();
+        tasks.spawn("sides", sides.run(store.clone(), stop.clone()).map(Ok));
         let importer = Importer::new(
             store.clone(),
             queries.clone(),
@@ -275,7 +295,7 @@ impl Server {
             kept.clone(),
             config.compression,
         );
-        let client = ClientService::new(queries.clone());
+        let client = ClientService::new(queries.clone(), identity.audit.clone());
         let compacted = Arc::<Totals>::default();
         let api = Api {
             queries,
@@ -379,7 +399,7 @@ fn routes(ingest: Ingest, client: ClientService, api: Api) -> Router {
     let grpc = |services: tonic::service::Routes| services.into_axum_router().reset_fallback();
     let agents = grpc(tonic::service::Routes::new(ingest));
     let programs = api.guard_grpc(grpc(tonic::service::Routes::new(client)));
-    agents.merge(programs).merge(api.router())
+    agents.merge(programs).merge(api.router()).merge(page::router())
 }
 
 /// Opens the database; one that does not answer yet is waited for.

@@ -12,22 +12,25 @@ use nodeglass_proto::v1::metrics_service_server::MetricsService;
 use tonic::{Request, Response, Status};
 
 use crate::access::Caller;
+use crate::audit::Audit;
 use crate::error::ApiError;
 use crate::listener::Connection;
 use crate::live::Overview;
 use crate::queries::Queries;
+use crate::registry::labels::Label;
 use crate::stream::{Wish, samples};
 
 /// Answers gRPC calls of those whom the guard before it has let in.
 #[derive(Debug, Clone)]
 pub struct ClientService {
     queries: Arc<Queries>,
+    audit: Arc<Audit>,
 }
 
 impl ClientService {
-    /// Sets it up.
-    pub fn new(queries: Arc<Queries>) -> Self {
-        Self { queries }
+    /// Sets it up; what agents are asked to do is noted in `audit`.
+    pub fn new(queries: Arc<Queries>, audit: Arc<Audit>) -> Self {
+        Self { queries, audit }
     }
 }
 
@@ -48,7 +51,12 @@ impl MetricsService for ClientService {
                 sample,
                 ..
             } = agent.overview();
+            let profile = agent.profile();
+            let label = |label: &Label| (label.name.to_string(), label.value.to_string());
             v1::AgentSummary {
+                labels: profile.labels.iter().map(label).collect(),
+                groups: profile.groups.iter().map(ToString::to_string).collect(),
+                version: profile.version.as_deref().unwrap_or_default().to_owned(),
                 agent_id: agent.id.to_string(),
                 connected,
                 last_metrics_update: update.map(|at| at.0.unsigned_abs()),
@@ -106,6 +114,7 @@ impl MetricsService for ClientService {
     ) -> Result<Response<v1::MetricsQueryResponse>, Status> {
         let caller = Caller::of(request.extensions())?;
         let request = request.into_inner();
+        self.queries.agent(&caller, &request.agent_id).await?;
         let mut query = request.query.unwrap_or_default();
         if query.max_points == 0 {
             query.max_points = self.queries.max_points();
@@ -132,6 +141,7 @@ impl MetricsService for ClientService {
     ) -> Result<Response<v1::TaskResponse>, Status> {
         let caller = Caller::of(request.extensions())?;
         let request = request.into_inner();
+        let agent = self.queries.agent(&caller, &request.agent_id).await?;
         if request.task.is_none() {
             let problem = "name what the agent is to do: a metrics_request".to_owned();
             return Err(ApiError::Parameter {
@@ -140,7 +150,12 @@ impl MetricsService for ClientService {
             }
             .into());
         }
-        let agent = self.queries.agent(&caller, &request.agent_id).await?;
-        Ok(Response::new(self.queries.ask(&agent, request).await?))
+        let asked = self.queries.execute(&agent, request).await;
+        let id = agent.id.as_str();
+        match &asked {
+            Ok(_) => self.audit.note(&caller, "agent.task", id, ""),
+            Err(error) => self.audit.failed(&caller, "agent.task", id, error.code().name),
+        }
+        Ok(Response::new(asked?))
     }
 }

@@ -33,13 +33,15 @@ struct State {
     missed: VecDeque<Arc<LiveSample>>,
     wish: Wish,
     stop: CancellationToken,
+    /// There is no agent of that name any more.
+    gone: CancellationToken,
     /// When the next sample may be given.
     due: Instant,
     place: Place,
     _onlooker: Option<Onlooker>,
 }
 
-/// The stream; `None` among its samples is a sign of life. It ends at `stop`, and gives its place back when it is dropped.
+/// The stream; `None` among its samples is a sign of life. It ends at `stop`, or with the agent, and gives its place back when it is dropped.
 ///
 /// While it is read its agent is asked for samples as often as the interval says.
 ///
@@ -62,6 +64,7 @@ pub fn samples(
         missed: spaced(missed.unwrap_or_default(), wish.interval),
         wish,
         stop,
+        gone: agent.gone().clone(),
         due: Instant::now(),
         place,
         _onlooker: onlooker,
@@ -99,6 +102,7 @@ async fn next(mut state: State) -> Option<(Option<Arc<LiveSample>>, State)> {
     loop {
         tokio::select! {
             () = state.stop.cancelled() => return None,
+            () = state.gone.cancelled() => return None,
             changed = state.latest.changed() => changed.ok()?,
             () = &mut silence => return Some((None, state.give())),
         }
@@ -108,6 +112,7 @@ async fn next(mut state: State) -> Option<(Option<Arc<LiveSample>>, State)> {
             state.latest.mark_changed();
             tokio::select! {
                 () = state.stop.cancelled() => return None,
+                () = state.gone.cancelled() => return None,
                 () = tokio::time::sleep_until(may_give) => continue,
                 () = &mut silence => return Some((None, state.give())),
             }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nodeglass_chunk::row::{self, Compressor};
@@ -13,7 +13,7 @@ use nodeglass_model::{Sample, SampleId, UnixMillis};
 use nodeglass_runtime::backoff::Backoff;
 use nodeglass_runtime::telemetry::chain;
 use nodeglass_store::{AgentKey, Appended, StagedSample, Store, StoreError, TaskRecord};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -132,10 +132,26 @@ struct Queued {
     _room: OwnedSemaphorePermit,
 }
 
+/// What waits in the queue, so that the writer need not wake up for each sample to see whether its group is full.
+#[derive(Debug, Default)]
+struct Depth {
+    waiting: AtomicUsize,
+    enough: Notify,
+}
+
+impl Depth {
+    fn one_more(&self) {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) + 1 == MAX_GROUP {
+            self.enough.notify_one();
+        }
+    }
+}
+
 /// Where samples are handed in.
 #[derive(Debug, Clone)]
 pub struct WriterQueue {
     entries: mpsc::UnboundedSender<Queued>,
+    depth: Arc<Depth>,
     room: Arc<Semaphore>,
     /// Free room from which on samples that were turned away are asked for: half of all, so that it lasts a while.
     roomy_bytes: usize,
@@ -165,6 +181,7 @@ impl WriterQueue {
             self.books.turned_away.fetch_add(1, Ordering::Relaxed);
             return false;
         };
+        self.depth.one_more();
         self.entries.send(Queued { entry, _room: room }).is_ok()
     }
 
@@ -183,6 +200,7 @@ impl WriterQueue {
 pub struct Writer {
     store: Arc<dyn Store>,
     entries: mpsc::UnboundedReceiver<Queued>,
+    depth: Arc<Depth>,
     books: Arc<WriterBooks>,
     compressor: Option<Compressor>,
 }
@@ -191,9 +209,10 @@ impl Writer {
     /// A writer to `store` and its queue, which holds at most `queue_bytes`. The channel itself needs no other bound.
     pub fn new(store: Arc<dyn Store>, compress: bool, queue_bytes: usize) -> (WriterQueue, Self) {
         let (sender, entries) = mpsc::unbounded_channel();
-        let books = Arc::new(WriterBooks::default());
+        let (books, depth) = (Arc::new(WriterBooks::default()), Arc::<Depth>::default());
         let queue = WriterQueue {
             entries: sender,
+            depth: depth.clone(),
             room: Arc::new(Semaphore::new(queue_bytes)),
             roomy_bytes: queue_bytes / 2,
             books: books.clone(),
@@ -203,6 +222,7 @@ impl Writer {
             Self {
                 store,
                 entries,
+                depth,
                 books,
                 compressor: compress.then(Compressor::new),
             },
@@ -213,6 +233,8 @@ impl Writer {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut group = Vec::new();
         while self.gather(&mut group, &stop).await {
+            // Nothing comes after those that are erased.
+            group.retain(|queued: &Queued| !queued.entry.agent.is_erased());
             let samples = self.pack(&group);
             let tasks = newest_tasks(group.iter().flat_map(|queued| &queued.entry.tasks));
             if !self.commit(&samples, &tasks, &stop).await {
@@ -235,30 +257,40 @@ impl Writer {
         };
         let Some(first) = first else { return false };
         group.push(first);
+        self.depth.waiting.fetch_sub(1, Ordering::Relaxed);
         let began = Instant::now();
         let mut until = began + GATHER;
-        while group.len() < MAX_GROUP {
-            tokio::select! {
-                biased;
-                next = self.entries.recv() => match next {
-                    Some(next) => group.push(next),
-                    None => break,
-                },
-                () = tokio::time::sleep_until(until) => {
-                    let replayed = group.iter().filter(|queued| queued.entry.replayed).count();
-                    let longer = began + gather_time(group.len(), replayed);
-                    if longer <= until {
-                        break;
-                    }
-                    until = longer;
+        loop {
+            self.take_what_waits(group);
+            if group.len() >= MAX_GROUP || stop.is_cancelled() {
+                return true;
+            }
+            if Instant::now() >= until {
+                let replayed = group.iter().filter(|queued| queued.entry.replayed).count();
+                let longer = began + gather_time(group.len(), replayed);
+                if longer <= until {
+                    return true;
                 }
-                () = stop.cancelled() => match self.entries.try_recv() {
-                    Ok(next) => group.push(next),
-                    Err(_) => break,
-                },
+                until = longer;
+            }
+            tokio::select! {
+                () = self.depth.enough.notified() => {}
+                () = tokio::time::sleep_until(until) => {}
+                () = stop.cancelled() => {}
             }
         }
-        true
+    }
+
+    fn take_what_waits(&mut self, group: &mut Vec<Queued>) {
+        let before = group.len();
+        while group.len() < MAX_GROUP
+            && let Ok(next) = self.entries.try_recv()
+        {
+            group.push(next);
+        }
+        self.depth
+            .waiting
+            .fetch_sub(group.len() - before, Ordering::Relaxed);
     }
 
     fn pack(&mut self, group: &[Queued]) -> Vec<StagedSample> {

@@ -4,6 +4,7 @@
 
 pub(crate) mod enrolments;
 pub(crate) mod queries;
+pub(crate) mod registry;
 pub(crate) mod rows;
 pub(crate) mod tiers;
 
@@ -150,16 +151,12 @@ macro_rules! implement_store {
                 })
             }
 
-            async fn save_agent_side(&self, agent: AgentKey, text: &str) -> Result<(), $crate::StoreError> {
-                let query = sqlx::query(include_str!(concat!($sql, "/save_agent_side.sql")))
-                    .bind(agent.0)
-                    .bind(text);
+            async fn save_agent_sides(&self, sides: &[(AgentKey, String)]) -> Result<(), $crate::StoreError> {
                 within(
-                    "keep an agent's side of the ledger",
-                    query.execute(&self.writer),
+                    "keep the agents' sides of the ledger",
+                    self.put_sides(sides),
                 )
                 .await
-                .map(drop)
             }
 
             async fn agent_sides(&self) -> Result<Vec<(AgentKey, String)>, $crate::StoreError> {
@@ -248,6 +245,7 @@ macro_rules! implement_store {
 
         $crate::both::queries::implement_queries!($type, $sql);
         $crate::both::tiers::implement_tiers!($type);
+        $crate::both::registry::implement_registry!($type, $sql);
 
         /// A row of key, id and system information.
         fn agent_record<'r, R>(row: &'r R) -> Result<AgentRecord, sqlx::Error>

@@ -20,8 +20,11 @@ pub struct KeyHash(pub [u8; 32]);
 
 impl fmt::Debug for KeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, ..] = self.0;
-        write!(f, "KeyHash({a:02x}{b:02x}{c:02x}{d:02x}..)")
+        f.write_str("KeyHash(")?;
+        for byte in &self.0[..4] {
+            write!(f, "{byte:02x}")?;
+        }
+        f.write_str("..)")
     }
 }
 

@@ -3,6 +3,7 @@
 //! It owns the tables, the transactions and the migrations, and how samples move through the tiers ([`tiers`]). Who may
 //! read or write is the server's business. One conformance suite (`tests/conformance.rs`) runs on both databases.
 
+pub mod boards;
 mod both;
 mod compact;
 mod enrolments;
@@ -12,6 +13,7 @@ mod latest;
 mod migrate;
 mod options;
 mod postgres;
+pub mod registry;
 mod rollup;
 mod samples;
 mod sqlite;
@@ -31,6 +33,7 @@ pub use enrolments::{
 pub use error::StoreError;
 use identities::Identities;
 pub use options::Options;
+use registry::Registry;
 use tiers::{
     AgentRetention, LatestSample, Levels, Outline, Removed, Retention, RollupPoint, SeriesName, Sizes, Slice,
     StoredSample, Tiers,
@@ -154,7 +157,7 @@ pub struct Ledger {
     pub stored: u64,
     /// Samples that came again after they were stored.
     pub duplicate: u64,
-    /// What the agent last said of its own side, as it was given to [`Store::save_agent_side`].
+    /// What the agent last said of its own side, as it was given to [`Store::save_agent_sides`].
     pub agent_side: Option<String>,
 }
 
@@ -204,7 +207,7 @@ pub struct Latest {
 /// Where everything is kept. Every call has a deadline, and every call but [`Store::append`] may be repeated freely;
 /// so may `append`, since a sample that is there already is counted as a duplicate and left alone.
 #[async_trait]
-pub trait Store: Tiers + Identities + Enrolments {
+pub trait Store: Tiers + Identities + Enrolments + Registry + boards::Boards {
     /// Asks the database for a sign of life.
     async fn ping(&self) -> Result<(), StoreError>;
 
@@ -269,8 +272,8 @@ pub trait Store: Tiers + Identities + Enrolments {
     /// What became of an agent's samples.
     async fn ledger(&self, agent: AgentKey) -> Result<Ledger, StoreError>;
 
-    /// Keeps what an agent says of its side of the ledger.
-    async fn save_agent_side(&self, agent: AgentKey, text: &str) -> Result<(), StoreError>;
+    /// Keeps what agents say of their sides of the ledger, of all of them or of none.
+    async fn save_agent_sides(&self, sides: &[(AgentKey, String)]) -> Result<(), StoreError>;
 
     /// What each agent last said of its side of the ledger; those that never did are left out.
     async fn agent_sides(&self) -> Result<Vec<(AgentKey, String)>, StoreError>;

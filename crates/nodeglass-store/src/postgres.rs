@@ -6,9 +6,11 @@ mod connect;
 mod migrate;
 mod partitions;
 mod pool;
+mod registry;
 mod retention;
 mod rollups;
 mod session;
+mod sides;
 mod slots;
 pub(crate) mod url;
 
@@ -22,6 +24,7 @@ use self::connect::{Pools, connect};
 use self::pool::Pool;
 use self::session::Transaction;
 
+use crate::boards::implement_boards;
 use crate::both::enrolments::implement_enrolments;
 use crate::both::implement_store;
 use crate::error::{StoreError, within};
@@ -77,6 +80,7 @@ impl Postgres {
     }
 }
 
+implement_boards!(Postgres, "postgres");
 implement_store!(Postgres, "postgres");
 implement_enrolments!(Postgres, Transaction, "postgres");
 crate::identities::sql::implement_identities!(Postgres);

@@ -3,8 +3,10 @@
 pub(crate) mod backup;
 mod chunks;
 mod migrate;
+mod registry;
 mod retention;
 mod rollups;
+mod sides;
 mod staging;
 mod transaction;
 
@@ -20,6 +22,7 @@ use sqlx::sqlite::{
 use tokio::time::Instant;
 
 use self::transaction::Transaction;
+use crate::boards::implement_boards;
 use crate::both::enrolments::implement_enrolments;
 use crate::both::implement_store;
 use crate::error::{ACQUIRE_TIMEOUT, StoreError, within};
@@ -110,6 +113,7 @@ impl Sqlite {
     }
 }
 
+implement_boards!(Sqlite, "sqlite");
 implement_store!(Sqlite, "sqlite");
 implement_enrolments!(Sqlite, Transaction, "sqlite");
 crate::identities::sql::implement_identities!(Sqlite);

@@ -100,6 +100,8 @@ macro_rules! on_every_database {
     };
 }
 
+#[path = "conformance/boards.rs"]
+mod boards;
 #[path = "conformance/carried_over.rs"]
 mod carried_over;
 #[path = "conformance/chunks.rs"]
@@ -112,6 +114,8 @@ mod identities;
 mod latest;
 #[path = "conformance/records.rs"]
 mod records;
+#[path = "conformance/registry.rs"]
+mod registry;
 #[path = "conformance/retention.rs"]
 mod retention;
 #[path = "conformance/rollups.rs"]
@@ -291,8 +295,13 @@ async fn counts_what_it_stores_with_the_samples(url: &str) {
     assert_eq!(counts(A).await, (9, 7));
     assert_eq!(counts(B).await, (1, 0));
 
-    store.save_agent_side(A, "{}").await.unwrap();
-    store.save_agent_side(B, "{\"a\":1}").await.unwrap();
+    let side = |agent, text: &str| (agent, text.to_owned());
+    store.save_agent_sides(&[side(B, "{\"a\":0}")]).await.unwrap();
+    store
+        .save_agent_sides(&[side(B, "{\"a\":1}"), side(A, "{}")])
+        .await
+        .unwrap();
+    store.save_agent_sides(&[]).await.unwrap();
     let mut sides = store.agent_sides().await.unwrap();
     sides.sort_unstable();
     assert_eq!(sides, [(A, "{}".to_owned()), (B, "{\"a\":1}".to_owned())]);

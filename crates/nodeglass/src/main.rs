@@ -1,5 +1,6 @@
 //! `nodeglass`: a whole system in one process (`up`), and questions to a server.
 
+mod agent;
 mod agents;
 mod client;
 mod export;
@@ -17,6 +18,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use nodeglass_runtime::exit;
 
+/// As in the server, which is part of this program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Host monitoring: every sample is stored exactly once, or counted as lost with its reason and time.
 #[derive(Debug, Parser)]
 #[command(name = "nodeglass", version)]
@@ -31,6 +36,8 @@ enum Command {
     Up(up::Up),
     /// List the agents of a server with what they do now
     Agents(agents::Agents),
+    /// Show and change what agents are called, what is said of them, and what is asked of them
+    Agent(agent::Agent),
     /// Show the history of an agent's metrics
     Query(query::Query),
     /// Follow an agent live
@@ -45,6 +52,7 @@ fn main() -> ExitCode {
     exit::main(async |cli: Cli| match cli.command {
         Command::Up(up) => up.run().await,
         Command::Agents(agents) => agents.run().await,
+        Command::Agent(agent) => agent.run().await,
         Command::Query(query) => query.run().await,
         Command::Watch(watch) => watch.run().await,
         Command::Export(export) => export.run().await,

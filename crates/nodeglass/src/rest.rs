@@ -7,9 +7,10 @@ use bytes::Bytes;
 use nodeglass_proto::limits::CONNECT_TIMEOUT;
 use nodeglass_runtime::tls::Pin;
 use nodeglass_runtime::tls::client::{self, Trust};
-use reqwest::header::{AUTHORIZATION, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// How long a server may be silent amid an answer: longer than its database may take for a page.
 const SILENCE: Duration = Duration::from_mins(1);
@@ -66,6 +67,36 @@ impl Rest {
     ) -> anyhow::Result<Response> {
         let call = || self.http.post(self.url(path, parameters)).body(body.clone());
         self.send(call).await
+    }
+
+    /// The answer to a call that shows or changes something: JSON, or null where there is nothing to say.
+    pub(crate) async fn json(
+        &self,
+        method: Method,
+        path: &str,
+        parameters: &[(&str, String)],
+        body: Option<&Value>,
+    ) -> anyhow::Result<Value> {
+        // What is empty is not said.
+        let said: Vec<_> = parameters
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .cloned()
+            .collect();
+        let call = || {
+            let call = self.http.request(method.clone(), self.url(path, &said));
+            match body {
+                Some(body) => call
+                    .header(CONTENT_TYPE, "application/json")
+                    .body(body.to_string()),
+                None => call,
+            }
+        };
+        let bytes = self.send(call).await?.bytes().await?;
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&bytes).context("the server's answer can't be read")
     }
 
     fn url(&self, path: &str, parameters: &[(&str, String)]) -> String {

@@ -107,12 +107,13 @@ function Facts({ agentId }: { agentId: string }) {
   const { data } = useSystemInfo(agentId);
   if (!data) return null;
   const { hardware, software } = data;
-  const threads = hardware.thread_count ?? hardware.cpu.threads;
+  const threads = hardware?.thread_count;
+  const uptime = software?.uptime_seconds ?? undefined;
   const facts = [
-    software.os.version ?? software.os.name,
+    software?.os.version ?? software?.os.name,
     threads === undefined ? undefined : `${threads} thread${threads === 1 ? "" : "s"}`,
     // The host said so at its start or later, and has been up since.
-    software.uptime_seconds === undefined ? undefined : `up ${duration(software.uptime_seconds * 1000 + Math.max(0, Date.now() - data.timestamp))}`,
+    uptime === undefined ? undefined : `up ${duration(uptime * 1000 + Math.max(0, Date.now() - data.timestamp))}`,
   ];
   return <p className="facts">{facts.filter(Boolean).join(" · ")}</p>;
 }

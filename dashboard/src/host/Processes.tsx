@@ -46,7 +46,9 @@ export function Processes(props: { agentId: string; cursor: Cursor; pinned: numb
   const live = useMetricsStream(agentId, { enabled: isLive });
   const past = useProcesses(agentId, asked ?? "now", { enabled: asked !== undefined });
   const isNow = asked === undefined;
-  const processes = isNow ? live.sample?.processes?.top : past.data?.processes;
+  // Until the first answer about a moment is there, what was shown stands, paler.
+  const isAsking = !isNow && !past.data && !past.error;
+  const processes = isNow || isAsking ? live.sample?.processes?.top : past.data?.processes;
   const at = isNow ? live.sample?.timestamp : (past.data?.timestamp ?? undefined);
   const rows = useMemo(
     () => [...(processes ?? [])].sort((one, other) => amount[sort](other) - amount[sort](one) || one.pid - other.pid).slice(0, SHOWN),
@@ -58,7 +60,7 @@ export function Processes(props: { agentId: string; cursor: Cursor; pinned: numb
       <header>
         <h2>Processes</h2>
         <p className={isNow ? "when" : "when then"}>
-          {at === undefined ? "" : isNow ? "now" : moment(at, utc, Math.abs(Date.now() - at) > 12 * 3_600_000)}
+          {isAsking ? "asking…" : at === undefined ? "" : isNow ? "now" : moment(at, utc, Math.abs(Date.now() - at) > 12 * 3_600_000)}
           {!isNow && at !== undefined && <small> {ago(at, Date.now())}</small>}
         </p>
         {pinned !== undefined && (
@@ -67,7 +69,7 @@ export function Processes(props: { agentId: string; cursor: Cursor; pinned: numb
           </button>
         )}
       </header>
-      <table aria-busy={past.isFetching}>
+      <table aria-busy={past.isFetching} className={isAsking ? "stale" : undefined}>
         <thead>
           <tr>
             <th scope="col">Process</th>

@@ -70,9 +70,9 @@ function describe(task: Task, now: number, utc: boolean): string {
   const parts = [
     task.command,
     `from ${moment(task.started_at, utc)} for ${duration(endOf(task, now) - task.started_at)}`,
-    task.exit_code === undefined ? task.state : `exit code ${task.exit_code}`,
+    typeof task.exit_code !== "number" ? task.state : `exit code ${task.exit_code}`,
   ];
-  if (task.cpu_time_ms !== undefined) parts.push(`processor time ${duration(task.cpu_time_ms)}`);
-  if (task.peak_memory_bytes !== undefined) parts.push(`at most ${show(task.peak_memory_bytes, "bytes")}`);
+  if (typeof task.cpu_time_ms === "number") parts.push(`processor time ${duration(task.cpu_time_ms)}`);
+  if (typeof task.peak_memory_bytes === "number") parts.push(`at most ${show(task.peak_memory_bytes, "bytes")}`);
   return parts.join("\n");
 }

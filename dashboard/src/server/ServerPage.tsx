@@ -105,7 +105,7 @@ export default function ServerPage() {
                   <td className={ledger.balance?.lost ? "hot" : undefined}>{count(ledger.balance?.lost)}</td>
                   <td className="why">{reasons(ledger)}</td>
                   <td>
-                    {ledger.balance === undefined ? (
+                    {!ledger.balance ? (
                       "–"
                     ) : (
                       <span className={ledger.balance.balanced ? "pill ok" : "pill hot"}>{ledger.balance.balanced ? "balanced" : "off"}</span>

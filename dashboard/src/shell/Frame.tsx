@@ -10,6 +10,7 @@ const PAGES: readonly [path: string, name: string, icon: string][] = [
   ["/", "Fleet", "M4 5h16v5H4zM4 14h16v5H4zM7 7.5h.01M7 16.5h.01"],
   ["/compare", "Compare", "M4 19V5M4 19h16M7 15l4-5 3 3 5-7M7 10l3-2 4 6 5-1"],
   ["/boards", "Dashboards", "M4 4h7v9H4zM13 4h7v5h-7zM13 11h7v9h-7zM4 15h7v5H4z"],
+  ["/manage", "Manage", "M5 20v-2a4 4 0 0 1 4-4h6a4 4 0 0 1 4 4v2M12 4a3.5 3.5 0 1 0 0 7 3.5 3.5 0 0 0 0-7z"],
   ["/server", "Server", "M12 3v4M12 17v4M3 12h4M17 12h4M12 9a3 3 0 1 0 0 6 3 3 0 0 0 0-6z"],
 ];
 
@@ -61,7 +62,7 @@ export function Frame({ children }: { children: ReactNode }) {
             <Icon path={icon} />
             <span className="ng-sr">Colours: {name}; switch</span>
           </button>
-          <button type="button" className="quiet" onClick={signOut} title="Sign out">
+          <button type="button" className="quiet" onClick={() => void signOut()} title="Sign out">
             <Icon path="M10 5H5v14h5M14 8l4 4-4 4M18 12H9" />
             <span className="ng-sr">Sign out</span>
           </button>

@@ -1,46 +1,78 @@
-/** Who is signed in: by a token, kept for this tab or, if wanted, in this browser. */
+/** Who is signed in: a session of the server's, held by a cookie that scripts can't read. */
 
-import { NodeglassClient } from "@nodeglass/client";
+import { ApiError, NodeglassClient } from "@nodeglass/client";
 import { useSyncExternalStore } from "react";
 
-const KEY = "nodeglass.token";
+/** Who one is. */
+export interface Me {
+  name: string;
+  kind: "token" | "user" | "oidc";
+  role: "viewer" | "operator" | "admin";
+  /** Which agents one may see; absent where it is all. */
+  agents?: string[];
+  session?: { id: string; csrf_token: string; expires_at: number };
+  one_time_codes?: boolean;
+}
+
+/** Nobody yet, nobody, or somebody. */
+export type Session = { state: "asking" } | { state: "out" } | { state: "in"; me: Me };
+
+/** What somebody signs in with. */
+export type Credentials = { token: string } | { user: string; password: string; code?: string };
+
 const listeners = new Set<() => void>();
+let session: Session = { state: "asking" };
 
-let token: string | undefined = sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY) ?? undefined;
-
-function changed(next: string | undefined): void {
-  token = next;
+function changed(next: Session): void {
+  session = next;
   for (const listener of listeners) listener();
 }
 
 /** The page's one client. */
 export const client = new NodeglassClient({
-  token: () => token,
-  onUnauthorized: () => signOut(),
+  csrf: () => (session.state === "in" ? session.me.session?.csrf_token : undefined),
+  onUnauthorized: () => {
+    if (session.state === "in") changed({ state: "out" });
+  },
 });
 
-/** Tries a token, and keeps it if the server takes it. */
-export async function signIn(given: string, keep: boolean): Promise<void> {
-  const asking = new NodeglassClient({ token: given });
-  await asking.listAgents({ limit: 1 });
-  (keep ? localStorage : sessionStorage).setItem(KEY, given);
-  changed(given);
+/** Asks who one is; a server that does not answer is asked again. */
+export async function ask(): Promise<void> {
+  try {
+    changed({ state: "in", me: await client.get<Me>("/session") });
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) changed({ state: "out" });
+    else setTimeout(() => void ask(), 2_000);
+  }
 }
 
-/** Forgets the token. */
-export function signOut(): void {
-  sessionStorage.removeItem(KEY);
-  localStorage.removeItem(KEY);
-  if (token !== undefined) changed(undefined);
+/** Signs in. */
+export async function signIn(credentials: Credentials): Promise<void> {
+  changed({ state: "in", me: await client.call<Me>("POST", "/session", credentials) });
+}
+
+/** Signs out. */
+export async function signOut(): Promise<void> {
+  try {
+    await client.call("DELETE", "/session");
+  } catch {
+    // Without a session, or without a server, there is nothing to end.
+  }
+  changed({ state: "out" });
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
 /** Whether somebody is signed in. */
-export function useIsSignedIn(): boolean {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => token !== undefined,
-  );
+export function useSession(): Session {
+  return useSyncExternalStore(subscribe, () => session);
+}
+
+/** Who is signed in. */
+export function useMe(): Me | undefined {
+  const now = useSession();
+  return now.state === "in" ? now.me : undefined;
 }

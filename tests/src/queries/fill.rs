@@ -123,9 +123,8 @@ impl Fill {
         let key = found.map(|agent| agent.key);
         let key = key.with_context(|| format!("{name} is not there"))?;
         // Every agent that ever sent something has said how it stands.
-        store
-            .save_agent_side(key, &serde_json::to_string(&AgentSide::default())?)
-            .await?;
+        let side = serde_json::to_string(&AgentSide::default())?;
+        store.save_agent_sides(&[(key, side)]).await?;
         Ok(key)
     }
 }

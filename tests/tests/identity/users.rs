@@ -161,7 +161,8 @@ async fn users_sign_in_with_cookies_that_other_sites_can_t_use(database: Databas
     assert_eq!(ann.get("/api/v1/session").await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(by_token.get("/api/v1/session").await.0, StatusCode::OK);
     let short = "access: {sessions: {idle: 1s, absolute: 1h}}";
-    let server = Server::start_with(&Database::like(&database).await, Some(short)).await;
+    let another = Database::like(&database).await;
+    let server = Server::start_with(&another, Some(short)).await;
     let idle = SignedIn::with(&server, &json!({ "token": TOKEN })).await.unwrap();
     // Looked at from outside: each call of its own is a use.
     eventually("the end of what nobody uses", async || {

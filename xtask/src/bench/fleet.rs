@@ -4,7 +4,7 @@
 //! The agents are played by `nodeglass-fleet`, which says when it connects, sends and ends; everything is read from outside.
 
 use std::io::{BufRead, BufReader, Lines};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Stdio};
 
 use anyhow::{Context, bail, ensure};
@@ -30,6 +30,10 @@ const AGENT_KB: f64 = 100.0;
 
 /// What `bench fleet` plays.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line by itself"
+)]
 pub(super) struct Options {
     /// How many agents the server is given
     #[arg(long, default_value_t = 200)]
@@ -52,7 +56,10 @@ pub(super) struct Options {
     /// Replay a backlog as fast as it is acknowledged, rather than a sample each interval
     #[arg(long)]
     pub(super) back_to_back: bool,
-    /// Plain HTTP/2 rather than TLS
+    /// Ask nothing afterwards
+    #[arg(long)]
+    pub(super) no_queries: bool,
+    /// Plain HTTP rather than TLS
     #[arg(long)]
     pub(super) plain: bool,
 }
@@ -71,6 +78,54 @@ impl Options {
         format!(
             "The server, {agents} agents × {series} series at {interval} s, {pace}, {transport}, {database}, {seconds} s"
         )
+    }
+}
+
+impl Options {
+    /// How many agents the server is given.
+    pub(super) fn agents(&self) -> u32 {
+        self.agents
+    }
+
+    /// The database to measure on, and the cluster that it is in if it is our own.
+    pub(super) fn open_database(&self, directory: &Path) -> anyhow::Result<(String, Option<Cluster>)> {
+        if let Some(url) = &self.database {
+            return Ok((url.clone(), None));
+        }
+        if self.sqlite {
+            return Ok((format!("sqlite://{}", directory.join("bench.db").display()), None));
+        }
+        let started = Cluster::start(&Binaries::find()?, ClusterOptions { fsync: true })?;
+        started.create_database("bench")?;
+        Ok((started.url("bench"), Some(started)))
+    }
+
+    /// Starts the fleet; gives what it says.
+    pub(super) fn play(
+        &self,
+        server: &Server,
+        database: &str,
+        seconds: u64,
+    ) -> anyhow::Result<(Running, Said)> {
+        let mut fleet = program("nodeglass-fleet");
+        fleet.args(["--server", &server.url, "--database", database]);
+        if let Some(ca) = &server.ca {
+            fleet.arg("--ca").arg(ca);
+        }
+        fleet.arg("--trace");
+        let trace = self.trace.clone();
+        fleet.arg(trace.unwrap_or_else(|| crate::workspace().join(TRACE)));
+        fleet.args(["--agents", &self.agents.to_string()]);
+        fleet.args(["--series", &self.series.to_string()]);
+        fleet.args(["--interval", &self.interval.to_string()]);
+        fleet.args(["--seconds", &seconds.to_string()]);
+        if self.back_to_back {
+            fleet.arg("--back-to-back");
+        }
+        let fleet = fleet.stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut fleet = Running(fleet.spawn().context("can't start the fleet")?);
+        let output = fleet.0.stdout.take().context("the fleet's output")?;
+        Ok((fleet, Said(BufReader::new(output).lines())))
     }
 }
 
@@ -101,43 +156,12 @@ fn number(said: &Value, key: &str) -> anyhow::Result<f64> {
 /// A program does not start, or the fleet fails.
 pub(super) fn measure(options: &Options, seconds: u64) -> anyhow::Result<Vec<Row>> {
     let directory = tempfile::tempdir()?;
-    let mut cluster = None;
-    let database = match &options.database {
-        Some(url) => url.clone(),
-        None if options.sqlite => format!("sqlite://{}", directory.path().join("bench.db").display()),
-        None => {
-            let started = Cluster::start(&Binaries::find()?, ClusterOptions { fsync: true })?;
-            started.create_database("bench")?;
-            cluster.insert(started).url("bench")
-        }
-    };
+    let (database, cluster) = options.open_database(directory.path())?;
     let speaks = if options.plain { Speaks::Plain } else { Speaks::Tls };
     let server = Server::start(&directory.path().join("server"), &database, speaks, None)?;
     let empty = Memory::of(server.pid())?.resident_mb;
 
-    let mut fleet = program("nodeglass-fleet");
-    fleet.args(["--server", &server.url, "--database", &database]);
-    if let Some(ca) = &server.ca {
-        fleet.arg("--ca").arg(ca);
-    }
-    fleet.arg("--trace");
-    fleet.arg(
-        options
-            .trace
-            .clone()
-            .unwrap_or_else(|| crate::workspace().join(TRACE)),
-    );
-    fleet.args(["--agents", &options.agents.to_string()]);
-    fleet.args(["--series", &options.series.to_string()]);
-    fleet.args(["--interval", &options.interval.to_string()]);
-    fleet.args(["--seconds", &seconds.to_string()]);
-    if options.back_to_back {
-        fleet.arg("--back-to-back");
-    }
-    let fleet = fleet.stdout(Stdio::piped()).stderr(Stdio::inherit());
-    let mut fleet = Running(fleet.spawn().context("can't start the fleet")?);
-    let output = fleet.0.stdout.take().context("the fleet's output")?;
-    let mut said = Said(BufReader::new(output).lines());
+    let (mut fleet, mut said) = options.play(&server, &database, seconds)?;
 
     let enrolled = said.next("enrolled")?;
     let postmaster = enrolled["database_process"]
@@ -170,10 +194,10 @@ pub(super) fn measure(options: &Options, seconds: u64) -> anyhow::Result<Vec<Row
 }
 
 /// Lines of the fleet.
-struct Said(Lines<BufReader<ChildStdout>>);
+pub(super) struct Said(Lines<BufReader<ChildStdout>>);
 
 impl Said {
-    fn next(&mut self, event: &str) -> anyhow::Result<Value> {
+    pub(super) fn next(&mut self, event: &str) -> anyhow::Result<Value> {
         let line = self
             .0
             .next()

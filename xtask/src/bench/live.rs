@@ -1,7 +1,8 @@
 //! The live side: how soon 2,000 streams have a sample, how often the latest sample can be had, and what a connected agent
 //! costs in memory.
 
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
@@ -9,38 +10,67 @@ use serde_json::Value;
 use super::cost::{Memory, cpu_seconds};
 use super::programs::{Server, Speaks, TOKEN, program};
 use super::table::Row;
+use crate::tools::WRK;
 
-/// More streams than the clients open.
-const CONFIG: &str = "metrics: {api: {max_concurrent_streams: 5000}}\n";
+/// More streams than the clients open, and calls as fast as can be.
+const CONFIG: &str = "metrics: {api: {max_concurrent_streams: 5000, rate_limiting: {requests_per_minute: 0, requests_per_minute_per_address: 0}}}\n";
 /// Streams, and the agents that they follow.
 const STREAMS: u32 = 2_000;
 const AGENTS: u32 = 100;
 
-pub(super) fn measure(seconds: u64) -> anyhow::Result<Vec<Row>> {
+/// Connections that take the latest sample of an agent.
+const CONNECTIONS: u32 = 64;
+
+/// What is measured, in words.
+pub(super) fn title(seconds: u64, plain: bool) -> String {
+    let transport = if plain { "plain HTTP" } else { "TLS" };
+    format!("The live side, {seconds} s each, {transport}, on SQLite, server and clients on this host")
+}
+
+pub(super) fn measure(seconds: u64, plain: bool) -> anyhow::Result<Vec<Row>> {
     let directory = tempfile::tempdir()?;
     let database = format!("sqlite://{}", directory.path().join("bench.db").display());
     let config = directory.path().join("server.yaml");
     std::fs::write(&config, CONFIG)?;
     let server_dir = directory.path().join("server");
-    let server = Server::start(&server_dir, &database, Speaks::Plain, Some(&config))?;
-    let before = cpu_seconds(server.pid())?;
+    let speaks = if plain { Speaks::Plain } else { Speaks::Tls };
+    let server = Server::start(&server_dir, &database, speaks, Some(&config))?;
+    let wrk = WRK
+        .find_or_unpack()
+        .inspect_err(|error| eprintln!("the latest sample is asked for by a program of ours: {error:#}"))
+        .ok();
     let mut readers = program("nodeglass-readers");
     readers.args(["--server", &server.url, "--database", &database, "--token", TOKEN]);
+    if let Some(ca) = &server.ca {
+        readers.arg("--ca").arg(ca);
+    }
     readers.args(["--streams", &STREAMS.to_string(), "--agents", &AGENTS.to_string()]);
     readers.args(["--seconds", &seconds.to_string()]);
+    let connections = if wrk.is_some() { 0 } else { CONNECTIONS };
+    readers.args(["--connections", &connections.to_string()]);
+    let before = cpu_seconds(server.pid())?;
     let output = readers
         .stderr(Stdio::inherit())
         .stdout(Stdio::piped())
         .output()
         .context("can't start the readers")?;
     ensure!(output.status.success(), "the readers failed");
+    let reports = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
+    let reports: Vec<Value> = reports.collect::<Result<_, _>>().context("the readers' report")?;
     let spent = cpu_seconds(server.pid())? - before;
-    let report: Value = serde_json::from_slice(&output.stdout).context("the readers' report")?;
     let number = |key: &str| {
-        let value = report[key].as_f64();
+        let value = reports.iter().find_map(|report| report[key].as_f64());
         value.with_context(|| format!("{key} in the readers' report"))
     };
+    let (rate, bytes) = match &wrk {
+        Some(wrk) => {
+            let body = server.get(SNAPSHOT)?;
+            (snapshots(wrk, &server, seconds)?, body.len() as f64)
+        }
+        None => (number("snapshots_per_second")?, number("snapshot_bytes")?),
+    };
     let streams = format!("{STREAMS} streams of {AGENTS} agents, a sample a second");
+    let by = if wrk.is_some() { "wrk" } else { "a program of ours" };
     Ok(vec![
         Row::new("sse_events", format!("{streams}: events"), number("events")?, ""),
         Row::new("sse_dropped", "of them dropped", number("dropped")?, "").at_most(0.0),
@@ -63,20 +93,15 @@ pub(super) fn measure(seconds: u64) -> anyhow::Result<Vec<Row>> {
             number("sse_max_ms")?,
             "ms",
         ),
+        Row::new("server_cpu_s", "CPU of the server for that", spent, "s"),
         Row::new(
             "snapshots_per_second",
-            "latest sample of an agent, 64 connections",
-            number("snapshots_per_second")?,
+            format!("latest sample of an agent, {by}, {CONNECTIONS} connections"),
+            rate,
             "/s",
         )
         .at_least(30_000.0),
-        Row::new(
-            "snapshot_bytes",
-            "of so many bytes",
-            number("snapshot_bytes")?,
-            "B",
-        ),
-        Row::new("server_cpu_s", "CPU of the server for all that", spent, "s"),
+        Row::new("snapshot_bytes", "of so many bytes", bytes, "B"),
         Row::new(
             "server_resident_mb",
             "memory of the server after it",
@@ -84,4 +109,31 @@ pub(super) fn measure(seconds: u64) -> anyhow::Result<Vec<Row>> {
             "MB",
         ),
     ])
+}
+
+/// What is asked for over and over.
+const SNAPSHOT: &str = "/api/v1/agents/read-0/metrics";
+
+/// How often in a second one agent's latest sample can be had, by `wrk` with one thread: the server has the other core.
+fn snapshots(wrk: &Path, server: &Server, seconds: u64) -> anyhow::Result<f64> {
+    let mut command = Command::new(wrk);
+    command.args([
+        "-t",
+        "1",
+        "-c",
+        &CONNECTIONS.to_string(),
+        "-d",
+        &format!("{seconds}s"),
+    ]);
+    command.args(["-H", &format!("Authorization: Bearer {TOKEN}")]);
+    command.arg(format!("{}{SNAPSHOT}", server.url));
+    let libraries = std::env::join_paths(WRK.libraries())?;
+    let output = command.env("LD_LIBRARY_PATH", libraries).output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    ensure!(
+        output.status.success() && !said.contains("Non-2xx"),
+        "wrk says {said}"
+    );
+    let rate = said.lines().find_map(|line| line.strip_prefix("Requests/sec:"));
+    Ok(rate.context("wrk's figure")?.trim().parse()?)
 }

@@ -5,7 +5,7 @@
 pub(super) struct Sum {
     pub(super) passed: u64,
     pub(super) failed: u64,
-    ignored: u64,
+    pub(super) ignored: u64,
 }
 
 impl Sum {

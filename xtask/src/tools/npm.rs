@@ -17,9 +17,11 @@ pub fn install(source: &Path) -> anyhow::Result<PathBuf> {
     fs::create_dir_all(&parent)?;
     let directory = parent.join(name);
     let lock = fs::read(source.join("package-lock.json"))?;
-    let is_there = fs::read(directory.join("package-lock.json")).is_ok_and(|there| there == lock)
-        && directory.join("node_modules").is_dir();
-    if !is_there {
+    let is_there = || {
+        fs::read(directory.join("package-lock.json")).is_ok_and(|there| there == lock)
+            && directory.join("node_modules").is_dir()
+    };
+    if !is_there() {
         // Tests that need it may install it at once: each for itself, and the first one's is used.
         let work = tempfile::tempdir_in(&parent)?;
         copy(source, work.path())?;
@@ -30,11 +32,13 @@ pub fn install(source: &Path) -> anyhow::Result<PathBuf> {
             "a test needs packages of npm, which can't be had here: install Node.js 20 or later with npm (Debian, \
              Ubuntu: `apt-get install nodejs npm`), and let npm reach its registry",
         )?;
-        let _ = fs::remove_dir_all(&directory);
-        if let Err(error) = fs::rename(work.path(), &directory)
-            && !directory.join("node_modules").is_dir()
-        {
-            return Err(error.into());
+        // Whoever was faster may be using it by now.
+        if !is_there() {
+            let _ = fs::remove_dir_all(&directory);
+            let renamed = fs::rename(work.path(), &directory);
+            if !is_there() {
+                renamed?;
+            }
         }
     }
     copy(source, &directory)?;

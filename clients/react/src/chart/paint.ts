@@ -60,7 +60,8 @@ export function axes(unit: ShownUnit, colours: Palette, utc: boolean): uPlot.Axi
   ];
 }
 
-function timeTick(at: number, step: number, utc: boolean): string {
+/** A moment as a time axis with such steps has it. */
+export function timeTick(at: number, step: number, utc: boolean): string {
   const text = moment(at * 1000, utc);
   if (text.slice(11, 19) === "00:00:00") return text.slice(5, 10);
   return step < 60 ? text.slice(11, 19) : text.slice(11, 16);

@@ -27,21 +27,21 @@ function Card({ info, error }: { info: SystemInfo | undefined; error?: Error | n
 
 function Terms({ info }: { info: SystemInfo }) {
   const { hardware, software } = info;
-  const cpu = hardware.cpu;
+  const cpu = hardware?.cpu;
+  const uptime = software?.uptime_seconds;
   const rows: [string, string | undefined][] = [
-    ["System", software.os.version ?? software.os.name],
-    ["Kernel", [software.os.kernel_version, hardware.architecture].filter(Boolean).join(" · ")],
-    ["Processor", cpu.model && `${cpu.model}, ${plural(cpu.cores ?? hardware.core_count, "core")}, ${plural(cpu.threads ?? hardware.thread_count, "thread")}`],
-    ["Memory", show(hardware.memory.total_bytes, "bytes")],
-    ...(hardware.gpus ?? []).map((gpu): [string, string | undefined] => ["GPU", gpu.name ?? gpu.model]),
-    ...(hardware.disks ?? []).map((disk): [string, string] => [
+    ["System", software?.os.version ?? software?.os.name],
+    ["Kernel", [software?.os.kernel_version, hardware?.architecture].filter(Boolean).join(" · ")],
+    ["Processor", cpu && `${cpu.model}, ${plural(cpu.cores, "core")}, ${plural(cpu.threads, "thread")}`],
+    ["Memory", show(hardware?.memory.total_bytes, "bytes")],
+    ...(hardware?.disks ?? []).map((disk): [string, string] => [
       disk.mount_point ?? disk.device,
       [show(disk.total_bytes, "bytes"), disk.filesystem, disk.device].filter(Boolean).join(" · "),
     ]),
     ...(info.network_interfaces ?? [])
       .filter((one) => one.is_up && (one.ip_addresses?.length ?? 0) > 0 && one.name !== "lo")
       .map((one): [string, string] => [one.name, (one.ip_addresses ?? []).filter((ip) => !ip.startsWith("fe80")).join(", ")]),
-    ["Up for", software.uptime_seconds === undefined ? undefined : duration(software.uptime_seconds * 1000 + Math.max(0, Date.now() - info.timestamp))],
+    ["Up for", uptime === undefined || uptime === null ? undefined : duration(uptime * 1000 + Math.max(0, Date.now() - info.timestamp))],
   ];
   return (
     <dl>

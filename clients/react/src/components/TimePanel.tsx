@@ -1,6 +1,7 @@
 /** A panel: a title, and the chart of some series of a host over a span of time. */
 
 import { useEffect, useMemo, useRef, useState } from "react";
+import { HeatChart } from "../chart/HeatChart.tsx";
 import { TimeChart } from "../chart/TimeChart.tsx";
 import { type Span, useKeys, useTimeline } from "../hooks.ts";
 import type { Panel } from "../panels.ts";
@@ -57,6 +58,8 @@ export function TimePanel({ agentId, panel, span = QUARTER_HOUR, height = 168, e
         <p className="ng-blank" style={{ height: height + 24 }}>
           {error && !timeline.isLoaded ? `Can't be shown: ${words(error)}` : "No figures in this span"}
         </p>
+      ) : series.length > (panel.mostLines ?? Number.POSITIVE_INFINITY) ? (
+        <HeatChart timeline={timeline} series={series} span={span} height={height + 24} title={`${panel.title}: ${panel.about}`} />
       ) : (
         <TimeChart
           timeline={timeline}

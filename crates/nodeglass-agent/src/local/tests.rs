@@ -7,7 +7,7 @@ use flate2::read::GzDecoder;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use nodeglass_collect::CollectConfig;
+use nodeglass_collect::{CollectConfig, DeviceFilters};
 use nodeglass_model::filter::MetricFilter;
 use nodeglass_model::sample::{DiskMetrics, GpuMetrics, TemperatureMetrics};
 use nodeglass_model::{Clock, Sample, UnixMillis};
@@ -36,6 +36,8 @@ fn plan(running: bool) -> SamplingPlan {
         local_interval: Duration::from_secs(1),
         watched: None,
         filter: MetricFilter::default(),
+        devices: DeviceFilters::default(),
+        top_processes: 10,
     }
 }
 

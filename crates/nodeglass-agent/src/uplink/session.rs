@@ -18,6 +18,7 @@ use tonic::{Code, Status, Streaming};
 use tracing::{debug, warn};
 
 use super::{GOODBYE, SessionError, Uplink};
+use crate::sampling::SamplingPlan;
 
 /// Samples sent and not acknowledged at most; live ones always go.
 const IN_FLIGHT: u64 = 2_000;
@@ -39,10 +40,10 @@ pub(super) struct Session<'a> {
     packer: LivePacker,
     /// The spans without samples that the server was told of in this session.
     told_gaps: Option<VecDeque<Gap>>,
-    /// The interval that the server last asked for.
-    asked_interval: Option<u32>,
     /// When a certificate was asked for that has not come.
     asked_certificate: Option<Instant>,
+    /// What is in force since the server last asked for something, if it was not told yet.
+    report: Option<v1::SettingsReport>,
 }
 
 impl<'a> Session<'a> {
@@ -52,8 +53,8 @@ impl<'a> Session<'a> {
             outbound,
             packer: LivePacker::default(),
             told_gaps: None,
-            asked_interval: None,
             asked_certificate: None,
+            report: None,
         }
     }
 
@@ -92,6 +93,9 @@ impl<'a> Session<'a> {
                 let heartbeat = self.heartbeat();
                 let _ = tokio::time::timeout(GOODBYE, self.send(Up::Heartbeat(heartbeat))).await;
                 return Ok(());
+            }
+            if let Some(report) = self.report.take() {
+                self.send(Up::Settings(report)).await?;
             }
             tokio::select! {
                 biased;
@@ -137,21 +141,25 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Takes over what the server wants of its agents. An interval that it asks for once holds until it asks for another;
-    /// what an operator asks for in between is not undone.
+    /// Takes over what the server wants of this agent. What it asks for once holds until it asks for something else; what
+    /// an operator asks for in between is not undone.
     fn adopt(&mut self, settings: &v1::Settings) {
-        let millis = |millis: Option<u32>| millis.filter(|millis| *millis > 0);
-        let wanted = millis(settings.collection_interval_ms);
-        if std::mem::replace(&mut self.asked_interval, wanted) != wanted {
-            let configured = self.uplink.requests.configured.interval;
-            let interval = wanted.map_or(configured, |millis| Duration::from_millis(millis.into()));
-            self.uplink.requests.plan.send_if_modified(|plan| {
-                let differs = plan.interval != interval;
-                plan.interval = interval;
+        let requests = &self.uplink.requests;
+        let current = requests.plan.borrow().clone();
+        let (next, report) = requests.asked.take(settings, &requests.configured, &current);
+        if let Some(next) = next {
+            requests.plan.send_if_modified(|plan| {
+                let next = SamplingPlan {
+                    watched: plan.watched,
+                    ..next
+                };
+                let differs = *plan != next;
+                *plan = next;
                 differs
             });
         }
-        let watched = millis(settings.watch_interval_ms);
+        self.report = report;
+        let watched = settings.watch_interval_ms.filter(|millis| *millis > 0);
         self.uplink
             .watch(watched.map(|millis| Duration::from_millis(millis.into())));
     }
@@ -257,7 +265,7 @@ impl<'a> Session<'a> {
             match kept {
                 Ok(Ok(())) => debug!("the certificate is renewed"),
                 Ok(Err(error)) => {
-                    warn!(error = %chain(&error), "the new certificate is used, and can't be kept")
+                    warn!(error = %chain(&error), "the new certificate is used, and can't be kept");
                 }
                 Err(error) => warn!(%error, "the new certificate is not taken"),
             }

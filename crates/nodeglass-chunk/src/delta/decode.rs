@@ -1,5 +1,7 @@
 //! Reading differences. Whatever the bytes are, it ends in a sample or an error, and in bounded memory.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use nodeglass_model::catalogue::{self, Attribute, Dimension, Metric, MetricId};
 use nodeglass_model::sample::CollectFailure;
 use nodeglass_model::{Sample, UnixMillis};
@@ -23,6 +25,8 @@ pub struct Decoder {
     time: i64,
     /// What stands before the values of each device in a row, made when it is asked for; `None` after the devices changed.
     heads: Option<Heads>,
+    /// Which devices these are, among all that any decoder of this process has read.
+    layout_number: LayoutNumber,
     /// Whether the sample was vouched for by [`Decoder::vouch`], and nothing has come since that could have spoiled it.
     sound: bool,
 }
@@ -49,6 +53,7 @@ impl Decoder {
             departed: Departed::default(),
             time: 0,
             heads: None,
+            layout_number: LayoutNumber::default(),
             sound: false,
         }
     }
@@ -86,6 +91,7 @@ impl Decoder {
             }
             *self = Self::new(self.max_devices);
             self.version = version;
+            self.layout_number = LayoutNumber::next();
             self.read_schema(&mut reader)?;
         }
         if self.kinds.is_empty() {
@@ -94,6 +100,7 @@ impl Decoder {
         self.time = self.time.wrapping_add(reader.signed()?);
         if flags & LAYOUT != 0 {
             self.heads = None;
+            self.layout_number = LayoutNumber::next();
             self.sound = false;
             self.read_layout(&mut reader)?;
         }
@@ -301,24 +308,48 @@ impl Decoder {
         kind.len(&self.layout) > 0
     }
 
+    /// Of which devices that sample is.
+    pub fn layout(&self) -> LayoutNumber {
+        self.layout_number
+    }
+
     /// The sample that the last record made.
     pub fn sample(&self) -> Sample {
         let mut sample = self.layout.clone();
+        self.update(&mut sample);
+        sample
+    }
+
+    /// Turns an earlier sample of a decoder into the one that the last record made, which spares describing its devices once
+    /// more. It must have been made while [`Decoder::layout`] was what it is now.
+    pub fn update(&self, sample: &mut Sample) {
         sample.timestamp = UnixMillis(self.time);
+        sample.failures.clone_from(&self.layout.failures);
         for kind in self.kinds.iter().filter(|kind| !kind.metrics.is_empty()) {
-            let there = kind.known.map_or(0, |known| known.len(&sample));
+            let there = kind.known.map_or(0, |known| known.len(sample));
             let values = kind.values.chunks_exact(kind.metrics.len()).take(there);
             for (index, values) in values.enumerate() {
                 for (metric, steps) in kind.metrics.iter().zip(values) {
-                    if let Some(metric) = metric
-                        && *steps != ABSENT
-                    {
-                        metric.set_steps(&mut sample, index, *steps);
+                    match metric {
+                        Some(metric) if *steps == ABSENT => metric.clear(sample, index),
+                        Some(metric) => metric.set_steps(sample, index, *steps),
+                        None => {}
                     }
                 }
             }
         }
-        sample
+    }
+}
+
+/// Tells the devices of samples apart: two samples with the same number are of the same devices in the same order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LayoutNumber(u64);
+
+impl LayoutNumber {
+    /// One that nobody has, and not the one of a decoder that has read nothing.
+    fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
     }
 }
 

@@ -296,6 +296,45 @@ fn kinds_that_lie_elsewhere_than_here_are_passed_over() {
     assert_eq!(catalogue::value(&sample, &METRICS[0], None), None);
 }
 
+#[test]
+fn a_sample_is_made_out_of_the_one_before_it() {
+    let mut samples = vec![
+        busy_host(0..40),
+        busy_host(0..40),
+        busy_host(3..40),
+        busy_host(3..40),
+    ];
+    samples[1].timestamp = UnixMillis(1_700_000_005_000);
+    samples[1].cpu.usage_percent = None;
+    samples[1].disks[0].used_bytes = None;
+    samples[1].disks[2].used_bytes = Some(3);
+    samples[1].failures.push(CollectFailure {
+        collector: "disk".into(),
+        reason: "silence".into(),
+    });
+    let mut decoder = Decoder::new(DEVICES);
+    let mut layouts = Vec::new();
+    let mut earlier = Sample::default();
+    for (sample, record) in samples.iter().zip(records(&samples)) {
+        decoder.advance(&record).unwrap();
+        if layouts.last() == Some(&decoder.layout()) {
+            decoder.update(&mut earlier);
+        } else {
+            earlier = decoder.sample();
+        }
+        layouts.push(decoder.layout());
+        assert_eq!(&earlier, sample);
+    }
+    assert_eq!(layouts[0], layouts[1]);
+    assert_ne!(layouts[1], layouts[2], "other processes");
+    let mut other = Decoder::new(DEVICES);
+    other.advance(&records(&samples)[0]).unwrap();
+    assert!(
+        !layouts.contains(&other.layout()),
+        "what another decoder made is its own"
+    );
+}
+
 proptest! {
     #[test]
     fn rows_are_those_of_the_samples(samples in proptest::collection::vec(any_sample(), 1..6)) {

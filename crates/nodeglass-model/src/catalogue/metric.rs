@@ -55,6 +55,11 @@ impl Metric {
         Some(self.unit.to_steps(value))
     }
 
+    /// Takes the value of the device at `index` away.
+    pub fn clear(&self, sample: &mut Sample, index: usize) {
+        self.field.write(sample, index, None);
+    }
+
     /// Sets the value of the device at `index`, in whole steps of its unit.
     pub fn set_steps(&self, sample: &mut Sample, index: usize, steps: i64) {
         self.field.write(sample, index, Some(self.unit.of_steps(steps)));

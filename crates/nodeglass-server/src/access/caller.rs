@@ -133,7 +133,7 @@ impl Caller {
 
     /// Whether it may know of this agent. One that it may not is to it as if there were none.
     pub fn may_see(&self, agent: &LiveAgent) -> bool {
-        self.agents.is_all() || self.agents.has(&agent.id, &BTreeMap::new())
+        self.agents.is_all() || self.agents.has(&agent.id, &agent.labels().to_map())
     }
 
     /// Whether it may make an agent of this name, which has no labels yet.
@@ -174,6 +174,12 @@ impl Caller {
     pub(crate) fn anybody() -> Self {
         let (all, ended) = (Selector::all(), CancellationToken::new());
         Self::new("anybody", Role::Admin, all, CallerKind::Token, ended)
+    }
+
+    /// The same with another role.
+    #[cfg(test)]
+    pub(crate) fn with_role(self, role: Role) -> Self {
+        Self { role, ..self }
     }
 }
 

@@ -27,12 +27,16 @@ pub(super) struct SystemBody {
 
 /// What a host is: its hardware, its software, its network interfaces.
 ///
-/// It is what the agent last said. With `packages=true` the agent is asked now.
+/// It is what the agent last said. With `packages=true`, or any of the `include_` flags, the agent is asked now; with flags
+/// it says those parts alone.
 #[utoipa::path(
     get, path = "/api/v1/agents/{id}/system", operation_id = "agent_system", tag = "agents",
     params(
         ("id" = String, Path, description = "The agent's name"),
         ("packages" = Option<bool>, Query, description = "The installed packages, too; the agent has to be connected"),
+        ("include_hardware" = Option<bool>, Query, description = "Asked now: processors, memory, disks"),
+        ("include_software" = Option<bool>, Query, description = "Asked now: system, host name, time since its start"),
+        ("include_network" = Option<bool>, Query, description = "Asked now: network interfaces"),
     ),
     responses(
         (status = 200, description = "The host.", body = SystemBody),
@@ -46,19 +50,30 @@ pub(super) async fn system(
     headers: HeaderMap,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
-    let parameters = parameters.only(&["packages"])?;
-    let packages = parameters.parsed("packages", "true or false")?.unwrap_or(false);
-    let info = api
-        .queries
-        .system(
-            &caller,
-            &id,
-            SystemParts {
-                packages,
-                ..SystemParts::STANDARD
-            },
-        )
-        .await?;
+    const PARTS: [&str; 3] = ["include_hardware", "include_software", "include_network"];
+    let parameters = parameters.only(&["packages", PARTS[0], PARTS[1], PARTS[2]])?;
+    let flag = |name| {
+        parameters
+            .parsed(name, "true or false")
+            .map(|flag| flag.unwrap_or(false))
+    };
+    let packages = flag("packages")?;
+    let info = if PARTS.iter().any(|name| parameters.text(name).is_some()) {
+        let parts = SystemParts {
+            hardware: flag(PARTS[0])?,
+            // Packages are software.
+            software: flag(PARTS[1])? || packages,
+            network: flag(PARTS[2])?,
+            packages,
+        };
+        api.queries.system_now(&caller, &id, parts).await?
+    } else {
+        let parts = SystemParts {
+            packages,
+            ..SystemParts::STANDARD
+        };
+        api.queries.system(&caller, &id, parts).await?
+    };
     let mut body = Vec::new();
     write_json(&mut body, &SystemBody { agent_id: id, info });
     Ok(Tag::of(&body).answer(&headers, || json(body.into())))

@@ -82,7 +82,7 @@ pub(super) struct AuditBody {
         ("name" = Option<String>, Query, description = "By whom"),
         ("action" = Option<String>, Query, description = "What: `token.add`, or all that begin alike: `token.*`"),
         ("subject" = Option<String>, Query, description = "To what"),
-        ("outcome" = Option<String>, Query, pattern = "^(done|denied|failed)$", description = "How it went"),
+        ("outcome" = Option<String>, Query, pattern = "^(done|denied|failed)?$", description = "How it went"),
         ("start" = Option<String>, Query, description = "From this moment on: `-24h`, a Unix time or RFC 3339"),
         ("end" = Option<String>, Query, description = "Before this moment"),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "Entries in one answer"),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use serde_json::{Value, json};
 use utoipa::openapi::extensions::Extensions;
-use utoipa::openapi::path::{Operation, PathItem, Paths};
+use utoipa::openapi::path::{Operation, ParameterIn, PathItem, Paths};
 use utoipa::openapi::schema::Schema;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
@@ -37,9 +37,12 @@ Errors are problem details (RFC 9457) with a `code` for programs, which does not
 they are called seconds. What could not be known is absent; it is never a zero.";
 
 /// Groups of calls.
-const TAGS: [(&str, &str); 6] = [
+const TAGS: [(&str, &str); 9] = [
     ("agents", "One agent: what it is, what it does, and what it did."),
     ("metrics", "Figures of several agents."),
+    ("groups", "Groups of agents, and what is asked of them."),
+    ("events", "What happened."),
+    ("dashboards", "Dashboards that people made and share."),
     ("data", "Stored samples, in and out."),
     (
         "session",
@@ -61,7 +64,7 @@ const COMMON: [(u16, &str, &str); 11] = [
     (
         404,
         "NotFound",
-        "There is no such agent, or nothing is known of it yet.",
+        "There is nothing of that name, or nothing is known of it yet.",
     ),
     (
         406,
@@ -97,9 +100,23 @@ fn is_possible(status: u16, policy: Policy, operation: &Operation) -> bool {
             body.is_some_and(|body| body.content.contains_key("application/json"))
         }
         401 | 403 => !policy.is_open(),
-        404 => policy.scope == Scope::Agent,
-        406 => false,
+        // Something is named that may not be there: in the path, or among agents.
+        404 => policy.scope == Scope::Agent || names_something(operation),
+        406 => has_forms(operation),
         _ => true,
+    }
+}
+
+fn names_something(operation: &Operation) -> bool {
+    let mut parameters = operation.parameters.iter().flatten();
+    parameters.any(|parameter| parameter.parameter_in == ParameterIn::Path || parameter.name == "agents")
+}
+
+/// Whether the caller chooses among several forms of the answer.
+fn has_forms(operation: &Operation) -> bool {
+    match operation.responses.responses.get("200") {
+        Some(RefOr::T(answer)) => answer.content.len() > 1,
+        Some(RefOr::Ref(_)) | None => false,
     }
 }
 
@@ -186,7 +203,13 @@ pub(super) fn add(
     paths: Paths,
 ) {
     let components = document.components.get_or_insert_default();
-    components.schemas.extend(schemas);
+    for (name, schema) in schemas {
+        let known = components.schemas.insert(name.clone(), schema.clone());
+        debug_assert!(
+            name == Problem::name() || known.is_none_or(|known| known == schema),
+            "two types are called {name} in the document: give one of them another name with `schema(as = …)`"
+        );
+    }
     // Described already, and better than by its type alone.
     components.schemas.insert(Problem::name().into_owned(), problem());
     for (path, mut item) in paths.paths {
@@ -256,7 +279,7 @@ static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| openapi().to_string().into()
     ),
 )]
 pub(super) async fn openapi_json(headers: HeaderMap) -> Response {
-    Tag::of(&*DOCUMENT).answer(&headers, || super::json(DOCUMENT.clone()))
+    Tag::of(&DOCUMENT).answer(&headers, || super::json(DOCUMENT.clone()))
 }
 
 /// The page that shows this document, without anything from elsewhere.

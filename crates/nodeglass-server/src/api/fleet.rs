@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
+use nodeglass_model::label;
 use nodeglass_model::selector::Selector;
 use serde::{Serialize, Serializer};
 
@@ -14,20 +15,22 @@ use super::parameters::{Parameters, wrong};
 use super::{Api, shapes};
 use crate::access::Caller;
 use crate::error::ApiError;
-use crate::queries::{MAX_AGENTS, Order, Reading, Resolution, StoredHistory, first};
+use crate::queries::{Grouped, MAX_AGENTS, Order, Reading, Resolution, StoredHistory, first};
 
 /// Agents in a list of those with most unless the caller says otherwise, and at most.
 const FIRST: (usize, usize) = (10, 1_000);
 
 /// The history of several agents, in aligned buckets.
 ///
-/// `group_by=agent`, which it is without it, gives each by itself, `group_by=none` all as one.
+/// `group_by=agent`, which it is without it, gives each by itself, `group_by=none` all as one, `group_by=label:env` those of each
+/// value of a label as one.
 #[utoipa::path(
     get, path = "/api/v1/metrics/history", operation_id = "fleet_history", tag = "metrics",
     params(
         ("agents" = Option<String>, Query, example = "web-*,db-01",
-            description = "Which agents, separated by commas: names and patterns; all without it"),
-        ("group_by" = Option<String>, Query, description = "`agent` or `none`"),
+            description = "Which agents, separated by commas: names, patterns, labels (`label:env=prod`) and groups \
+                (`group:web`); all without it"),
+        ("group_by" = Option<String>, Query, description = "`agent`, `none` or `label:NAME`"),
         ("metrics" = String, Query, example = "cpu.usage_percent,memory.usage_percent",
             description = "Which metrics, separated by commas: `metric`, `metric@device`, `metric@*`"),
         shapes::Span,
@@ -58,19 +61,26 @@ pub(super) async fn history(
         "agg",
     ])?;
     let query = query(&api, &parameters, &parameters.list("metrics"))?;
-    let is_together = match parameters.text("group_by") {
-        None | Some("agent") => false,
-        Some("none") => true,
-        Some(other) => {
-            let other: String = other.chars().take(40).collect();
-            return Err(wrong("group_by", format!("{other:?} is neither agent nor none")));
-        }
-    };
+    let by = parameters.text("group_by").unwrap_or("agent");
+    let label = by.strip_prefix("label:");
+    if label.map_or(by != "agent" && by != "none", |name| {
+        label::check_name(name).is_err()
+    }) {
+        let by: String = by.chars().take(40).collect();
+        return Err(wrong(
+            "group_by",
+            format!("{by:?} is not agent, none or label:NAME"),
+        ));
+    }
     let agents = api.queries.choose(&caller, &parameters.list("agents")).await?;
     if agents.len() > MAX_AGENTS {
         return Err(ApiError::TooManyAgents(agents.len(), MAX_AGENTS));
     }
-    if is_together {
+    if let Some(label) = label {
+        let groups = api.queries.histories_by_label(agents, &query, label).await?;
+        return Ok(by_label(format, label, groups));
+    }
+    if by == "none" {
         let names: Vec<String> = agents.iter().map(|agent| agent.id.to_string()).collect();
         let stored = api.queries.history_together(agents, &query).await?;
         return Ok(match format {
@@ -114,6 +124,47 @@ pub(super) async fn history(
     let whole = |text: &'static str| stream::iter([Ok(Bytes::from_static(text.as_bytes()))]);
     let body = whole("{\"agents\":[").chain(agents).chain(whole("]}"));
     Ok(format.respond(broken_off(body)))
+}
+
+/// Histories by the values of a label.
+fn by_label(format: Format, label: &str, groups: Vec<Grouped>) -> Response {
+    if format != Format::Json {
+        let sheets = groups.into_iter().map(|Grouped { value, stored, .. }| {
+            let name = value.unwrap_or_default();
+            let rows = stored.history.rows().flat_map(|(at, row)| {
+                let name = name.clone();
+                row.map(move |(series, value)| (name.clone(), at, series.to_owned(), value))
+            });
+            Ok(Sheet::long(rows))
+        });
+        let sheets: Vec<_> = std::iter::once(Ok(Sheet::long([]))).chain(sheets).collect();
+        return format.sheets(stream::iter(sheets));
+    }
+    let mut body = b"{\"groups\":[".to_vec();
+    for (
+        number,
+        Grouped {
+            value,
+            agents,
+            stored,
+        },
+    ) in groups.into_iter().enumerate()
+    {
+        if number > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(b"{\"label\":{\"name\":");
+        write_json(&mut body, &label);
+        body.extend_from_slice(b",\"value\":");
+        write_json(&mut body, &value);
+        body.extend_from_slice(b"},\"agents\":");
+        let names: Vec<_> = agents.iter().map(|agent| agent.id.as_str()).collect();
+        write_json(&mut body, &names);
+        body.push(b',');
+        stored_as_json(&mut body, stored);
+    }
+    body.extend_from_slice(b"]}");
+    format.respond(Body::from(body))
 }
 
 fn together_as_json(agents: &[String], stored: StoredHistory) -> Body {

@@ -39,6 +39,7 @@ pub(super) struct Figures {
 
 /// Figures that were not taken are left out, as is `response_time`, which an agent does not measure.
 #[derive(Debug, Default, PartialEq, Serialize, ToSchema)]
+#[schema(as = PlainFigures)]
 pub(super) struct Entry {
     /// RFC 3339: where the bucket begins.
     timestamp: String,

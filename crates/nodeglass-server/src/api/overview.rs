@@ -45,7 +45,9 @@ struct Row {
         ("metrics" = Option<String>, Query, example = "cpu.usage_percent,memory.usage_percent",
             description = "Which metrics, separated by commas; these two without it"),
         ("status" = Option<String>, Query, description = "`connected` or `disconnected`; all without it"),
-        ("q" = Option<String>, Query, max_length = 128, description = "A part of the name, or a pattern such as `web-*`"),
+        ("q" = Option<String>, Query, max_length = 256, description = "A part of the name, or a pattern such as `web-*`"),
+        ("agents" = Option<String>, Query, description = "Only those that any of these means, separated by commas: names, \
+            patterns, labels (`label:env=prod`), groups (`group:web`)"),
         ("sort" = Option<String>, Query, example = "-cpu.usage_percent",
             description = "`agent_id`, `last_metrics_update` or a metric; with `-` before it the greatest first"),
         ("limit" = Option<usize>, Query, minimum = 1, maximum = 10_000, description = "Agents on a page; all without it"),
@@ -143,6 +145,7 @@ fn row(agent: &Arc<LiveAgent>, caller: &Caller, request: &Request) -> Option<Row
         .as_ref()
         .is_none_or(|pattern| glob::finds(pattern, agent.id.as_str()))
         .then_some(())?;
+    request.chosen.means(agent).then_some(())?;
     let overview = agent.overview();
     request
         .connected

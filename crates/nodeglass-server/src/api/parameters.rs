@@ -6,23 +6,49 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path, Query};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::Uri;
 use http::request::Parts;
-use nodeglass_model::UnixMillis;
+use nodeglass_model::{TimeRange, UnixMillis};
 
+use super::Api;
+use crate::access::Caller;
 use crate::error::ApiError;
 
 /// The agent that a path names.
 #[derive(Debug)]
 pub(super) struct AgentName(pub(super) String);
 
-impl<S: Send + Sync> FromRequestParts<S> for AgentName {
-    type Rejection = ApiError;
+impl FromRequestParts<Api> for AgentName {
+    type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let path = Path::<String>::from_request_parts(parts, state).await;
-        path.map(|Path(name)| Self(name))
-            .map_err(|error| wrong("agent", error.body_text()))
+    /// A name that an agent had before leads to the one that it has now.
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Response> {
+        let path = Path::<String>::from_request_parts(parts, api).await;
+        let Path(name) = path.map_err(|error| wrong("agent", error.body_text()).into_response())?;
+        if api.queries.live().renamed(&name).is_none() {
+            return Ok(Self(name));
+        }
+        // Another host may have been enrolled under it meanwhile.
+        let renamed = api.queries.agents().await.renamed(&name);
+        let caller = parts.extensions.get::<Caller>();
+        match renamed.filter(|agent| caller.is_some_and(|caller| caller.may_see(agent))) {
+            Some(agent) => Err(Redirect::permanent(&moved(&parts.uri, agent.id.as_str())).into_response()),
+            None => Ok(Self(name)),
+        }
     }
+}
+
+/// A call's address with another agent's name in it.
+fn moved(uri: &Uri, name: &str) -> String {
+    let mut parts: Vec<&str> = uri.path().split('/').collect();
+    if let Some(at) = parts.iter().position(|part| *part == "agents")
+        && let Some(before) = parts.get_mut(at + 1)
+    {
+        *before = name;
+    }
+    let query = uri.query().map(|query| format!("?{query}"));
+    format!("{}{}", parts.join("/"), query.unwrap_or_default())
 }
 
 /// Whatever else a path names.
@@ -123,6 +149,18 @@ impl Parameters {
         UnixMillis::parse(text, now).map_err(|error| wrong(name, error.to_string()))
     }
 
+    /// A span of time, from `start`, or a moment by default, to `end`, or now.
+    pub(super) fn range(&self, start: &str, now: UnixMillis) -> Result<TimeRange, ApiError> {
+        let range = TimeRange {
+            start: self.moment("start", start, now)?,
+            end: self.moment("end", "now", now)?,
+        };
+        if range.start >= range.end {
+            return Err(wrong("end", "it is not after start".to_owned()));
+        }
+        Ok(range)
+    }
+
     /// A list separated by commas.
     pub(super) fn list(&self, name: &str) -> Vec<&str> {
         let entries = self.text(name).unwrap_or_default().split(',').map(str::trim);
@@ -132,4 +170,19 @@ impl Parameters {
 
 pub(super) fn wrong(name: &'static str, problem: String) -> ApiError {
     ApiError::Parameter { name, problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_former_name_is_replaced_and_nothing_else() {
+        let lead = |uri: &str| moved(&uri.parse().unwrap(), "new");
+        assert_eq!(
+            lead("/api/v1/agents/old/metrics?hours=1"),
+            "/api/v1/agents/new/metrics?hours=1"
+        );
+        assert_eq!(lead("/api/agents/ol%64"), "/api/agents/new");
+    }
 }

@@ -134,7 +134,13 @@ impl MySession {
 #[utoipa::path(
     post, path = "/api/v1/session", operation_id = "sign_in", tag = "session",
     request_body = SignIn,
-    responses((status = 200, description = "Who one is now; with a cookie.", body = Me)),
+    responses(
+        (status = 200, description = "Who one is now; with a cookie.", body = Me),
+        (status = 401, description = "What is shown is not good, or a one-time code is missing.",
+            body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The call comes from another site's page.",
+            body = Problem, content_type = "application/problem+json"),
+    ),
 )]
 pub(super) async fn sign_in(
     State(api): State<Api>,
@@ -167,12 +173,11 @@ pub(super) fn begun(api: &Api, signed_in: &SignedIn, return_to: Option<&str>) ->
     } = signed_in;
     let seconds = api.identity.directory.limits().absolute.as_secs();
     let cookie = api.identity.cookies.set_session(secret, seconds);
-    let mut response = match return_to {
-        Some(path) => (StatusCode::SEE_OTHER, [(header::LOCATION, path.to_owned())]).into_response(),
-        None => {
-            let session = MySession::new(api, &record.id, secret.expose(), record.expires_at);
-            Json(Me::new(api, caller, Some(session))).into_response()
-        }
+    let mut response = if let Some(path) = return_to {
+        (StatusCode::SEE_OTHER, [(header::LOCATION, path.to_owned())]).into_response()
+    } else {
+        let session = MySession::new(api, &record.id, secret.expose(), record.expires_at);
+        Json(Me::new(api, caller, Some(session))).into_response()
     };
     response.headers_mut().append(header::SET_COOKIE, cookie);
     no_store(response)

@@ -15,9 +15,21 @@ use crate::ledger::Gap;
 pub(super) struct Snapshot {
     /// Whose it is.
     agent_id: String,
-    #[schema(inline)]
     #[serde(flatten)]
     sample: Sample,
+}
+
+/// An event of a stream.
+#[derive(ToSchema)]
+pub(super) struct SampleEvent {
+    /// What it is.
+    #[schema(example = "metrics")]
+    event: String,
+    /// Which sample it is: what `Last-Event-ID` takes.
+    id: Option<String>,
+    /// A `Sample`, as JSON.
+    #[schema(content_media_type = "application/json")]
+    data: String,
 }
 
 /// The latest sample, or with `hours` a few figures over time.
@@ -150,6 +162,32 @@ pub(super) enum FleetHistory {
     Apart(Apart),
     /// With `group_by=none`.
     Together(Together),
+    /// With `group_by=label:NAME`.
+    ByLabel(ByLabel),
+}
+
+/// History of several agents, those of each value of a label as one.
+#[derive(ToSchema)]
+pub(super) struct ByLabel {
+    /// By value; agents without the label come last.
+    groups: Vec<LabelGroup>,
+}
+
+/// Agents whose label has the same value.
+#[derive(ToSchema)]
+pub(super) struct LabelGroup {
+    label: LabelValue,
+    #[serde(flatten)]
+    together: Together,
+}
+
+/// A label with its value.
+#[derive(ToSchema)]
+pub(super) struct LabelValue {
+    name: String,
+    /// Null for agents without the label.
+    #[schema(required)]
+    value: Option<String>,
 }
 
 /// What several agents read on one metric.

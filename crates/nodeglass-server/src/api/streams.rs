@@ -12,8 +12,8 @@ use futures_util::StreamExt;
 use http::{HeaderMap, header};
 use nodeglass_model::SampleId;
 
-use super::Api;
 use super::parameters::{AgentName, Parameters, wrong};
+use super::{Api, shapes};
 use crate::access::Caller;
 use crate::error::ApiError;
 use crate::listener::Connection;
@@ -43,7 +43,7 @@ const LAST_EVENT_ID: &str = "last-event-id";
         ("last-event-id" = Option<String>, Header, description = "The last event that the reader has seen"),
     ),
     responses((status = 200, description = "Events, for as long as they are read.",
-        body = String, content_type = "text/event-stream")),
+        body = shapes::SampleEvent, content_type = "text/event-stream")),
 )]
 pub(super) async fn stream(
     State(api): State<Api>,

@@ -208,6 +208,7 @@ fn in_seconds(api: &Api, seconds: u64) -> Result<UnixMillis, ApiError> {
 /// What to change of a token; what is absent stays.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[allow(clippy::option_option, reason = "absent, null and a value are three things")]
 pub(super) struct TokenChange {
     #[serde(default)]
     role: Option<RoleName>,
@@ -222,6 +223,7 @@ pub(super) struct TokenChange {
 }
 
 /// Tells `null` from what is absent.
+#[allow(clippy::option_option, reason = "absent, null and a value are three things")]
 pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     from: D,
 ) -> Result<Option<Option<T>>, D::Error> {

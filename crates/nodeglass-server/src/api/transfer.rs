@@ -76,7 +76,7 @@ pub(super) async fn export(
 #[utoipa::path(
     post, path = "/api/v1/import", operation_id = "import", tag = "data",
     params(("create_agents" = Option<bool>, Query, description = "Make agents that there are not")),
-    request_body(content = String, content_type = "application/x-ndjson", description = "Lines of JSON, as exported"),
+    request_body(content = Option<String>, content_type = "application/x-ndjson", description = "Lines of JSON, as exported"),
     responses(
         (status = 200, description = "What became of the samples.", body = Imported),
         (status = 404, description = "There is no such agent, and none is to be made.",
@@ -105,6 +105,8 @@ pub(super) async fn import(
         }
     })?;
     let imported = api.importer.import(&turn, &caller, &body, create).await?;
+    let detail = format!("{} stored, {} refused", imported.stored, imported.refused);
+    api.identity.audit.note(&caller, "samples.import", "", &detail);
     let mut answer = Vec::new();
     write_json(&mut answer, &imported);
     Ok(super::json(answer.into()))

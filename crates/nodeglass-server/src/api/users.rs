@@ -119,6 +119,7 @@ pub(super) async fn add_user(
 /// What to change of a user; what is absent stays.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[allow(clippy::option_option, reason = "absent, null and a value are three things")]
 pub(super) struct UserChange {
     #[serde(default)]
     role: Option<RoleName>,

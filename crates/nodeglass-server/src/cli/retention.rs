@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use nodeglass_model::AgentId;
+use nodeglass_model::{AgentId, Clock, SystemClock};
 use nodeglass_runtime::config::{parse_duration, show_duration};
 use nodeglass_store::tiers::{AgentRetention, Retention};
 use nodeglass_store::{AgentRecord, Store};
 
+use crate::audit;
 use crate::config::SPANS;
 
 /// How long something is kept, said of one agent; without a name and more, all of which something was said.
@@ -75,6 +76,10 @@ impl RetentionArgs {
                 );
             }
             store.set_retention(agent.key, retention).await?;
+            let (raw, rollups) = (shown(retention.raw), shown(retention.rollups));
+            let detail = format!("samples {raw}, hourly figures {rollups}");
+            let entry = audit::of_command(SystemClock.now(), "agent.retention", name.as_str(), &detail);
+            store.append_audit(&[entry]).await?;
         }
         Ok(table([(agent, retention)].into_iter()))
     }

@@ -18,7 +18,7 @@ const PASSWORD: &str = "NODEGLASS_PASSWORD";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
-    /// Make a user; asks for the password, or takes a line of standard input, or NODEGLASS_PASSWORD
+    /// Make a user; asks for the password, or takes a line of standard input, or `NODEGLASS_PASSWORD`
     Add {
         /// The name that it signs in with
         #[arg(value_parser = parse_name)]

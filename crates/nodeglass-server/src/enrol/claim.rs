@@ -7,7 +7,7 @@ use nodeglass_model::AgentId;
 use nodeglass_proto::{enrolment, v1};
 use nodeglass_runtime::telemetry::chain;
 use nodeglass_runtime::tls::key::PublicKey;
-use nodeglass_store::{Claim, ClaimRefusal, StoreError};
+use nodeglass_store::{AgentRecord, Claim, ClaimRefusal, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataValue;
@@ -81,6 +81,16 @@ impl Registrar {
             .await
             .map_err(|_| Status::from(ApiError::Overloaded))??;
         info!(agent = %enrolled.id, key = ?key_hash(&key), "a host was enrolled");
+        // It is there from now on, for whoever asks for it, too.
+        self.live.admit(&AgentRecord {
+            key: enrolled.agent,
+            id: enrolled.id.clone(),
+            system_info: None,
+        });
+        if let Some(labels) = &enrolled.labels {
+            let kept = self.store.save_labels(enrolled.agent, labels).await;
+            kept.map_err(|error| Status::from(ApiError::from(error)))?;
+        }
         let certificate = self
             .certificate(&enrolled.id, &key)
             .map_err(|error| Status::from(ApiError::Internal(error.into())))?;

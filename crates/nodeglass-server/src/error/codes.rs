@@ -44,6 +44,10 @@ codes! {
     UNKNOWN_AGENT = "unknown_agent", NOT_FOUND, NotFound, "There is no such agent";
     NO_METRICS = "no_metrics", NOT_FOUND, NotFound, "The agent has not sent a sample yet";
     NO_SYSTEM_INFO = "no_system_info", NOT_FOUND, NotFound, "The agent has not said yet what it is";
+    UNKNOWN_GROUP = "unknown_group", NOT_FOUND, NotFound, "There is no such group";
+    UNKNOWN_DASHBOARD = "unknown_dashboard", NOT_FOUND, NotFound, "There is no such dashboard";
+    OUTDATED_DASHBOARD = "outdated_dashboard", CONFLICT, Aborted, "Somebody changed the dashboard since it was read";
+    TOO_MANY_DASHBOARDS = "too_many_dashboards", CONFLICT, ResourceExhausted, "There are as many dashboards as there may be";
     UNKNOWN_NAME = "unknown_name", NOT_FOUND, NotFound, "There is nothing of that name";
     NO_PROVIDER = "no_provider", NOT_FOUND, NotFound, "No provider of identities is known";
     NOT_FOUND = "not_found", NOT_FOUND, NotFound, "There is nothing at this path";

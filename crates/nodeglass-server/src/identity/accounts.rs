@@ -78,11 +78,11 @@ impl NewToken {
 
     /// It in words, for the log.
     pub fn describe(&self) -> String {
-        let mut text = describe(self.role, &self.agents);
-        if let Some(end) = self.expires_at {
-            text.push_str(&format!(", until {end}"));
+        let text = describe(self.role, &self.agents);
+        match self.expires_at {
+            Some(end) => format!("{text}, until {end}"),
+            None => text,
         }
-        text
     }
 }
 

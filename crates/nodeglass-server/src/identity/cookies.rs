@@ -166,12 +166,12 @@ mod tests {
     #[test]
     fn cookies_are_for_this_host_and_not_for_scripts() {
         let secret = Secret::from("ngs_abc".to_owned());
-        let set = Cookies::new(true, vec![]).set_session(&secret, 60);
+        let kept = Cookies::new(true, vec![]).set_session(&secret, 60);
         assert_eq!(
-            set.to_str().unwrap(),
+            kept.to_str().unwrap(),
             "__Host-nodeglass=ngs_abc; Path=/; HttpOnly; SameSite=Strict; Max-Age=60; Secure"
         );
-        assert!(!format!("{set:?}").contains("abc"));
+        assert!(!format!("{kept:?}").contains("abc"));
         let plain = Cookies::new(false, vec![]);
         assert!(
             !plain

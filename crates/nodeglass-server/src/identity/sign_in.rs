@@ -89,10 +89,8 @@ impl Identity {
 
     /// Whether a password and a code are those of a user. Wrong names, passwords and codes take as long, and look alike.
     async fn check(&self, name: &str, password: &Secret, code: Option<&Secret>) -> Result<(), ApiError> {
-        if self.directory.user(name).is_none() {
-            // A command may have just made it.
-            self.directory.refresh().await;
-        }
+        // A command may have just made or changed it. Whether there is one or not: the time must not tell.
+        self.directory.refresh().await;
         let user = self.directory.user(name);
         let hash = user.as_ref().map(|user| user.password_hash.as_str());
         let is_right = self.passwords.verify(password, hash).await?;
@@ -113,12 +111,11 @@ impl Identity {
             warn!(user = user.name, %error, "the secret of a user's one-time codes can't be read; an admin can take it off");
             IdentityError::WrongCredentials
         })?;
-        let is_taken = match totp::step_of(&secret, code, self.clock.now()) {
-            Some(step) => self.store.use_totp_step(&user.name, step).await?,
-            None => {
-                let code = tokens::hash(&totp::plain_recovery_code(code));
-                self.store.use_recovery_code(&user.name, code).await?
-            }
+        let is_taken = if let Some(step) = totp::step_of(&secret, code, self.clock.now()) {
+            self.store.use_totp_step(&user.name, step).await?
+        } else {
+            let code = tokens::hash(&totp::plain_recovery_code(code));
+            self.store.use_recovery_code(&user.name, code).await?
         };
         if is_taken {
             Ok(())

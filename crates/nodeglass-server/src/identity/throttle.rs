@@ -135,47 +135,47 @@ pub fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn address(number: u32) -> Option<IpAddr> {
-        Some(IpAddr::V4(number.into()))
+    fn v4(number: u32) -> IpAddr {
+        IpAddr::V4(number.into())
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_name_and_an_address_have_so_many_tries_and_then_one_now_and_then() {
         let throttle = Throttle::default();
         for number in 0..10 {
-            throttle.take("ann", address(number)).unwrap();
+            throttle.take("ann", Some(v4(number))).unwrap();
         }
-        let wait = throttle.take("ann", address(99)).unwrap_err();
+        let wait = throttle.take("ann", Some(v4(99))).unwrap_err();
         assert!(wait <= NAME.each && wait > Duration::from_secs(14), "{wait:?}");
-        throttle.take("bob", address(99)).unwrap();
+        throttle.take("bob", Some(v4(99))).unwrap();
         tokio::time::advance(wait).await;
-        throttle.take("ann", address(99)).unwrap();
-        assert!(throttle.take("ann", address(99)).is_err());
+        throttle.take("ann", Some(v4(99))).unwrap();
+        assert!(throttle.take("ann", Some(v4(99))).is_err());
         for number in 0..28 {
-            throttle.take(&format!("user-{number}"), address(98)).unwrap();
+            throttle.take(&format!("user-{number}"), Some(v4(98))).unwrap();
         }
-        throttle.take("user-a", address(98)).unwrap();
-        throttle.take("user-b", address(98)).unwrap();
-        assert!(throttle.take("user-c", address(98)).is_err());
+        throttle.take("user-a", Some(v4(98))).unwrap();
+        throttle.take("user-b", Some(v4(98))).unwrap();
+        assert!(throttle.take("user-c", Some(v4(98))).is_err());
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_has_signed_in_from_there_is_not_kept_out_by_others() {
         let throttle = Throttle::default();
-        throttle.take("ann", address(1)).unwrap();
-        throttle.succeeded("ann", address(1));
+        throttle.take("ann", Some(v4(1))).unwrap();
+        throttle.succeeded("ann", Some(v4(1)));
         for number in 100..110 {
-            throttle.take("ann", address(number)).unwrap();
+            throttle.take("ann", Some(v4(number))).unwrap();
         }
-        assert!(throttle.take("ann", address(2)).is_err());
-        throttle.take("ann", address(1)).unwrap();
+        assert!(throttle.take("ann", Some(v4(2))).is_err());
+        throttle.take("ann", Some(v4(1))).unwrap();
     }
 
     #[tokio::test(start_paused = true)]
     async fn memory_is_bounded_and_neighbours_in_a_network_are_one() {
         let throttle = Throttle::default();
         for number in 0..REMEMBERED as u32 + 10 {
-            let _ = throttle.take(&format!("user-{number}"), address(number));
+            let _ = throttle.take(&format!("user-{number}"), Some(v4(number)));
         }
         let tries = throttle.0.lock().unwrap();
         assert!(tries.names.len() <= REMEMBERED && tries.addresses.len() <= REMEMBERED);

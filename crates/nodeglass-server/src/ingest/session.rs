@@ -5,11 +5,13 @@ mod place;
 mod samples;
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use nodeglass_model::contiguous;
+use futures_util::StreamExt;
 use nodeglass_model::system::SystemInfo;
+use nodeglass_model::{UnixMillis, contiguous};
 use nodeglass_proto::limits::MAX_MESSAGE_BYTES;
 use nodeglass_proto::packed::Unpacker;
 use nodeglass_proto::pushback::push_back;
@@ -17,9 +19,11 @@ use nodeglass_proto::v1::agent_message::Message as Up;
 use nodeglass_proto::v1::server_message::Message as Down;
 use nodeglass_proto::{seq_range_to_wire, v1};
 use nodeglass_runtime::telemetry::chain;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use tonic::{Status, Streaming};
+use tokio_stream::wrappers::WatchStream;
+use tonic::{Code, Status, Streaming};
 use tracing::{debug, info, warn};
 
 pub use handle::{Answer, Origin, SessionHandle};
@@ -28,8 +32,10 @@ use handle::Word;
 
 use super::Shared;
 use crate::enrol::{Known, NotKnown};
+use crate::events::Kind;
 use crate::listener::Connection;
 use crate::live::LiveAgent;
+use crate::sides::Speaker;
 
 /// How long an agent may take to greet.
 const GREETING: Duration = Duration::from_secs(10);
@@ -43,10 +49,16 @@ const LAST_SEND: Duration = Duration::from_secs(1);
 const DRAIN: Duration = Duration::from_secs(3);
 /// How often a session that was turned away looks for room.
 const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
-/// How often the agent's side of the ledger is kept while nothing of note happens.
-const SAVE_SIDE: Duration = Duration::from_mins(1);
 /// Requests waiting for one agent; people don't ask more at once.
 const REQUESTS: usize = 16;
+
+/// A clock that is off by this much from one sign of life to the next was set. Less may be a word that came late.
+const CLOCK_STEP: Duration = Duration::from_secs(5);
+
+/// The end of a session whose agent is no more what it was.
+pub(crate) fn gone() -> End {
+    Status::aborted("the agent was given another name, or forgotten: its next session tells")
+}
 
 /// Boxed, as questions are: a channel takes room for 32 of what it carries, and there is one for each agent.
 pub(super) type Outbound = mpsc::Sender<Box<Result<v1::ServerMessage, Status>>>;
@@ -100,8 +112,14 @@ pub(super) struct Session {
     unpacker: Option<Box<Unpacker>>,
     /// How often the agent was asked to send while somebody looks on.
     watched: Option<Duration>,
-    /// When the agent's side of the ledger was last kept.
-    side_saved: Option<Instant>,
+    /// What was last asked of the agent.
+    asked: u64,
+    /// How often it samples where nothing is asked of it.
+    own_interval: Duration,
+    /// What its clock said at its last sign of life, and when that was.
+    clock: Option<(u64, Instant)>,
+    /// Has the agent's side of the ledger kept.
+    speaker: Speaker,
     /// Whether a refusal was logged; the rest is only counted, so that a broken agent can't fill the log.
     refusal_logged: bool,
 }
@@ -115,6 +133,7 @@ impl Session {
         connection: Option<Connection>,
     ) -> Self {
         Self {
+            speaker: shared.sides.open(&known.agent),
             shared,
             agent: known.agent,
             number,
@@ -133,7 +152,9 @@ impl Session {
             look_for_room: Instant::now(),
             unpacker: None,
             watched: None,
-            side_saved: None,
+            asked: 0,
+            own_interval: Duration::ZERO,
+            clock: None,
             refusal_logged: false,
         }
     }
@@ -145,8 +166,8 @@ impl Session {
             Ok(()) => self.talk(&mut inbound).await,
             Err(end) => end,
         };
+        self.note_end(&end);
         self.agent.close_session(self.number);
-        self.save_side();
         info!(agent = %self.agent.id, reason = end.message(), "session ended");
         let _ = self.outbound.try_send(Box::new(Err(end)));
     }
@@ -158,10 +179,21 @@ impl Session {
             .map_err(|_| {
                 Status::deadline_exceeded("no hello came: send one within 10 s of opening the session")
             })??;
-        let Some(Up::Hello(hello)) = first.and_then(|first| first.message) else {
+        let Some(Up::Hello(mut hello)) = first.and_then(|first| first.message) else {
             return Err(Status::invalid_argument("the first message must be a hello"));
         };
-        if hello.agent_id != self.agent.id.as_str() {
+        let system = hello.system.take().map(SystemInfo::from);
+        let registry = &self.shared.registry;
+        registry
+            .greeted(&self.agent, &hello, system.as_ref(), &self.shared.tasks)
+            .await;
+        if self.agent.gone().is_cancelled() {
+            return Err(gone());
+        }
+        // One that was renamed while it was away goes by its old name once more.
+        let profile = self.agent.profile();
+        let is_former = profile.former.iter().any(|name| name.as_str() == hello.agent_id);
+        if hello.agent_id != self.agent.id.as_str() && !is_former {
             return Err(Status::permission_denied(format!(
                 "this key belongs to the agent {}, not to {:?}: enrol the host under its own name",
                 self.agent.id, hello.agent_id
@@ -172,33 +204,43 @@ impl Session {
         }
         self.take_place().await?;
         info!(agent = %self.agent.id, version = hello.agent_version, "session opened");
-        if let Some(system) = hello.system {
-            self.keep_system_info(SystemInfo::from(system));
+        if let Some(system) = system {
+            self.keep_system_info(system);
         }
-        let own = Duration::from_millis(hello.collection_interval_ms.into());
-        let settings = &self.shared.settings;
-        let sent = settings.collection_interval.unwrap_or(own);
-        self.agent
-            .set_intervals(sent, sent.max(settings.persist_interval));
-        self.watched = self.watch_interval();
+        self.own_interval = Duration::from_millis(hello.collection_interval_ms.into());
+        let settings = self.settings();
         let welcome = v1::Welcome {
             server_version: env!("CARGO_PKG_VERSION").to_owned(),
             server_time: self.shared.clock.now().0.unsigned_abs(),
-            settings: Some(self.settings()),
+            settings: Some(settings),
+            agent_id: self.agent.id.to_string(),
         };
         self.send(Down::Welcome(welcome)).await
     }
 
     /// What is asked of the agent now.
-    fn settings(&self) -> v1::Settings {
+    fn settings(&mut self) -> v1::Settings {
         let settings = &self.shared.settings;
         let millis = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
+        let wanted = self.shared.registry.wanted(&self.agent);
+        let mut asked = wanted.to_wire();
+        if wanted.is_by_server("collection_interval_seconds") {
+            // As exactly as the configuration says it.
+            asked.collection_interval_ms = settings.collection_interval.map(millis);
+        }
+        self.asked = asked.revision;
+        let interval = asked.collection_interval_ms;
+        let sent = interval.map_or(self.own_interval, |millis| Duration::from_millis(millis.into()));
+        self.agent
+            .set_intervals(sent, sent.max(settings.persist_interval));
+        self.watched = self.watch_interval();
         v1::Settings {
             heartbeat_interval_ms: millis(settings.heartbeat_interval),
             max_message_bytes: MAX_MESSAGE_BYTES as u32,
-            collection_interval_ms: settings.collection_interval.map(millis),
+            collection_interval_ms: interval,
             persist_interval_ms: millis(settings.persist_interval),
             watch_interval_ms: self.watched.map(millis),
+            agent: Some(asked),
         }
     }
 
@@ -235,26 +277,30 @@ impl Session {
         let stop = self.shared.tasks.shutdown_token();
         let silence = self.shared.settings.heartbeat_interval * SILENT_HEARTBEATS;
         let mut heard = Instant::now();
-        let mut onlookers = self.agent.onlookers();
-        // Somebody may have come since the welcome.
-        onlookers.mark_changed();
+        // What is waited for from the beginning to the end is waited for once: to begin anew with each message costs more
+        // than the message.
+        let mut stopping = pin!(stop.cancelled());
+        let mut quiet = pin!(tokio::time::sleep_until(heard + silence));
+        // Begins with those who look on now: somebody may have come since the welcome.
+        let mut onlookers = WatchStream::new(self.agent.onlookers());
         loop {
             let next = tokio::select! {
                 // Silence last: what has come while the session was busy is no silence.
                 biased;
-                () = stop.cancelled() => {
+                () = &mut stopping => {
                     Box::pin(self.drain(&mut said)).await;
                     // All are sent away at once; they are not to be back at once.
                     Next::end(push_back(Status::unavailable("the server is stopping"), self.shared.admission.later()))
                 }
                 Some(word) = said.recv() => self.pass_on(word, &mut said),
                 Some(question) = questions.recv() => self.ask(*question),
-                Ok(()) = onlookers.changed() => {
-                    let now = self.watch_interval();
-                    if std::mem::replace(&mut self.watched, now) == now {
+                Some(_) = onlookers.next() => {
+                    let (watched, asked) = (self.watched, self.asked);
+                    let settings = self.settings();
+                    if self.watched == watched && self.asked == asked {
                         Next::default()
                     } else {
-                        Next::say(Down::Settings(self.settings()))
+                        Next::say(Down::Settings(settings))
                     }
                 }
                 () = tokio::time::sleep_until(self.look_for_room), if self.turned_away => self.ask_again(),
@@ -266,7 +312,11 @@ impl Session {
                         Err(status) => Next::end(status),
                     }
                 }
-                () = tokio::time::sleep_until(heard + silence) => {
+                () = &mut quiet => {
+                    if heard.elapsed() < silence {
+                        quiet.as_mut().reset(heard + silence);
+                        continue;
+                    }
                     // Nobody is there who would take an answer.
                     if let Some(connection) = &self.origin.connection {
                         connection.cut_if_alone();
@@ -293,6 +343,11 @@ impl Session {
     }
 
     async fn send_boxed(&self, message: Box<Result<v1::ServerMessage, Status>>) -> Result<(), End> {
+        let message = match self.outbound.try_send(message) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Full(message)) => message,
+            Err(TrySendError::Closed(_)) => return Err(Status::cancelled("the connection is gone")),
+        };
         let stop = self.shared.tasks.shutdown_token();
         tokio::select! {
             biased;
@@ -310,10 +365,12 @@ impl Session {
             Some(Up::Heartbeat(heartbeat)) => {
                 debug!(agent = %self.agent.id, ?heartbeat, "heartbeat");
                 let has_news = !heartbeat.gaps.is_empty();
-                self.agent.change_side(|side| side.update(heartbeat));
-                if has_news || self.side_saved.is_none_or(|at| at.elapsed() >= SAVE_SIDE) {
-                    self.save_side();
+                if has_news {
+                    self.shared.registry.note_gaps(&self.agent, &heartbeat.gaps);
                 }
+                self.watch_clock(heartbeat.sent_at);
+                self.agent.change_side(|side| side.update(heartbeat));
+                self.speaker.said(has_news);
                 Next::default()
             }
             Some(Up::TaskResponse(response)) => {
@@ -328,6 +385,12 @@ impl Session {
                 Next::default()
             }
             Some(Up::CertificateRequest(_)) => self.certify(),
+            Some(Up::Settings(report)) => {
+                self.shared
+                    .registry
+                    .take_report(&self.agent, report, &self.shared.tasks);
+                Next::default()
+            }
             Some(Up::Hello(_)) => {
                 Next::end(Status::invalid_argument("a session has one hello, at its start"))
             }
@@ -395,18 +458,38 @@ impl Session {
         }
     }
 
-    /// Keeps what the agent said of its side of the ledger, so that a restart of the server does not forget it.
-    fn save_side(&mut self) {
-        self.side_saved = Some(Instant::now());
-        let Some(side) = self.agent.side() else { return };
-        let json = serde_json::to_string(&side).expect("a ledger has only text keys");
-        let (store, agent) = (self.shared.store.clone(), self.agent.clone());
-        self.shared.tasks.spawn_transient("ledger", async move {
-            // It comes again with the next heartbeat, so one try is enough.
-            if let Err(error) = store.save_agent_side(agent.key, &json).await {
-                debug!(agent = %agent.id, error = %chain(&error), "the agent's side of the ledger is not kept");
-            }
-        });
+    /// Looks whether the agent's clock went on as time did. Ours is not asked: it may have been set as well.
+    fn watch_clock(&mut self, said: u64) {
+        let now = Instant::now();
+        let before = self.clock.replace((said, now));
+        let Some((before, at)) = before.filter(|(before, _)| *before > 0 && said > 0) else {
+            return;
+        };
+        let passed = i64::try_from(now.duration_since(at).as_millis()).unwrap_or(i64::MAX);
+        let by_ms = (said as i64).wrapping_sub(before as i64).saturating_sub(passed);
+        if by_ms.unsigned_abs() >= CLOCK_STEP.as_millis() as u64 {
+            let agent_time = UnixMillis(said as i64);
+            self.shared
+                .registry
+                .note_clock_step(&self.agent, by_ms, agent_time);
+        }
+    }
+
+    /// Notes how the session ended, unless it was for a reason that is noted elsewhere.
+    fn note_end(&self, end: &End) {
+        let is_ours = self.shared.tasks.shutdown_token().is_cancelled()
+            || self.agent.gone().is_cancelled()
+            || self.agent.session().is_none_or(|open| open.number != self.number);
+        if is_ours {
+            return;
+        }
+        let kind = match end.code() {
+            Code::Ok => Kind::Disconnected,
+            _ => Kind::Lost,
+        };
+        let reason: String = end.message().chars().take(200).collect();
+        let detail = serde_json::json!({ "reason": reason });
+        self.shared.registry.events().note(&self.agent, kind, &detail);
     }
 
     fn keep_system_info(&self, info: SystemInfo) {

@@ -2,22 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use nodeglass_chunk::delta::LayoutNumber;
 use nodeglass_model::system::SystemInfo;
 use nodeglass_model::{AgentId, Sample, SampleId, UnixMillis};
 use nodeglass_store::{AgentKey, AgentRecord};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tracing::warn;
 
-use super::{LiveSample, Ring};
-use crate::ingest::{PersistWindows, SessionHandle};
+use super::{LiveSample, Profile, Ring};
+use crate::ingest::{PersistWindows, SessionHandle, gone};
 use crate::ledger::AgentSide;
+use crate::registry::labels::Labels;
 
 /// How long an agent is shown as cloned after its copy came last. A copy that is refused comes back each minute.
 const CLONED: Duration = Duration::from_hours(1);
@@ -46,6 +49,11 @@ pub struct LiveAgent {
     /// The last few samples, while they are read.
     ring: Mutex<Option<Ring>>,
     system: ArcSwapOption<SystemInfo>,
+    profile: ArcSwap<Profile>,
+    /// Cancelled once there is no agent of this name any more.
+    gone: CancellationToken,
+    /// Whether what is of it is being erased, and nothing is to come after.
+    is_erased: AtomicBool,
     session: Mutex<Option<SessionHandle>>,
     /// Boxed: there is none of nearly all.
     cloned: Mutex<Option<Box<Cloned>>>,
@@ -109,6 +117,9 @@ impl LiveAgent {
             latest: watch::Sender::default(),
             ring: Mutex::default(),
             system: ArcSwapOption::new(system),
+            profile: ArcSwap::default(),
+            gone: CancellationToken::new(),
+            is_erased: AtomicBool::new(false),
             session: Mutex::default(),
             cloned: Mutex::default(),
             collection_interval_ms: AtomicU64::new(0),
@@ -169,16 +180,33 @@ impl LiveAgent {
 
     /// Shows a sample as the latest.
     pub fn show(&self, id: SampleId, sample: Sample) {
-        let update = Some(sample.timestamp);
+        self.show_made(id, None, |_| sample);
+    }
+
+    /// Shows a sample of these devices as the latest. The one before is given to whoever makes it, to be made out of it, if
+    /// nobody else has it and it is of the same devices.
+    pub(crate) fn show_made(
+        &self,
+        id: SampleId,
+        layout: Option<LayoutNumber>,
+        make: impl FnOnce(Option<Sample>) -> Sample,
+    ) {
         let mut ring = self.ring();
-        let number = self.latest.borrow().number() + 1;
-        let live = Arc::new(LiveSample::new(sample, Some(id), number));
-        if let Some(ring) = ring.as_mut() {
-            ring.push(live.clone());
-        }
-        self.latest.send_replace(Latest {
-            update,
-            sample: Some(live),
+        self.latest.send_modify(|latest| {
+            let number = latest.number() + 1;
+            let before = latest.sample.take();
+            let before = before.filter(|live| layout.is_some() && live.layout == layout);
+            let before = before.and_then(Arc::into_inner).map(|live| live.sample);
+            let mut live = LiveSample::new(make(before), Some(id), number);
+            live.layout = layout;
+            let live = Arc::new(live);
+            if let Some(ring) = ring.as_mut() {
+                ring.push(live.clone());
+            }
+            *latest = Latest {
+                update: Some(live.sample.timestamp),
+                sample: Some(live),
+            };
         });
         self.let_go(&mut ring);
     }
@@ -224,6 +252,77 @@ impl LiveAgent {
     /// Keeps what it says it is.
     pub fn describe(&self, info: SystemInfo) {
         self.system.store(Some(Arc::new(info)));
+    }
+
+    /// What is known of it beside its samples.
+    pub fn profile(&self) -> Arc<Profile> {
+        self.profile.load_full()
+    }
+
+    /// What people call it by: its labels, its own and the server's.
+    pub fn labels(&self) -> Arc<Labels> {
+        self.profile.load().labels.clone()
+    }
+
+    /// Changes what is known of it.
+    pub(crate) fn change_profile(&self, change: impl Fn(&mut Profile)) {
+        self.profile.rcu(|known| {
+            let mut profile = Profile::clone(known);
+            change(&mut profile);
+            let labels = Labels::merge(&profile.own, &profile.said);
+            if labels != *profile.labels {
+                profile.labels = Arc::new(labels);
+            }
+            profile
+        });
+    }
+
+    /// Ends with there being an agent of this name: it was forgotten, or has another name.
+    pub(crate) fn gone(&self) -> &CancellationToken {
+        &self.gone
+    }
+
+    /// Whether what is of it is being erased, so that nothing of it is to be stored.
+    pub(crate) fn is_erased(&self) -> bool {
+        self.is_erased.load(Ordering::Relaxed)
+    }
+
+    /// The same agent under another name, with all that is known of it but its session and its readers.
+    pub(super) fn renamed(&self, id: AgentId) -> Self {
+        let copy = |millis: &AtomicU64| AtomicU64::new(millis.load(Ordering::Relaxed));
+        let windows = std::mem::take(&mut *self.windows.lock().unwrap_or_else(PoisonError::into_inner));
+        Self {
+            key: self.key,
+            id,
+            latest: watch::Sender::new(self.latest()),
+            ring: Mutex::default(),
+            system: ArcSwapOption::new(self.system()),
+            profile: ArcSwap::new(self.profile()),
+            gone: CancellationToken::new(),
+            is_erased: AtomicBool::new(false),
+            session: Mutex::default(),
+            cloned: Mutex::new(self.cloned.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+            collection_interval_ms: copy(&self.collection_interval_ms),
+            stored_interval_ms: copy(&self.stored_interval_ms),
+            side: Mutex::new(self.side()),
+            rejected: Mutex::new(self.rejected()),
+            watchers: watch::Sender::default(),
+            windows: Mutex::new(windows),
+        }
+    }
+
+    /// Ends its session and its streams: there is no agent of this name any more.
+    pub(super) fn leave(&self, is_erased: bool) {
+        self.is_erased.store(is_erased, Ordering::Relaxed);
+        self.gone.cancel();
+        if let Some(session) = self.session() {
+            session.end(gone());
+        }
+    }
+
+    /// Has its session look whether something else is asked of the agent now.
+    pub(crate) fn nudge(&self) {
+        self.watchers.send_modify(|_| {});
     }
 
     /// How often it sends when nobody looks on.

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
+use nodeglass_chunk::delta::LayoutNumber;
 use nodeglass_model::{AgentId, Sample, SampleId};
 
 /// What an event's line of data begins with.
@@ -17,6 +18,8 @@ pub struct LiveSample {
     pub id: Option<SampleId>,
     /// Its number among those that the agent was shown with: another sample, another number.
     pub number: u64,
+    /// Which devices it is of, if it is as it came.
+    pub(super) layout: Option<LayoutNumber>,
     frame: OnceLock<Frame>,
     snapshot: OnceLock<Bytes>,
 }
@@ -34,6 +37,7 @@ impl LiveSample {
             sample,
             id,
             number,
+            layout: None,
             frame: OnceLock::new(),
             snapshot: OnceLock::new(),
         }

@@ -14,8 +14,8 @@ use super::past::StoredHistory;
 use super::plan::{Plan, plan};
 use crate::access::Caller;
 use crate::error::ApiError;
-use crate::glob;
 use crate::live::LiveAgent;
+use crate::registry::selector::Choice;
 use crate::retention::Since;
 
 /// Agents in one question about history: at a millisecond or two each it is answered within seconds.
@@ -49,11 +49,12 @@ pub enum Order {
 }
 
 impl Queries {
-    /// The agents that a list of names and patterns stands for (`web-01`, `web-*`, `db-?`), by name; all of them for an
-    /// empty list. Those that the caller may not see are not among them.
+    /// The agents that a list stands for, by name; all of them for an empty list. An entry is a name or a pattern
+    /// (`web-01`, `web-*`), a label (`label:env=prod`) or a group (`group:web`). Those that the caller may not see are not
+    /// among them.
     ///
     /// # Errors
-    /// A name that no agent has, a pattern that fits none, and labels, which agents don't have.
+    /// An entry that can't be, a name that no agent has, or an entry that stands for none.
     pub async fn choose(&self, caller: &Caller, list: &[&str]) -> Result<Vec<Arc<LiveAgent>>, ApiError> {
         if list.is_empty() {
             return Ok(self.agents_of(caller).await);
@@ -61,28 +62,19 @@ impl Queries {
         let mut chosen = BTreeMap::new();
         let mut all = None;
         for entry in list {
-            if entry.starts_with("label:") {
-                let problem = format!(
-                    "{entry:?} asks for a label, and agents have none: name agents, or use patterns such as web-*"
-                );
-                return Err(ApiError::Parameter {
-                    name: "agents",
-                    problem,
-                });
-            }
-            if !glob::is_pattern(entry) {
-                let agent = self.agent(caller, entry).await?;
+            let choice = Choice::parse(entry).map_err(|problem| ApiError::Parameter {
+                name: "agents",
+                problem: format!("{:?}: {problem}", entry.chars().take(80).collect::<String>()),
+            })?;
+            if let Choice::Name(name) = &choice {
+                let agent = self.agent(caller, name).await?;
                 chosen.insert(agent.id.clone(), agent);
                 continue;
             }
             if all.is_none() {
                 all = Some(self.agents_of(caller).await);
             }
-            let fitting: Vec<_> = all
-                .iter()
-                .flatten()
-                .filter(|agent| glob::fits(entry, agent.id.as_str()))
-                .collect();
+            let fitting: Vec<_> = all.iter().flatten().filter(|agent| choice.means(agent)).collect();
             if fitting.is_empty() {
                 return Err(ApiError::NoAgentFits(entry.chars().take(80).collect()));
             }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::live::Live;
+use crate::registry::Registry;
 
 /// How often at most the store is asked.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -27,6 +28,7 @@ const LIST_WAIT: Duration = Duration::from_millis(50);
 pub(super) struct Newcomers {
     live: Arc<Live>,
     store: Arc<dyn Store>,
+    registry: Arc<Registry>,
     wanted: Notify,
     looked: watch::Sender<Looked>,
 }
@@ -41,7 +43,7 @@ struct Looked {
 }
 
 impl Newcomers {
-    pub(super) fn new(live: Arc<Live>, store: Arc<dyn Store>) -> Self {
+    pub(super) fn new(live: Arc<Live>, store: Arc<dyn Store>, registry: Arc<Registry>) -> Self {
         let looked = Looked {
             began: None,
             answered: true,
@@ -49,6 +51,7 @@ impl Newcomers {
         Self {
             live,
             store,
+            registry,
             wanted: Notify::new(),
             looked: watch::Sender::new(looked),
         }
@@ -73,8 +76,13 @@ impl Newcomers {
     async fn look(&self) -> bool {
         match self.store.agents().await {
             Ok(records) => {
+                let mut has_new = false;
                 for record in records {
-                    self.live.admit(&record);
+                    has_new |= !self.live.admit(&record).profile().is_loaded;
+                }
+                // What is said of them is not worth another failure: it is read again when they greet.
+                if has_new && let Err(error) = self.registry.learn_all().await {
+                    debug!(error = %chain(&error), "labels of agents enrolled lately may be missing");
                 }
                 true
             }

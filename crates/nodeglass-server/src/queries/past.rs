@@ -90,6 +90,31 @@ impl Source {
 }
 
 impl Queries {
+    /// Spans without samples of an agent, and why, as far as they reach into a range.
+    ///
+    /// # Errors
+    /// A database that does not answer.
+    pub async fn gaps(&self, agent: &LiveAgent, range: TimeRange) -> Result<Vec<Gap>, ApiError> {
+        let side = self.side(agent).await?;
+        Ok(self.gaps_with(agent, side, range, self.since(agent).samples))
+    }
+
+    fn gaps_with(
+        &self,
+        agent: &LiveAgent,
+        side: Option<AgentSide>,
+        range: TimeRange,
+        since: UnixMillis,
+    ) -> Vec<Gap> {
+        let away_since = agent.latest().update.filter(|_| !agent.is_connected());
+        let side = side.unwrap_or_default();
+        let mut gaps = side.gaps_in(range, away_since, self.now());
+        if range.start < since {
+            gaps.insert(0, Gap::expired(range, since));
+        }
+        gaps
+    }
+
     /// History from the store, with what only the agent knows: finer detail than it sends, and what it could not send yet.
     ///
     /// # Errors
@@ -129,18 +154,12 @@ impl Queries {
                 Err(error) => debug!(agent = %agent.id, %error, "the agent's own history is left out"),
             }
         }
-        let away_since = agent.latest().update.filter(|_| !agent.is_connected());
-        let mut gaps = side
-            .unwrap_or_default()
-            .gaps_in(query.range, away_since, self.now());
         let since = self.since(&agent);
         let since = match resolution {
             Resolution::Raw => since.samples,
             Resolution::Hour => since.hours,
         };
-        if query.range.start < since {
-            gaps.insert(0, Gap::expired(query.range, since));
-        }
+        let gaps = self.gaps_with(&agent, side, query.range, since);
         Ok(HistoryAnswer {
             query,
             history,

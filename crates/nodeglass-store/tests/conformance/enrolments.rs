@@ -221,7 +221,10 @@ async fn a_fleet_token_makes_agents_up_to_its_limit(url: &str) {
     };
     assert!(store.add_fleet_token(&limited, token(1)).await.unwrap());
     assert!(!store.add_fleet_token(&fleet("web"), token(2)).await.unwrap());
-    assert_eq!(store.fleet_tokens().await.unwrap(), [limited.clone()]);
+    assert_eq!(
+        store.fleet_tokens().await.unwrap(),
+        std::slice::from_ref(&limited)
+    );
     assert_eq!(store.fleet_token(token(1)).await.unwrap(), Some(limited));
     assert_eq!(store.fleet_token(token(2)).await.unwrap(), None);
 

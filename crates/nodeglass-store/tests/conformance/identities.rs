@@ -73,7 +73,10 @@ async fn keeps_tokens_with_what_they_allow(url: &str) {
     );
     assert_eq!(store.everybody().await.unwrap().tokens, [first]);
     assert!(store.add_token(&again, true).await.unwrap());
-    assert_eq!(store.everybody().await.unwrap().tokens, [again.clone()]);
+    assert_eq!(
+        store.everybody().await.unwrap().tokens,
+        std::slice::from_ref(&again)
+    );
 
     let used = UnixMillis(AT.0 + 60_000);
     store
@@ -91,7 +94,10 @@ async fn keeps_tokens_with_what_they_allow(url: &str) {
         last_used_at: Some(used),
         ..again
     };
-    assert_eq!(store.everybody().await.unwrap().tokens, [changed.clone()]);
+    assert_eq!(
+        store.everybody().await.unwrap().tokens,
+        std::slice::from_ref(&changed)
+    );
     let rest = Change {
         role: None,
         agents: Some(None),

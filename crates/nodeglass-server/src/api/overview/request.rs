@@ -9,6 +9,7 @@ use nodeglass_model::selector::Selector;
 use crate::api::parameters::{Parameters, wrong};
 use crate::error::ApiError;
 use crate::glob;
+use crate::registry::selector::Choices;
 
 /// What is shown of each agent unless the caller names something else.
 const SHOWN: [&str; 2] = ["cpu.usage_percent", "memory.usage_percent"];
@@ -27,6 +28,8 @@ pub(super) struct Request {
     pub(super) connected: Option<bool>,
     /// Which names are wanted; `None` for all.
     pub(super) pattern: Option<String>,
+    /// Which agents are wanted.
+    pub(super) chosen: Choices,
     /// What the agents are sorted by.
     pub(super) order: Order,
     /// Whether the greatest comes first.
@@ -62,7 +65,7 @@ impl Request {
     /// # Errors
     /// One of them can't be read; says what would be right.
     pub(super) fn read(parameters: Parameters) -> Result<Self, ApiError> {
-        let parameters = parameters.only(&["metrics", "status", "q", "sort", "limit", "cursor"])?;
+        let parameters = parameters.only(&["metrics", "status", "q", "agents", "sort", "limit", "cursor"])?;
         let connected = match parameters.text("status") {
             None => None,
             Some("connected") => Some(true),
@@ -100,6 +103,7 @@ impl Request {
             shown: shown(&parameters)?,
             connected,
             pattern: pattern.map(str::to_owned),
+            chosen: Choices::parse(parameters.list("agents")).map_err(|problem| wrong("agents", problem))?,
             order: order(by)?,
             descending,
             limit,

@@ -17,6 +17,7 @@ use tonic::metadata::MetadataValue;
 use tracing::{debug, warn};
 
 use super::{End, Next, Session};
+use crate::events::Kind;
 use crate::live::Cloned;
 
 /// How long an agent may take to say that it is there. One that is needs a way there and back; one whose host lost its power
@@ -55,6 +56,12 @@ impl Session {
                             refused = ?refused.address(), refused_instance = ?refused.instance(),
                             "two hosts report as one agent: the one that came later is refused; enrol it under a name of its own"
                         );
+                        let detail = serde_json::json!({
+                            "kept_address": kept.address().map(|address| address.to_string()),
+                            "refused_address": refused.address().map(|address| address.to_string()),
+                        });
+                        let events = self.shared.registry.events();
+                        events.note(&self.agent, Kind::Cloned, &detail);
                     }
                     return Err(copy());
                 }

@@ -13,44 +13,44 @@ use tracing::warn;
 use super::{Next, Session};
 use crate::ingest::{Arrived, Refusal};
 
-/// What became of a batch.
-#[derive(Default)]
-struct Taken {
-    /// What the live view shows from now on.
-    newest: Option<(SampleId, Sample)>,
-    rejected: Vec<v1::Rejection>,
-}
-
 impl Session {
     pub(super) fn take_samples(&mut self, batch: v1::SampleBatch) -> Next {
-        let mut taken = Taken::default();
+        let (mut rejected, mut newest) = (Vec::new(), None);
         let backfill = batch.backfill;
         for v1::Sample { epoch, seq, data } in batch.samples {
-            let sample = Sample::try_from(data.unwrap_or_default()).map(Arrived::Whole);
-            self.take_sample(SampleId { epoch, seq }, sample, backfill, &mut taken);
+            let (id, sample) = (
+                SampleId { epoch, seq },
+                Sample::try_from(data.unwrap_or_default()),
+            );
+            let taken = self.take_sample(id, sample.map(Arrived::Whole), backfill, &mut rejected);
+            newest = taken.map(|sample| (id, sample)).or(newest);
+        }
+        if let Some((id, sample)) = newest.filter(|_| !backfill) {
+            sample.show(&self.agent, id);
         }
         let mut unpacker = self.unpacker.take().unwrap_or_default();
         let read = batch.packed.map_or(Ok(()), |packed| {
             unpacker.unpack(&packed, backfill, |id, sample| {
-                self.take_sample(id, sample.map(Arrived::Packed), backfill, &mut taken);
+                let taken = self.take_sample(id, sample.map(Arrived::Packed), backfill, &mut rejected);
+                // A live one comes by itself.
+                if let Some(sample) = taken.filter(|_| !backfill) {
+                    sample.show(&self.agent, id);
+                }
             })
         });
         self.unpacker = Some(unpacker);
-        if let Some((id, newest)) = taken.newest {
-            self.agent.show(id, newest);
-        }
         if let Err(unreadable) = &read
             && let Some(id) = unreadable.id.filter(|_| !unreadable.is_newer())
         {
             let (code, message) = ("invalid_sample", unreadable.to_string());
             let rejection = self.refuse(id.epoch, id.seq, Refusal { code, message });
-            taken.rejected.push(rejection);
+            rejected.push(rejection);
         }
         let mut next = Next::default();
-        if !taken.rejected.is_empty() {
+        if !rejected.is_empty() {
             next.say = Some(Down::Acknowledgement(v1::Acknowledgement {
                 stored: Vec::new(),
-                rejected: taken.rejected,
+                rejected,
             }));
         }
         match read {
@@ -68,13 +68,14 @@ impl Session {
         next
     }
 
-    fn take_sample(
+    /// Hands a sample to the writer; gives it back if it is acceptable, to be shown.
+    fn take_sample<'a>(
         &mut self,
         id: SampleId,
-        sample: Result<Arrived<'_>, InvalidSample>,
+        sample: Result<Arrived<'a>, InvalidSample>,
         backfill: bool,
-        taken: &mut Taken,
-    ) {
+        rejected: &mut Vec<v1::Rejection>,
+    ) -> Option<Arrived<'a>> {
         self.shared.books.received.fetch_add(1, Ordering::Relaxed);
         match self.shared.check(id, sample) {
             Ok(mut sample) => {
@@ -83,11 +84,12 @@ impl Session {
                 } else {
                     self.turned_away = true;
                 }
-                taken.newest = (!backfill).then(|| (id, sample.into_sample()));
+                Some(sample)
             }
             Err(refusal) => {
                 let rejection = self.refuse(id.epoch, id.seq, refusal);
-                taken.rejected.push(rejection);
+                rejected.push(rejection);
+                None
             }
         }
     }

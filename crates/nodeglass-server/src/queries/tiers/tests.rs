@@ -12,6 +12,7 @@ use super::*;
 use crate::live::Live;
 use crate::queries::plan::HOUR;
 use crate::queries::{QueryLimits, Resolution};
+use crate::registry::Registry;
 use crate::retention::Kept;
 
 /// A whole hour.
@@ -165,7 +166,9 @@ async fn history_of_tiers(directory: &std::path::Path) -> (Queries, Arc<LiveAgen
         max_streams: 1,
         streams: false,
     };
-    let queries = Queries::new(live, store, Arc::new(At(now)), limits, Arc::new(Kept::new(kept)));
+    let clock = Arc::new(At(now));
+    let registry = Arc::new(Registry::of_test(live.clone(), store.clone(), clock.clone()).await);
+    let queries = Queries::new(live, store, clock, limits, Arc::new(Kept::new(kept)), registry);
     (
         queries,
         agent,

@@ -117,28 +117,28 @@ fn a_token_for_others_or_of_another_time_is_refused() {
 
 #[test]
 fn a_signature_of_somebody_else_is_refused() {
-    let (signer, other) = (Signer::new(), Signer::new());
+    let (ours, other) = (Signer::new(), Signer::new());
     let check = |token: &str, keys: &Keys| verify(token, keys, EXPECTED, NOW).map(|_| ()).unwrap_err();
-    let good = signer.sign(&header(), &claims());
+    let good = ours.sign(&header(), &claims());
     assert_eq!(check(&good, &other.keys("k1")), JwtError::Signature);
-    assert_eq!(check(&good, &signer.keys("k2")), JwtError::UnknownKey);
+    assert_eq!(check(&good, &ours.keys("k2")), JwtError::UnknownKey);
     let (signed, _) = good.rsplit_once('.').unwrap();
     assert_eq!(
-        check(&format!("{signed}."), &signer.keys("k1")),
+        check(&format!("{signed}."), &ours.keys("k1")),
         JwtError::Signature
     );
-    let keys = signer.keys("k1");
+    let keys = ours.keys("k1");
     for (algorithm, expected) in [
         ("none", JwtError::Algorithm("none".to_owned())),
         ("HS256", JwtError::Algorithm("HS256".to_owned())),
         ("RS256", JwtError::UnknownKey),
         ("ES384", JwtError::Signature),
     ] {
-        let token = signer.sign(&json!({"alg": algorithm, "kid": "k1"}), &claims());
+        let token = ours.sign(&json!({"alg": algorithm, "kid": "k1"}), &claims());
         assert_eq!(check(&token, &keys), expected, "{algorithm}");
     }
     let asking = json!({"alg": "ES256", "kid": "k1", "crit": ["exp"]});
-    assert_eq!(check(&signer.sign(&asking, &claims()), &keys), JwtError::Form);
+    assert_eq!(check(&ours.sign(&asking, &claims()), &keys), JwtError::Form);
     for none in ["", ".", "..", "a.b", "a.b.c", "e30.e30.e30"] {
         assert_eq!(check(none, &keys), JwtError::Form, "{none}");
     }

@@ -1,0 +1,1 @@
+delete from ledger where agent_key = $1

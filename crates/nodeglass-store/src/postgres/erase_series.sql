@@ -1,0 +1,1 @@
+delete from series where agent_key = $1

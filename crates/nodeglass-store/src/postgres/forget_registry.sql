@@ -1,0 +1,1 @@
+delete from registry where agent_key = $1

@@ -1,0 +1,1 @@
+select name, place, selector::text, settings::text from agent_group order by place, name

@@ -1,0 +1,1 @@
+delete from dashboard where id = $1

@@ -1,0 +1,1 @@
+delete from agent_group where name = $1

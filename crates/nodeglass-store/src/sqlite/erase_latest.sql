@@ -1,0 +1,1 @@
+delete from latest where agent_key = $1

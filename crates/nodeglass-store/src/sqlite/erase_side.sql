@@ -1,0 +1,1 @@
+delete from agent_side where agent_key = $1

@@ -1,0 +1,1 @@
+delete from agent where key = $1

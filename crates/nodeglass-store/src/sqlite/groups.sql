@@ -1,0 +1,1 @@
+select name, place, selector, settings from agent_group order by place, name

@@ -1,0 +1,2 @@
+insert into registry (agent_key, labels) values ($1, $2)
+on conflict (agent_key) do update set labels = excluded.labels

@@ -1,0 +1,49 @@
+/** What people manage: tokens, users, sessions, and the log of what was done; by role. */
+
+import { type ComponentType, useEffect } from "react";
+import { Link, useRoute } from "../shell/route.tsx";
+import { useMe } from "../shell/session.ts";
+import { Audit } from "./Audit.tsx";
+import { Sessions } from "./Sessions.tsx";
+import { Tokens } from "./Tokens.tsx";
+import { Users } from "./Users.tsx";
+
+/** The parts, and whether only those may see them who manage everybody. */
+const PARTS: readonly [path: string, name: string, part: ComponentType, forAdmins: boolean][] = [
+  ["/manage", "Tokens", Tokens, true],
+  ["/manage/users", "Users", Users, true],
+  ["/manage/sessions", "Sessions", Sessions, false],
+  ["/manage/audit", "Audit log", Audit, true],
+];
+
+/** See the file. */
+export default function ManagePage() {
+  const { path } = useRoute();
+  const me = useMe();
+  const isAdmin = me?.role === "admin" && me.agents === undefined;
+  const shown = PARTS.filter(([, , , forAdmins]) => isAdmin || !forAdmins);
+  const [, name, Part] = shown.find(([at]) => at === path) ?? shown[0] ?? PARTS[0] ?? [];
+  useEffect(() => {
+    document.title = `${name} · Nodeglass`;
+  }, [name]);
+  return (
+    <main className="manage">
+      <div className="headline">
+        <h1>Manage</h1>
+        <nav aria-label="Parts" className="segments">
+          {shown.map(([at, title]) => (
+            <Link key={at} to={at} aria-current={title === name ? "page" : undefined}>
+              {title}
+            </Link>
+          ))}
+        </nav>
+        {me && (
+          <p className="facts">
+            signed in as {me.name}, {me.role}
+          </p>
+        )}
+      </div>
+      {Part && <Part />}
+    </main>
+  );
+}

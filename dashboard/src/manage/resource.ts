@@ -1,0 +1,49 @@
+/** Lists of the server's, and changes of them. */
+
+import { useClient, words } from "@nodeglass/react";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+
+/** How often a list is looked at anew. */
+const REFRESH_MS = 10_000;
+
+/** A list of the server's. */
+export function useList<T>(path: string, parameters: Record<string, string | number> = {}) {
+  const client = useClient();
+  return useQuery({
+    queryKey: ["list", path, parameters],
+    queryFn: ({ signal }) => client.get<T>(path, parameters, { signal }),
+    refetchInterval: REFRESH_MS,
+  });
+}
+
+/** A change: what it answers, or why not. Lists are looked at anew after it. */
+export function useChange() {
+  const client = useClient();
+  const queries = useQueryClient();
+  const [problem, setProblem] = useState<string>();
+  const change = async <T>(method: string, path: string, body?: unknown): Promise<T | undefined> => {
+    try {
+      const answer = await client.call<T>(method, path, body);
+      setProblem(undefined);
+      await queries.invalidateQueries({ queryKey: ["list"] });
+      // What a change without an answer gives is not nothing: it was made.
+      return answer ?? ({} as T);
+    } catch (error) {
+      setProblem(words(error));
+      return undefined;
+    }
+  };
+  return { change, problem };
+}
+
+/** Agents as a field has them, out of and into a list; an empty field is all. */
+export function agentsOf(text: string): string[] | undefined {
+  const named = text.split(/[\s,]+/).filter(Boolean);
+  return named.length > 0 ? named : undefined;
+}
+
+/** Which agents somebody may see. */
+export function scope(agents: readonly string[] | undefined): string {
+  return agents ? agents.join(", ") : "all hosts";
+}

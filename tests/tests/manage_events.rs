@@ -1,0 +1,93 @@
+//! What happens to agents, as the server notes it: from what they say, and from how their sessions end.
+
+use nodeglass_proto::v1;
+use nodeglass_proto::v1::agent_message::Message as Up;
+use nodeglass_tests::database::Database;
+use nodeglass_tests::fake_agent::{FakeAgent, now};
+use nodeglass_tests::server::Server;
+use nodeglass_tests::{eventually, on_every_database};
+use serde_json::{Value, json};
+
+on_every_database!(what_happens_is_noted);
+
+/// The events of a kind of an agent, once there are so many.
+async fn events(server: &Server, agent: &str, kind: &str, count: usize) -> Vec<Value> {
+    eventually(kind, async || {
+        let path = format!("/api/v1/agents/{agent}/events?kind={kind}");
+        let answer = server.ok(&path).await;
+        let events = answer["events"].as_array()?.clone();
+        (events.len() >= count).then_some(events)
+    })
+    .await
+}
+
+/// A sign of life with a clock that is so far ahead.
+fn heartbeat(ahead_ms: i64) -> v1::Heartbeat {
+    v1::Heartbeat {
+        sent_at: (now().0 + ahead_ms).unsigned_abs(),
+        ..Default::default()
+    }
+}
+
+async fn what_happens_is_noted(database: Database) {
+    let config = "agents: {heartbeat_interval: 1s}";
+    let server = Server::start_with(&database, Some(config)).await;
+    let enrolment = server.enrolment("host").await;
+    let agent = FakeAgent::open(&enrolment, 1).await.unwrap();
+    events(&server, "host", "enrolled", 1).await;
+    events(&server, "host", "connected", 1).await;
+
+    // A clock that is set ahead by an hour, and one that only ticks.
+    for ahead_ms in [0, 100, 3_600_000, 3_600_000] {
+        agent.send_message(Up::Heartbeat(heartbeat(ahead_ms))).await;
+    }
+    let steps = events(&server, "host", "clock_stepped", 1).await;
+    let by_ms = steps[0]["detail"]["by_ms"].as_i64().unwrap();
+    assert!((3_590_000..3_610_000).contains(&by_ms), "{steps:?}");
+
+    // Samples that are gone for good are noted once, however often the agent says so.
+    let gap = v1::Gap {
+        reason: "full".to_owned(),
+        from: 1_000,
+        to: 2_000,
+        samples: 3,
+    };
+    for _ in 0..3 {
+        let heartbeat = v1::Heartbeat {
+            gaps: vec![gap.clone()],
+            ..heartbeat(3_600_000)
+        };
+        agent.send_message(Up::Heartbeat(heartbeat)).await;
+    }
+    let gaps = events(&server, "host", "gap", 1).await;
+    let expected = json!({ "reason": "full", "from": 1_000, "to": 2_000, "samples": 3 });
+    assert_eq!(gaps[0]["detail"], expected, "{gaps:?}");
+
+    // Silence is a loss; another epoch is another start.
+    let lost = events(&server, "host", "lost", 1).await;
+    assert!(
+        lost[0]["detail"]["reason"].as_str().unwrap().contains("no word"),
+        "{lost:?}"
+    );
+    drop(agent);
+    let again = FakeAgent::open(&enrolment, 2).await.unwrap();
+    events(&server, "host", "restarted", 1).await;
+    drop(again);
+    for (kind, count) in [("clock_stepped", 1), ("gap", 1), ("enrolled", 1)] {
+        assert_eq!(events(&server, "host", kind, count).await.len(), count, "{kind}");
+    }
+
+    // All of the fleet, by kind, by agent, and page by page.
+    server.add_agent("other").await;
+    let all = server.ok("/api/v1/events?agents=host&limit=2").await;
+    assert_eq!(all["events"].as_array().unwrap().len(), 2);
+    let before = all["next_before"].as_i64().unwrap();
+    let next = server
+        .ok(&format!("/api/v1/events?agents=host&limit=1&before={before}"))
+        .await;
+    assert!(next["events"][0]["id"].as_i64() < Some(before), "{next}");
+    let started = server.ok("/api/v1/events?kind=server_started").await;
+    assert_eq!(started["events"][0]["agent_id"], Value::Null);
+    let (status, wrong) = server.get("/api/v1/events?kind=nonsense").await;
+    assert_eq!(status.as_u16(), 400, "{wrong}");
+}
