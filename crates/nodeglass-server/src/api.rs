@@ -8,6 +8,8 @@ mod audit;
 mod body;
 mod books;
 mod document;
+mod exposition;
+mod feeds;
 mod fleet;
 mod format;
 mod guard;
@@ -18,6 +20,7 @@ mod overview;
 mod own;
 mod parameters;
 mod provider;
+mod push;
 mod routes;
 mod session;
 mod sessions;
@@ -38,6 +41,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
 use axum::{Router, middleware};
 use http::{HeaderName, HeaderValue, Method, Uri, header};
+use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_store::{Role, Store};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
@@ -55,10 +59,13 @@ use crate::error::ApiError;
 use crate::identity::Identity;
 use crate::import::Importer;
 use crate::policy::Policy;
+use crate::push::{MAX_PUSH_BYTES, Pushes};
 use crate::queries::Queries;
+use crate::telemetry::{Telemetry, calls};
 
 use body::MAX_BODY_BYTES;
 pub use document::openapi;
+pub(crate) use feeds::Asked;
 use routes::Routes;
 
 /// Calls in hand at once; more are turned away at once rather than made to wait in line. A stream counts until it begins.
@@ -89,13 +96,19 @@ pub struct Api {
     pub compaction: Arc<Totals>,
     /// Origins whose pages may call.
     pub cors: Arc<[HeaderValue]>,
+    /// Takes what is pushed.
+    pub pushes: Pushes,
+    /// What the server says of itself.
+    pub telemetry: Arc<Telemetry>,
+    /// In which sockets are read.
+    pub tasks: TaskGroup,
     /// Ends the streams.
     pub stop: CancellationToken,
 }
 
 /// The table: every route with who may take it.
 fn routes() -> Routes {
-    use Role::{Admin, Viewer};
+    use Role::{Admin, Operator, Viewer};
     Routes::new()
         .with(Policy::OPEN, routes!(state::health))
         .with(Policy::fleet(Viewer), routes!(state::ready))
@@ -107,6 +120,12 @@ fn routes() -> Routes {
         .with(Policy::agent(Viewer), routes!(agents::metrics))
         .with(Policy::agent(Viewer), routes!(history::history))
         .with(Policy::agent(Viewer), routes!(streams::stream))
+        .with_body(Policy::agent(Operator), MAX_PUSH_BYTES, routes!(push::push))
+        .with(Policy::agent(Operator), routes!(push::heartbeat))
+        .with(Policy::fleet(Operator), routes!(push::register))
+        .with(Policy::fleet(Viewer), routes!(feeds::stream))
+        .with(Policy::fleet(Viewer), routes!(feeds::socket))
+        .with(Policy::fleet(Viewer), routes!(exposition::metrics))
         .with(Policy::agent(Viewer), routes!(books::ledger))
         .with(Policy::agent(Viewer), routes!(workloads::tasks))
         .with(Policy::agent(Viewer), routes!(workloads::processes))
@@ -165,6 +184,10 @@ impl Api {
             .layer(compression())
             .layer(middleware::from_fn_with_state(self.clone(), guard::knock))
             .layer(cors(&self.cors))
+            .layer(middleware::from_fn_with_state(
+                self.telemetry.calls.clone(),
+                calls::watch,
+            ))
             .layer(middleware::from_fn(guard::number))
             .with_state(self)
     }
@@ -182,6 +205,11 @@ impl Api {
                     .timeout(CALL),
             )
             .layer(middleware::from_fn_with_state(self.clone(), guard::admit_grpc))
+            .layer(middleware::from_fn_with_state(
+                self.telemetry.calls.clone(),
+                calls::watch,
+            ))
+            .layer(middleware::from_fn(guard::number))
     }
 }
 

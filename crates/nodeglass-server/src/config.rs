@@ -182,11 +182,7 @@ impl ServerConfig {
             },
             cors: cors(&mut reader),
             access: AccessSettings::read(&mut reader),
-            log_format: reader.choice(
-                "log.format",
-                LogFormat::Text,
-                &[("text", LogFormat::Text), ("json", LogFormat::Json)],
-            ),
+            log_format: log_format(&mut reader),
         };
         if let Some(token) = &config.admin_token
             && token.expose().contains(|c: char| !c.is_ascii_graphic())
@@ -242,6 +238,23 @@ fn database_pool(reader: &mut ConfigReader) -> nodeglass_store::Options {
         workers: reader.integer("database_pool.workers", default.workers.into(), 1..=20) as u32,
         silence: reader.duration("database_pool.silence", default.silence, SECOND..=SECOND * 10),
     }
+}
+
+/// How to log, as the environment says it, or else the file.
+fn log_format(reader: &mut ConfigReader) -> LogFormat {
+    const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let configured = reader.choice("log.format", LogFormat::Text, &FORMATS);
+    let Some(named) = reader.env_text("NODEGLASS_LOG_FORMAT") else {
+        return configured;
+    };
+    if let Some((_, format)) = FORMATS.iter().find(|(name, _)| *name == named) {
+        return *format;
+    }
+    reader.problem(
+        "NODEGLASS_LOG_FORMAT",
+        format!("{named:?} is neither text nor json"),
+    );
+    configured
 }
 
 /// The database of the file, or of the environment's `POSTGRES_*`.
@@ -326,6 +339,16 @@ mod tests {
             config.database_url().expose(),
             "sqlite:///var/lib/nodeglass-server/nodeglass.db"
         );
+    }
+
+    #[test]
+    fn the_environment_says_how_to_log() {
+        let format = |named| {
+            read("log: {format: text}", &[("NODEGLASS_LOG_FORMAT", named)]).map(|config| config.log_format)
+        };
+        assert_eq!(format("json").unwrap(), LogFormat::Json);
+        let problems = format("loud").unwrap_err().problems().join(" ");
+        assert!(problems.contains("NODEGLASS_LOG_FORMAT"), "{problems}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use nodeglass_proto::v1::agent_service_server::AgentService;
 use nodeglass_proto::{InvalidSample, v1};
 use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_store::Store;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
@@ -115,6 +115,11 @@ impl Ingest {
         &self.shared.books
     }
 
+    /// Sessions that were opened so far.
+    pub fn sessions_opened(&self) -> u64 {
+        self.shared.sessions.load(Ordering::Relaxed)
+    }
+
     /// Hands on the samples of persist intervals that are over, until `stop`, and then all that are left. Cancels `last`
     /// when it has nothing more to hand on.
     pub async fn sweep(self, stop: CancellationToken, last: CancellationToken) {
@@ -144,6 +149,58 @@ impl Ingest {
             }
         }
     }
+}
+
+impl Ingest {
+    /// Hands a sample on that was pushed; it is stored when the answer says so. Whatever interval agents' samples are stored at,
+    /// each push is stored: whoever pushes chose how often. The live view shows it if it is the newest and `is_news`.
+    ///
+    /// # Errors
+    /// It can't be stored, ever or now.
+    pub(crate) fn take_pushed(
+        &self,
+        agent: &Arc<LiveAgent>,
+        id: SampleId,
+        mut sample: Sample,
+        is_news: bool,
+    ) -> Result<oneshot::Receiver<()>, NotTaken> {
+        let shared = &self.shared;
+        shared.books.received.fetch_add(1, Ordering::Relaxed);
+        let checked = nodeglass_proto::check_sample(&mut sample).map(|()| Arrived::Whole(sample));
+        let mut arrived = match shared.check(id, checked) {
+            Ok(arrived) => arrived,
+            Err(Refusal { code, message }) => {
+                shared.books.rejected.fetch_add(1, Ordering::Relaxed);
+                agent.count_rejection(code);
+                return Err(NotTaken::Refused { code, message });
+            }
+        };
+        let (told, stored) = oneshot::channel();
+        let entry = Entry::new(agent.clone(), arrived.sample(), id, vec![id]).telling(told);
+        if !shared.queue.offer(entry) {
+            return Err(NotTaken::NoRoom);
+        }
+        let sample = arrived.into_sample();
+        let latest = agent.latest().update;
+        if is_news && latest.is_none_or(|latest| latest <= sample.timestamp) {
+            agent.show(id, sample);
+        }
+        Ok(stored)
+    }
+}
+
+/// Why a pushed sample is not on its way into the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NotTaken {
+    /// It never will be.
+    Refused {
+        /// The code for it.
+        code: &'static str,
+        /// Why.
+        message: String,
+    },
+    /// There is no room for it now.
+    NoRoom,
 }
 
 /// A sample that will never be stored, and why.

@@ -10,7 +10,8 @@ mod sample;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use nodeglass_model::AgentId;
@@ -29,6 +30,26 @@ const SWEEP: Duration = Duration::from_secs(10);
 pub struct Live {
     agents: RwLock<BTreeMap<AgentId, Arc<LiveAgent>>>,
     making: u64,
+    order: Arc<Order>,
+    /// How often an agent was added.
+    admitted: AtomicU64,
+}
+
+/// The order in which samples of all agents are shown. Who has its number so far can see all of them.
+#[derive(Debug, Default)]
+pub(crate) struct Order(Mutex<u64>);
+
+impl Order {
+    /// Shows the next one.
+    fn next(&self, show: impl FnOnce(u64)) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        show(*last + 1);
+        *last += 1;
+    }
+
+    fn last(&self) -> u64 {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Default for Live {
@@ -38,6 +59,8 @@ impl Default for Live {
         Self {
             agents: RwLock::default(),
             making,
+            order: Arc::default(),
+            admitted: AtomicU64::new(0),
         }
     }
 }
@@ -46,6 +69,16 @@ impl Live {
     /// A number that another server's live store doesn't have: the numbers of samples count from its start.
     pub fn making(&self) -> u64 {
         self.making
+    }
+
+    /// The place of the newest sample in the order of all; what has a lower one can be seen.
+    pub fn order(&self) -> u64 {
+        self.order.last()
+    }
+
+    /// How often an agent was added, so that it can be seen whether one was.
+    pub fn admitted(&self) -> u64 {
+        self.admitted.load(Ordering::Relaxed)
     }
 
     /// The agent of that name.
@@ -117,7 +150,10 @@ impl Live {
         let mut agents = self.agents.write().unwrap_or_else(PoisonError::into_inner);
         agents
             .entry(record.id.clone())
-            .or_insert_with(|| Arc::new(LiveAgent::new(record)))
+            .or_insert_with(|| {
+                self.admitted.fetch_add(1, Ordering::Relaxed);
+                Arc::new(LiveAgent::new(record, self.order.clone()))
+            })
             .clone()
     }
 }

@@ -1,5 +1,6 @@
 //! What callers may ask, apart from how they ask: REST and gRPC both answer from here.
 
+mod bounds;
 mod export;
 mod many;
 mod newcomers;
@@ -41,6 +42,7 @@ const READERS: usize = 8;
 /// Exports at once; each holds a page of samples while its reader takes them.
 const EXPORTS: usize = 8;
 
+pub use bounds::{FIRST, TASKS, task_state, unseen_since, within};
 pub use export::ExportQuery;
 pub use many::{MAX_AGENTS, Order, Reading, first};
 use newcomers::Newcomers;

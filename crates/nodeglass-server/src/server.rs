@@ -45,10 +45,12 @@ use crate::identity::{self, Identity, NewToken};
 use crate::import::Importer;
 use crate::ingest::Ingest;
 use crate::live::Live;
+use crate::push::Pushes;
 use crate::queries::Queries;
 use crate::retention::Kept;
-use crate::service::ClientService;
+use crate::service::{ClientService, reflection, report_health};
 use crate::state::{DataDirLock, ServerState};
+use crate::telemetry::{StoreSizes, Telemetry};
 use crate::tls::{Tls, authority_directory};
 use crate::writer::Writer;
 use crate::{compaction, enrol, latest, listener, retention, tokens};
@@ -261,9 +263,9 @@ impl Server {
         tasks.spawn("agents' keys", registrar.clone().watch(stop.clone()).map(Ok));
         let ingest = Ingest::new(
             registrar,
-            live,
+            live.clone(),
             store.clone(),
-            queue,
+            queue.clone(),
             clock.clone(),
             tasks.clone(),
             config.ingest.clone(),
@@ -277,7 +279,24 @@ impl Server {
         );
         let client = ClientService::new(queries.clone());
         let compacted = Arc::<Totals>::default();
+        let sizes = Arc::<StoreSizes>::default();
+        tasks.spawn(
+            "store sizes",
+            sizes.clone().run(store.clone(), stop.clone()).map(Ok),
+        );
+        let telemetry = Telemetry {
+            calls: Arc::default(),
+            ingest: ingest.clone(),
+            queue,
+            live,
+            streams: queries.streams().clone(),
+            compaction: compacted.clone(),
+            sizes,
+        };
         let api = Api {
+            pushes: Pushes::new(ingest.clone(), queries.clone(), store.clone(), clock.clone()),
+            telemetry: Arc::new(telemetry),
+            tasks: tasks.clone(),
             queries,
             importer: Arc::new(importer),
             identity,
@@ -287,7 +306,13 @@ impl Server {
             cors: config.cors.into(),
             stop: stop.clone(),
         };
-        let router = routes(ingest.clone(), client, api);
+        let (reporter, health) = tonic_health::server::health_reporter();
+        tasks.spawn(
+            "health",
+            report_health(reporter, store.clone(), stop.clone()).map(Ok),
+        );
+        let client = tonic::service::Routes::new(limited(client)).add_service(health);
+        let router = routes(ingest.clone(), reflection(client)?, api);
 
         let connections = tasks.clone();
         // Whoever hands samples to the writer ends before it does.
@@ -364,22 +389,26 @@ async fn identity(
 }
 
 /// Everything that is served, with every limit set.
-fn routes(ingest: Ingest, client: ClientService, api: Api) -> Router {
+fn routes(ingest: Ingest, programs: tonic::service::Routes, api: Api) -> Router {
     // Samples are worth compressing, acknowledgements are not: a few bytes each.
     let ingest = AgentServiceServer::new(ingest)
         .accept_compressed(CompressionEncoding::Zstd)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let client = MetricsServiceServer::new(client)
-        .accept_compressed(CompressionEncoding::Zstd)
-        .send_compressed(CompressionEncoding::Zstd)
-        .max_decoding_message_size(MAX_QUESTION_BYTES)
-        .max_encoding_message_size(MAX_ANSWER_BYTES);
     // Without tonic's own fallback: unknown paths are answered by the API, in JSON.
     let grpc = |services: tonic::service::Routes| services.into_axum_router().reset_fallback();
     let agents = grpc(tonic::service::Routes::new(ingest));
-    let programs = api.guard_grpc(grpc(tonic::service::Routes::new(client)));
+    let programs = api.guard_grpc(grpc(programs));
     agents.merge(programs).merge(api.router())
+}
+
+/// The service for programs, with its limits.
+fn limited(client: ClientService) -> MetricsServiceServer<ClientService> {
+    MetricsServiceServer::new(client)
+        .accept_compressed(CompressionEncoding::Zstd)
+        .send_compressed(CompressionEncoding::Zstd)
+        .max_decoding_message_size(MAX_QUESTION_BYTES)
+        .max_encoding_message_size(MAX_ANSWER_BYTES)
 }
 
 /// Opens the database; one that does not answer yet is waited for.

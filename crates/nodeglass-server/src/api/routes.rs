@@ -70,16 +70,16 @@ impl Routes {
     pub(super) fn with(mut self, policy: Policy, routes: UtoipaMethodRouter<Api>) -> Self {
         let (schemas, paths, methods) = routes;
         let methods = methods.route_layer(middleware::from_fn_with_state(policy, guard::allow));
-        let router = if policy.is_open() {
+        let table = if policy.is_open() {
             &mut self.open
         } else {
             &mut self.guarded
         };
         for path in paths.paths.keys() {
-            *router = std::mem::take(router).route(path, methods.clone());
+            *table = std::mem::take(table).route(path, methods.clone());
             if let Some(rest) = path.strip_prefix(BASE) {
                 let other = format!("{OTHER_BASE}{rest}");
-                *router = std::mem::take(router).route(&other, methods.clone());
+                *table = std::mem::take(table).route(&other, methods.clone());
             }
         }
         document::add(&mut self.document, policy, schemas, paths);

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tonic::Status;
 use tracing::warn;
 
-use super::{LiveSample, Ring};
+use super::{LiveSample, Order, Ring};
 use crate::ingest::{PersistWindows, SessionHandle};
 use crate::ledger::AgentSide;
 
@@ -43,10 +43,14 @@ pub struct LiveAgent {
     /// Its name.
     pub id: AgentId,
     latest: watch::Sender<Latest>,
+    /// The order of all agents' samples.
+    order: Arc<Order>,
     /// The last few samples, while they are read.
     ring: Mutex<Option<Ring>>,
     system: ArcSwapOption<SystemInfo>,
     session: Mutex<Option<SessionHandle>>,
+    /// Until when it counts as connected without a session, because it pushes.
+    present_until: Mutex<Option<Instant>>,
     /// Boxed: there is none of nearly all.
     cloned: Mutex<Option<Box<Cloned>>>,
     /// How often it sends when nobody looks on; 0 before its first session.
@@ -95,7 +99,7 @@ pub struct Overview {
 }
 
 impl LiveAgent {
-    pub(super) fn new(record: &AgentRecord) -> Self {
+    pub(super) fn new(record: &AgentRecord, order: Arc<Order>) -> Self {
         let system = record.system_info.as_deref().and_then(|json| match serde_json::from_str(json) {
             Ok(info) => Some(Arc::new(info)),
             Err(error) => {
@@ -107,9 +111,11 @@ impl LiveAgent {
             key: record.key,
             id: record.id.clone(),
             latest: watch::Sender::default(),
+            order,
             ring: Mutex::default(),
             system: ArcSwapOption::new(system),
             session: Mutex::default(),
+            present_until: Mutex::default(),
             cloned: Mutex::default(),
             collection_interval_ms: AtomicU64::new(0),
             stored_interval_ms: AtomicU64::new(0),
@@ -172,15 +178,37 @@ impl LiveAgent {
         let update = Some(sample.timestamp);
         let mut ring = self.ring();
         let number = self.latest.borrow().number() + 1;
-        let live = Arc::new(LiveSample::new(sample, Some(id), number));
-        if let Some(ring) = ring.as_mut() {
-            ring.push(live.clone());
-        }
-        self.latest.send_replace(Latest {
-            update,
-            sample: Some(live),
+        self.order.next(|order| {
+            let live = Arc::new(LiveSample::new(sample, Some(id), number, order));
+            if let Some(ring) = ring.as_mut() {
+                ring.push(live.clone());
+            }
+            self.latest.send_replace(Latest {
+                update,
+                sample: Some(live),
+            });
         });
         self.let_go(&mut ring);
+    }
+
+    /// Keeps the last few samples for somebody who reads many agents, and may come back, for a minute from now.
+    pub(crate) fn remember(&self) {
+        let mut ring = self.ring();
+        let known = self.latest.borrow().sample.clone();
+        let ring = ring.get_or_insert_with(|| {
+            let mut ring = Ring::new();
+            if let Some(sample) = known {
+                ring.push(sample);
+            }
+            ring
+        });
+        ring.touch();
+    }
+
+    /// What came after that place in the order of all samples, the oldest first and one in each interval, as far as it is known.
+    pub(crate) fn since(&self, order: u64, interval: Duration) -> Vec<Arc<LiveSample>> {
+        let since = self.ring().as_ref().map(|ring| ring.since(order));
+        crate::stream::spaced(since.unwrap_or_default(), interval).into()
     }
 
     /// Lets the last few samples go if nobody reads them any more.
@@ -206,7 +234,7 @@ impl LiveAgent {
         self.latest.send_if_modified(|latest| {
             let is_new = latest.update.is_none();
             if is_new {
-                let sample = sample.map(|sample| Arc::new(LiveSample::new(sample, None, 0)));
+                let sample = sample.map(|sample| Arc::new(LiveSample::new(sample, None, 0, 0)));
                 *latest = Latest {
                     update: Some(timestamp),
                     sample,
@@ -290,12 +318,24 @@ impl LiveAgent {
             .clone()
     }
 
-    /// Whether a session is open.
+    /// Whether a session is open, or it pushed a short while ago.
     pub fn is_connected(&self) -> bool {
-        self.session
+        let has_session = self
+            .session
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .is_some()
+            .is_some();
+        has_session || self.is_present()
+    }
+
+    /// Counts it as connected for so long, because it gave a sign of life without a session.
+    pub fn hear(&self, present: Duration) {
+        *self.present_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + present);
+    }
+
+    fn is_present(&self) -> bool {
+        let until = *self.present_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Opens a session in the place of one, which ends, or of none; `false` if there is another.

@@ -122,9 +122,9 @@ fn a_signature_of_somebody_else_is_refused() {
     let good = signer.sign(&header(), &claims());
     assert_eq!(check(&good, &other.keys("k1")), JwtError::Signature);
     assert_eq!(check(&good, &signer.keys("k2")), JwtError::UnknownKey);
-    let (signed, _) = good.rsplit_once('.').unwrap();
+    let (unsigned, _) = good.rsplit_once('.').unwrap();
     assert_eq!(
-        check(&format!("{signed}."), &signer.keys("k1")),
+        check(&format!("{unsigned}."), &signer.keys("k1")),
         JwtError::Signature
     );
     let keys = signer.keys("k1");
