@@ -19,6 +19,7 @@ pub mod own_ca;
 pub mod people;
 pub mod process;
 pub mod proxy;
+pub mod python;
 pub mod server;
 pub mod trace;
 

@@ -7,6 +7,7 @@ pub mod check;
 pub mod generate;
 pub mod interrupt;
 pub mod postgres;
+pub mod python;
 pub mod test;
 pub mod tools;
 

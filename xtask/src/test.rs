@@ -14,6 +14,7 @@ use clap::Args;
 use crate::cargo;
 use crate::interrupt::Interrupt;
 use crate::postgres::{Binaries, Cluster, Options};
+use crate::python;
 use crate::tools::{NODE_EXPORTER, PGBOUNCER, PROMTOOL};
 use sum::Sum;
 
@@ -39,6 +40,7 @@ impl Test {
                 .find_or_unpack()
                 .and(PROMTOOL.find_or_unpack())
                 .and(PGBOUNCER.find_or_unpack())
+                .and(python::with_programs())
                 .map(drop)
         })?;
         timed("built the programs", || {
