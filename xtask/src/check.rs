@@ -3,7 +3,7 @@
 use crate::cargo;
 use crate::generate::Generate;
 
-/// Checks format, lints and generated files.
+/// Checks format, lints, dependencies and generated files.
 ///
 /// # Errors
 /// One of them is not as it should be.
@@ -18,5 +18,6 @@ pub fn run() -> anyhow::Result<()> {
         "-D",
         "warnings",
     ]))?;
+    crate::deny::run()?;
     Generate { check: true }.run()
 }

@@ -4,6 +4,7 @@
 mod apt;
 pub mod bench;
 pub mod check;
+pub mod deny;
 pub mod generate;
 pub mod interrupt;
 pub mod postgres;
