@@ -49,6 +49,8 @@ use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa_axum::routes;
 
+pub(crate) use parameters::Parameters;
+
 use crate::access::Access;
 use crate::compaction::Totals;
 use crate::error::ApiError;

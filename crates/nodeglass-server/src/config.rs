@@ -65,6 +65,8 @@ pub struct ServerConfig {
     pub limits: QueryLimits,
     /// How long agents' certificates hold.
     pub certificate_lifetime: Duration,
+    /// Connections from one address that have shown no token; 0 for any number.
+    pub strangers_per_address: usize,
     /// How often callers may call.
     pub rate_limits: RateLimits,
     /// Origins whose pages may call.
@@ -153,6 +155,8 @@ impl ServerConfig {
                 ),
                 persist_interval: persist,
                 collection_interval: (!collection.is_zero()).then_some(collection),
+                privacy_key: None,
+                kept: None,
             },
             limits: QueryLimits {
                 max_points: reader.integer(
@@ -168,6 +172,8 @@ impl ServerConfig {
                 HOUR * 24 * 7,
                 SECOND * 10..=HOUR * 24 * 366,
             ),
+            strangers_per_address: reader.integer("connections.strangers_per_address", 1_000, 0..=1_000_000)
+                as usize,
             rate_limits: RateLimits {
                 per_token: reader.integer(
                     "metrics.api.rate_limiting.requests_per_minute",

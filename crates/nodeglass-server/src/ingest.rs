@@ -5,6 +5,7 @@
 
 mod admission;
 mod persist;
+mod quota;
 mod session;
 
 use std::pin::Pin;
@@ -13,11 +14,13 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
+use nodeglass_model::catalogue::{self, Dimension};
 use nodeglass_model::{Clock, Sample, SampleId, UnixMillis};
 use nodeglass_proto::packed::Unpacked;
 use nodeglass_proto::pushback::push_back;
 use nodeglass_proto::v1::agent_service_server::AgentService;
 use nodeglass_proto::{InvalidSample, v1};
+use nodeglass_runtime::config::Secret;
 use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_store::Store;
 use tokio::sync::mpsc;
@@ -28,15 +31,20 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::enrol::Registrar;
 use crate::listener::Connection;
 use crate::live::{Live, LiveAgent};
+use crate::retention::Kept;
 use crate::writer::{Entry, WriterQueue};
 
 use admission::Admission;
 pub use persist::PersistWindows;
+pub(crate) use quota::Quota;
 pub use session::{Answer, Origin, SessionHandle};
 
 /// How far ahead of the server's clock a sample may be. Hosts that keep time at all are within seconds; what lies
 /// further ahead would hide real samples from the live view.
 pub(crate) const MAX_AHEAD: Duration = Duration::from_mins(5);
+/// How much older than all that is kept a sample may be: one that is taken and removed at once does no harm, and a clock that
+/// was never set would spread samples over decades.
+const MAX_BEHIND: Duration = Duration::from_hours(24);
 /// Messages to one agent that wait for its connection; a full queue means that the agent has stopped reading.
 const OUTBOUND_MESSAGES: usize = 32;
 /// How often samples are looked for whose persist interval ended without another sample to say so.
@@ -51,6 +59,10 @@ pub struct IngestSettings {
     pub persist_interval: Duration,
     /// How often agents send; `None` leaves it to their own configuration.
     pub collection_interval: Option<Duration>,
+    /// What agents hash under that are told to; all of a server's the same. `None` before it is read.
+    pub privacy_key: Option<Secret>,
+    /// How long what comes is kept: what is older by far is not taken. `None` takes all.
+    pub kept: Option<Arc<Kept>>,
 }
 
 /// What came in so far, of all agents.
@@ -60,6 +72,12 @@ pub struct IngestBooks {
     pub received: AtomicU64,
     /// Samples refused for good.
     pub rejected: AtomicU64,
+    /// Messages after which an agent was not read for a while, because it sends too fast.
+    pub held_back: AtomicU64,
+    /// Sessions refused because an agent opens them without end.
+    pub sessions_refused: AtomicU64,
+    /// Descriptions of hosts refused: too large, or too often.
+    pub descriptions_refused: AtomicU64,
 }
 
 /// The service that agents talk to.
@@ -174,6 +192,16 @@ impl Arrived<'_> {
         }
     }
 
+    /// How many of its devices are described in it, processes left aside.
+    fn described(&mut self) -> usize {
+        match self {
+            Self::Whole(sample) => catalogue::devices(sample)
+                .filter(|device| device.dimension != Dimension::Process)
+                .count(),
+            Self::Packed(packed) => packed.described(),
+        }
+    }
+
     fn into_sample(self) -> Sample {
         match self {
             Self::Whole(sample) => sample,
@@ -186,6 +214,7 @@ impl Shared {
     /// Checks one sample from the wire, which its conversion let through or not.
     fn check<'a>(
         &self,
+        agent: &LiveAgent,
         id: SampleId,
         sample: Result<Arrived<'a>, InvalidSample>,
     ) -> Result<Arrived<'a>, Refusal> {
@@ -216,6 +245,16 @@ impl Shared {
                 MAX_AHEAD.as_secs()
             );
             return refuse("future_timestamp", message);
+        }
+        if let Some(kept) = &self.settings.kept {
+            let since = kept.since(agent.key, now);
+            let oldest = since.samples.min(since.hours).minus(MAX_BEHIND);
+            if timestamp < oldest {
+                let message = format!(
+                    "the sample is from {timestamp}, nothing from before {oldest} is kept: set the host's clock"
+                );
+                return refuse("too_old", message);
+            }
         }
         Ok(sample)
     }
@@ -268,6 +307,16 @@ impl AgentService for Ingest {
             .registrar
             .identify(connection.as_ref(), &headers)
             .await?;
+        let too_soon = known.agent.quota().begin();
+        if let Err(delay) = too_soon {
+            self.shared.books.sessions_refused.fetch_add(1, Ordering::Relaxed);
+            let status =
+                Status::resource_exhausted("this agent opens sessions without end: come back a little later");
+            return Err(push_back(status, delay));
+        }
+        if let Some(connection) = &connection {
+            connection.vouch();
+        }
         let (outbound, messages) = mpsc::channel(OUTBOUND_MESSAGES);
         let number = self.shared.sessions.fetch_add(1, Ordering::Relaxed);
         let session = session::Session::new(self.shared.clone(), known, number, outbound, connection);

@@ -11,6 +11,8 @@ pub mod compaction;
 pub mod config;
 pub mod enrol;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod glob;
 pub mod identity;
 pub mod import;
@@ -20,6 +22,7 @@ pub mod ledger;
 pub mod listener;
 pub mod live;
 pub mod policy;
+pub mod privacy;
 pub mod queries;
 pub mod record;
 pub mod retention;

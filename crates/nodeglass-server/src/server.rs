@@ -43,7 +43,7 @@ use crate::identity::oidc::{Oidc, OidcSettings};
 use crate::identity::seal::Seal;
 use crate::identity::{self, Identity, NewToken};
 use crate::import::Importer;
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, IngestSettings};
 use crate::live::Live;
 use crate::queries::Queries;
 use crate::retention::Kept;
@@ -51,7 +51,7 @@ use crate::service::ClientService;
 use crate::state::{DataDirLock, ServerState};
 use crate::tls::{Tls, authority_directory};
 use crate::writer::Writer;
-use crate::{compaction, enrol, latest, listener, retention, tokens};
+use crate::{compaction, enrol, latest, listener, privacy, retention, tokens};
 
 /// A token of fewer characters may be found by trying.
 const GUESSABLE: usize = 16;
@@ -259,6 +259,11 @@ impl Server {
         );
         let registrar = Arc::new(registrar.await.context("reading the agents' keys")?);
         tasks.spawn("agents' keys", registrar.clone().watch(stop.clone()).map(Ok));
+        let settings = IngestSettings {
+            privacy_key: Some(privacy::key(&config.data_dir)?),
+            kept: Some(kept.clone()),
+            ..config.ingest.clone()
+        };
         let ingest = Ingest::new(
             registrar,
             live,
@@ -266,7 +271,7 @@ impl Server {
             queue,
             clock.clone(),
             tasks.clone(),
-            config.ingest.clone(),
+            settings,
         );
         let importer = Importer::new(
             store.clone(),
@@ -317,7 +322,15 @@ impl Server {
         );
         tasks.spawn(
             "listener",
-            listener::serve(listener, router, tls.clone(), connections, stop.clone()).map(Ok),
+            listener::serve(
+                listener,
+                router,
+                tls.clone(),
+                config.strangers_per_address,
+                connections,
+                stop.clone(),
+            )
+            .map(Ok),
         );
         if let Some(tls) = tls {
             tasks.spawn("certificate", tls.keep_current(hangup, stop).map(Ok));

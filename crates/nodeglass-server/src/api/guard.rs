@@ -16,7 +16,7 @@ use tracing::{Instrument, info_span};
 use super::{Api, headers};
 use crate::access::{Call, Caller, Standing, Told, host, without_ticket};
 use crate::error::{ApiError, Problem};
-use crate::listener::Peer;
+use crate::listener::{Connection, Peer};
 use crate::policy::{self, Policy};
 
 /// The call's number: taken over from the caller, or made here.
@@ -128,6 +128,7 @@ pub(super) async fn admit(
     let (caller, standing) =
         admitted.inspect_err(|error| denied(&api, &call.nobody(), &action(&request), error))?;
     note(&request, standing);
+    vouch(&request);
     if let Some(uri) = without_ticket(request.method(), request.uri()) {
         *request.uri_mut() = uri;
     }
@@ -162,6 +163,13 @@ fn denied(api: &Api, caller: &Caller, action: &str, error: &ApiError) {
     let code = error.code();
     if matches!(code.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
         api.identity.audit.denied(caller, action, "", code.name);
+    }
+}
+
+/// Whoever showed a good token is no stranger to the listener any more.
+fn vouch(request: &Request) {
+    if let Some(connection) = request.extensions().get::<Connection>() {
+        connection.vouch();
     }
 }
 
@@ -224,6 +232,7 @@ pub(super) async fn admit_grpc(State(api): State<Api>, mut request: Request, nex
         denied(&api, &caller, &action, &error);
         return grpc_response(error);
     }
+    vouch(&request);
     request.extensions_mut().insert(caller.clone());
     let response = next.run(request).await;
     if caller.has_asked_for_foreign() {

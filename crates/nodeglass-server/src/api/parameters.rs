@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path, Query};
+use http::Uri;
 use http::request::Parts;
 use nodeglass_model::UnixMillis;
 
@@ -41,14 +42,25 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 
 /// The parameters of one call.
 #[derive(Debug)]
-pub(super) struct Parameters(BTreeMap<String, String>);
+pub(crate) struct Parameters(BTreeMap<String, String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
-            .await
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        Self::of_uri(&parts.uri)
+    }
+}
+
+impl Parameters {
+    /// Those of a query, as it stands behind the question mark.
+    pub(crate) fn of_query(query: &str) -> Result<Self, ApiError> {
+        let uri = format!("/?{query}").parse::<Uri>();
+        Self::of_uri(&uri.map_err(|error| wrong("query", error.to_string()))?)
+    }
+
+    fn of_uri(uri: &Uri) -> Result<Self, ApiError> {
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
             .map_err(|error| wrong("query", error.body_text()))?;
         let mut all = BTreeMap::new();
         for (name, value) in pairs {
@@ -72,7 +84,7 @@ impl Parameters {
     }
 
     /// Refuses parameters that are not among `known`.
-    pub(super) fn only(self, known: &[&'static str]) -> Result<Self, ApiError> {
+    pub(crate) fn only(self, known: &[&'static str]) -> Result<Self, ApiError> {
         match self.0.keys().find(|name| !known.contains(&name.as_str())) {
             None => Ok(self),
             Some(unknown) => {
@@ -99,7 +111,7 @@ impl Parameters {
     }
 
     /// A parameter that is read in some way.
-    pub(super) fn parsed<T: FromStr>(&self, name: &'static str, expected: &str) -> Result<Option<T>, ApiError>
+    pub(crate) fn parsed<T: FromStr>(&self, name: &'static str, expected: &str) -> Result<Option<T>, ApiError>
     where
         T::Err: Display,
     {
@@ -113,7 +125,7 @@ impl Parameters {
     }
 
     /// A moment: seconds, milliseconds, RFC 3339, `now`, or relative to it (`-1h`).
-    pub(super) fn moment(
+    pub(crate) fn moment(
         &self,
         name: &'static str,
         default: &str,
@@ -124,7 +136,7 @@ impl Parameters {
     }
 
     /// A list separated by commas.
-    pub(super) fn list(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn list(&self, name: &str) -> Vec<&str> {
         let entries = self.text(name).unwrap_or_default().split(',').map(str::trim);
         entries.filter(|entry| !entry.is_empty()).collect()
     }

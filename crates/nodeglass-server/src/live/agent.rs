@@ -16,7 +16,7 @@ use tonic::Status;
 use tracing::warn;
 
 use super::{LiveSample, Ring};
-use crate::ingest::{PersistWindows, SessionHandle};
+use crate::ingest::{PersistWindows, Quota, SessionHandle};
 use crate::ledger::AgentSide;
 
 /// How long an agent is shown as cloned after its copy came last. A copy that is refused comes back each minute.
@@ -61,6 +61,8 @@ pub struct LiveAgent {
     watchers: watch::Sender<BTreeMap<Duration, usize>>,
     /// Samples that wait for the rest of their persist interval.
     pub(crate) windows: Mutex<PersistWindows>,
+    /// What it may still ask for.
+    quota: Mutex<Quota>,
 }
 
 /// What is known of an agent's samples.
@@ -117,6 +119,7 @@ impl LiveAgent {
             rejected: Mutex::default(),
             watchers: watch::Sender::default(),
             windows: Mutex::default(),
+            quota: Mutex::default(),
         }
     }
 
@@ -266,6 +269,11 @@ impl LiveAgent {
     pub(crate) fn change_side<T>(&self, change: impl FnOnce(&mut AgentSide) -> T) -> T {
         let mut side = self.side.lock().unwrap_or_else(PoisonError::into_inner);
         change(side.get_or_insert_default())
+    }
+
+    /// What it may still ask for.
+    pub(crate) fn quota(&self) -> MutexGuard<'_, Quota> {
+        self.quota.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a refused sample.
