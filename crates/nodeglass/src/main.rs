@@ -8,6 +8,7 @@ mod local;
 mod print;
 mod query;
 mod rest;
+mod top;
 mod transfer;
 mod up;
 mod watch;
@@ -35,6 +36,8 @@ enum Command {
     Query(query::Query),
     /// Follow an agent live
     Watch(watch::Watch),
+    /// Follow all agents, or one, on the terminal
+    Top(top::Top),
     /// Write stored samples to a file
     Export(export::Export),
     /// Store samples that were exported
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Agents(agents) => agents.run().await,
         Command::Query(query) => query.run().await,
         Command::Watch(watch) => watch.run().await,
+        Command::Top(top) => top.run().await,
         Command::Export(export) => export.run().await,
         Command::Import(import) => import.run().await,
     })
