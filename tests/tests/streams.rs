@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use nodeglass_model::Sample;
 use nodeglass_model::sample::NetworkMetrics;
-use nodeglass_tests::PATIENCE;
 use nodeglass_tests::database::Database;
 use nodeglass_tests::fake_agent::{FakeAgent, now};
 use nodeglass_tests::server::{Server, TOKEN};
+use nodeglass_tests::{PATIENCE, eventually};
 use reqwest::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -177,6 +177,8 @@ fn large(seq: u64) -> Sample {
 async fn readers_who_do_not_read_cost_little_and_are_cut_off() {
     let database = Database::sqlite();
     let server = Server::start_with(&database, Some("metrics: {api: {max_concurrent_streams: 201}}")).await;
+    server.get("/health").await;
+    let idle = server.connections();
     let mut agent = FakeAgent::open(&server.enrolment("host").await, 1).await.unwrap();
     let send = async |agent: &mut FakeAgent, seq: u64| {
         agent.send([(seq, large(seq))]).await;
@@ -188,6 +190,11 @@ async fn readers_who_do_not_read_cost_little_and_are_cut_off() {
         .send()
         .await
         .unwrap();
+    // The good reader has the connection that was there already; that of the enrolment is over then.
+    eventually("nobody else but the agent", async || {
+        (server.connections() <= idle + 1).then_some(())
+    })
+    .await;
     let before = (server.connections(), server.resident_bytes());
     let mut readers = Vec::new();
     for _ in 0..STALLED {

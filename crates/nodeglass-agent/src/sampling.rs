@@ -136,8 +136,13 @@ async fn sample(
     let mut due = Instant::now();
     let mut due_for_server = due;
     let (mut sent, mut reported) = (0_u64, 0);
+    // What is done now. What is asked for may be newer: it may have come while a sample was taken, or before the first.
+    let mut current = plan.borrow_and_update().clone();
+    reader.sampler.set_filter(current.filter.clone());
+    reader
+        .sampler
+        .set_shown(current.devices.clone(), current.top_processes);
     loop {
-        let current = plan.borrow().clone();
         tokio::select! {
             () = tokio::time::sleep_until(due), if current.running => {}
             changed = plan.changed() => {
@@ -163,6 +168,7 @@ async fn sample(
                 }
                 due = due.min(Instant::now() + next.reading());
                 due_for_server = due_for_server.min(Instant::now() + next.sending());
+                current = next;
                 continue;
             }
             () = stop.cancelled() => return,

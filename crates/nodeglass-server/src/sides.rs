@@ -120,7 +120,9 @@ impl Sides {
         } else {
             waiting.said.retain(|agent, _| !taken.contains_key(agent));
         }
-        taken.into_values().collect()
+        // Of one that was forgotten with all that was of it nothing is to come back.
+        let said = taken.into_values();
+        said.filter(|agent| !agent.is_erased()).collect()
     }
 }
 

@@ -10,8 +10,8 @@ use nodeglass_store::{
 
 on_every_database!(
     adds_agents_once,
-    a_string_is_good_for_one_key_and_a_lost_answer_for_the_same,
-    a_newer_string_and_a_newer_key_take_the_place_of_the_older,
+    a_string_is_good_for_one_key_alone,
+    a_newer_key_takes_the_place_of_the_older,
     what_is_revoked_never_comes_back,
     a_fleet_token_makes_agents_up_to_its_limit,
     a_fleet_token_numbers_names_that_are_taken,
@@ -108,7 +108,7 @@ async fn adds_agents_once(url: &str) {
     store.close().await;
 }
 
-async fn a_string_is_good_for_one_key_and_a_lost_answer_for_the_same(url: &str) {
+async fn a_string_is_good_for_one_key_alone(url: &str) {
     let store = open(url).await.unwrap();
     let agent = store.invite(&invitation("host", 1, false)).await.unwrap();
     assert_eq!(refusal(&store, &claim(9, 1)).await, ClaimRefusal::Unknown);
@@ -147,7 +147,7 @@ async fn a_string_is_good_for_one_key_and_a_lost_answer_for_the_same(url: &str) 
     store.close().await;
 }
 
-async fn a_newer_string_and_a_newer_key_take_the_place_of_the_older(url: &str) {
+async fn a_newer_key_takes_the_place_of_the_older(url: &str) {
     let store = open(url).await.unwrap();
     let agent = store.invite(&invitation("host", 1, false)).await.unwrap();
     assert_eq!(store.invite(&invitation("host", 2, true)).await.unwrap(), agent);
