@@ -194,6 +194,34 @@ impl Database {
         Ok(found)
     }
 
+    /// All that it holds, as it lies there, and what its samples say when they are unpacked.
+    ///
+    /// # Panics
+    /// It can't be read.
+    pub async fn dump(&self) -> Vec<u8> {
+        let mut dump = if let Some(file) = self.url.strip_prefix("sqlite://") {
+            ["", "-wal"]
+                .iter()
+                .flat_map(|end| std::fs::read(format!("{file}{end}")).unwrap_or_default())
+                .collect()
+        } else {
+            let programs = xtask::postgres::Binaries::find().expect("PostgreSQL's programs");
+            let mut dumping = tokio::process::Command::new(programs.directory().join("pg_dump"));
+            let output = dumping
+                .arg("--inserts")
+                .arg(&self.url)
+                .output()
+                .await
+                .expect("pg_dump starts");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{said}");
+            output.stdout
+        };
+        let samples = self.samples().await.expect("the samples");
+        dump.extend(format!("{samples:?}").into_bytes());
+        dump
+    }
+
     /// Every stored sample, each agent's in order of time.
     async fn samples(&self) -> Result<Vec<(String, StoredSample)>, StoreError> {
         let store = nodeglass_store::open(&self.url).await?;

@@ -213,6 +213,16 @@ impl FakeAgent {
         self.send_message(Up::Heartbeat(v1::Heartbeat::default())).await;
     }
 
+    /// Sends any message, while its words are listened to.
+    pub fn send_aside(&self, message: Up) -> impl Future<Output = ()> + use<> {
+        let outbound = self.outbound.clone();
+        async move {
+            let message = Some(message);
+            // A session that has ended shows in what is received.
+            let _ = outbound.send(v1::AgentMessage { message }).await;
+        }
+    }
+
     /// Sends any message.
     pub async fn send_message(&self, message: Up) {
         let message = v1::AgentMessage {

@@ -1,15 +1,18 @@
 //! The agent within the test, for what can't be done to a process: a clock of its own, a past that never was.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use nodeglass_agent::dialer::Dialer;
 use nodeglass_agent::outbox::Outbox;
+use nodeglass_agent::privacy::PrivacyKey;
 use nodeglass_agent::requests::Requests;
 use nodeglass_agent::sampling::{self, SamplingPlan};
 use nodeglass_agent::uplink::Uplink;
+use nodeglass_collect::privacy::Privacy;
 use nodeglass_collect::{CollectConfig, DeviceFilters, Sampler};
 use nodeglass_journal::Journal;
 use nodeglass_model::filter::MetricFilter;
@@ -88,6 +91,7 @@ impl InnerAgent {
             identity,
             outbox: outbox.clone(),
             requests: Arc::new(requests),
+            privacy: PrivacyKey::load(Path::new(""), &Privacy::default()),
             clock: clock.clone(),
             tasks: TaskGroup::new(),
         };

@@ -5,6 +5,7 @@
 //! Everything cleans up after itself when it is dropped, and waits for conditions, never for time to pass.
 
 pub mod agent;
+pub mod attack;
 pub mod chance;
 pub mod database;
 pub mod engine;
@@ -12,6 +13,7 @@ pub mod enrolled;
 pub mod fake_agent;
 pub mod fake_server;
 pub mod fuse;
+pub mod host_tree;
 pub mod inner_agent;
 pub mod line;
 pub mod namespace;
@@ -19,6 +21,7 @@ pub mod own_ca;
 pub mod people;
 pub mod process;
 pub mod proxy;
+pub mod python;
 pub mod server;
 pub mod trace;
 

@@ -89,6 +89,15 @@ impl Log {
         lines.lines().filter(|line| line.contains(text)).count()
     }
 
+    /// The lines that have a text in them.
+    pub fn lines(&self, text: &str) -> Vec<String> {
+        let all = self.text();
+        all.lines()
+            .filter(|line| line.contains(text))
+            .map(str::to_owned)
+            .collect()
+    }
+
     fn text(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.path).unwrap_or_default()).into_owned()
     }

@@ -74,6 +74,8 @@ struct Shared {
     chance: Mutex<Chance>,
     struck: [AtomicU64; FAULTS.len()],
     accepted: AtomicU64,
+    /// What passed in either direction, if it is recorded.
+    recorded: Option<Mutex<Vec<u8>>>,
 }
 
 impl Shared {
@@ -95,6 +97,18 @@ impl Proxy {
     /// # Panics
     /// There is no free port.
     pub async fn start(server: &str, chance: Chance) -> Self {
+        Self::start_with(server, chance, None).await
+    }
+
+    /// The same, which records what passes.
+    ///
+    /// # Panics
+    /// There is no free port.
+    pub async fn recording(server: &str, chance: Chance) -> Self {
+        Self::start_with(server, chance, Some(Mutex::default())).await
+    }
+
+    async fn start_with(server: &str, chance: Chance, recorded: Option<Mutex<Vec<u8>>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
         let (_, target) = server.split_once("://").expect("an address");
@@ -104,6 +118,7 @@ impl Proxy {
             chance: Mutex::new(chance),
             struck: Default::default(),
             accepted: AtomicU64::new(0),
+            recorded,
         });
         let mut accepting = JoinSet::new();
         accepting.spawn(accept(listener, target, current, shared.clone()));
@@ -127,6 +142,15 @@ impl Proxy {
     /// Changes the weather. Calm ends what the storm still holds, and lets pass what silence held back.
     pub fn set(&self, weather: Weather) {
         self.weather.send_replace(weather);
+    }
+
+    /// What passed in both directions so far, piece by piece.
+    ///
+    /// # Panics
+    /// It is not recorded.
+    pub fn recorded(&self) -> Vec<u8> {
+        let recorded = self.shared.recorded.as_ref().expect("a recording proxy");
+        recorded.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many connections were opened.
@@ -255,6 +279,10 @@ async fn carry_on(
         let _ = weather.wait_for(|weather| *weather != Weather::Silence).await;
         let is_calm = *weather.borrow() == Weather::Calm;
         let mut piece = &buffer[..read];
+        if let Some(recorded) = &shared.recorded {
+            let mut recorded = recorded.lock().unwrap_or_else(PoisonError::into_inner);
+            recorded.extend_from_slice(piece);
+        }
         if let Some(Fate { fault, at }) = fate.filter(|fate| !is_calm && carried + read as u64 > fate.at) {
             shared.struck[fault as usize].fetch_add(1, Ordering::Relaxed);
             fate = None;

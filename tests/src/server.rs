@@ -65,6 +65,7 @@ pub fn plain_http() -> reqwest::Client {
 pub struct Server {
     process: Option<Process>,
     log: Option<Log>,
+    log_filter: Option<String>,
     /// Where it is reached: `http://127.0.0.1:PORT`, or `https://`.
     pub url: String,
     data_dir: TempDir,
@@ -135,6 +136,24 @@ impl Server {
         server
     }
 
+    /// The same, with what is logged as `NODEGLASS_LOG` says it.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn start_logging(database: &Database, config: &str, filter: &str) -> Self {
+        let mut server = Self::prepared(database, Some(config));
+        server.log = Some(Log::new(&server.data_dir.path().join("server.log")));
+        server.log_filter = Some(filter.to_owned());
+        server.spawn("127.0.0.1:0");
+        server.ready().await;
+        server
+    }
+
+    /// The lines of its log that have a text in them, if it is kept.
+    pub fn lines(&self, text: &str) -> Vec<String> {
+        self.log.as_ref().map(|log| log.lines(text)).unwrap_or_default()
+    }
+
     /// How many lines of its log have a text in them, if it is kept.
     pub fn logged(&self, text: &str) -> usize {
         self.log.as_ref().map_or(0, |log| log.count(text))
@@ -161,6 +180,7 @@ impl Server {
         Self {
             process: None,
             log: None,
+            log_filter: None,
             url: String::new(),
             data_dir: tempfile::tempdir().expect("a temporary directory"),
             database: database.url().to_owned(),
@@ -179,6 +199,9 @@ impl Server {
             let path = self.data_dir.path().join("server.yaml");
             std::fs::write(&path, config).expect("a file in a temporary directory");
             command.arg("--config").arg(path);
+        }
+        if let Some(filter) = &self.log_filter {
+            command.env("NODEGLASS_LOG", filter);
         }
         if let Some(log) = &self.log {
             log.attach(&mut command);

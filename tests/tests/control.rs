@@ -105,6 +105,7 @@ async fn programs_ask_and_follow(database: Database) {
     let request = v1::StreamMetricsRequest {
         agent_id: "host".into(),
         interval_seconds: 1,
+        metrics: Vec::new(),
     };
     let mut stream = client
         .stream_metrics(with_token(request))
@@ -186,6 +187,7 @@ async fn a_running_agent_is_stopped_started_and_slowed(database: Database) {
     let request = v1::StreamMetricsRequest {
         agent_id: "host".into(),
         interval_seconds: 0,
+        metrics: Vec::new(),
     };
     let mut stream = client
         .stream_metrics(with_token(request))

@@ -167,6 +167,7 @@ async fn answers_about(
     let follow = v1::StreamMetricsRequest {
         agent_id: agent_id.clone(),
         interval_seconds: 1,
+        metrics: Vec::new(),
     };
     let stream = grpc.stream_metrics(caller.ask(follow)).await.unwrap_err();
     let ask = v1::GetSystemInfoRequest {

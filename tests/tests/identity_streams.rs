@@ -43,6 +43,7 @@ async fn follow(caller: &TokenCaller) -> Streaming<v1::MetricsDataResponse> {
     let ask = v1::StreamMetricsRequest {
         agent_id: "host".to_owned(),
         interval_seconds: 1,
+        metrics: Vec::new(),
     };
     let mut client = caller.grpc().await;
     let mut stream = client.stream_metrics(caller.ask(ask)).await.unwrap().into_inner();

@@ -21,6 +21,9 @@ use serde_json::{Map, Value};
 use crate::cargo;
 use crate::interrupt::Interrupt;
 
+/// How long attacks are played; tests play them for a quarter of it.
+const ATTACK_SECONDS: &str = "60";
+
 /// Measure what a sample costs.
 #[derive(Debug, Args)]
 pub struct Bench {
@@ -51,6 +54,8 @@ enum Part {
     Api,
     /// How soon history and the latest figures are answered, and in how many bytes they lie on the disk
     Queries,
+    /// A minute of attacks from all sides: what it costs others, and how large the server becomes. Not among everything
+    Attack,
 }
 
 impl Bench {
@@ -141,6 +146,21 @@ impl Bench {
             table::print(&rows);
             let figures: Map<String, Value> = rows.iter().map(table::Row::json).collect();
             object.insert("queries".to_owned(), Value::Object(figures));
+        }
+        if self.part == Some(Part::Attack) {
+            interrupt.run(cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
+            let mut attack = cargo();
+            attack.args([
+                "test",
+                "--locked",
+                "-p",
+                "nodeglass-tests",
+                "--test",
+                "attack",
+                "--",
+            ]);
+            attack.args(["--nocapture", "an_attack_from_all_sides"]);
+            interrupt.run(attack.env("NODEGLASS_ATTACK_SECONDS", ATTACK_SECONDS))?;
         }
         if self.json {
             println!("{}", Value::Object(object));

@@ -3,7 +3,7 @@
 use crate::cargo;
 use crate::generate::Generate;
 
-/// Checks format, lints, generated files, and that the dashboard's bundle is built from its sources.
+/// Checks format, lints, dependencies, generated files, and that the dashboard's bundle is built from its sources.
 ///
 /// # Errors
 /// One of them is not as it should be.
@@ -18,6 +18,7 @@ pub fn run() -> anyhow::Result<()> {
         "-D",
         "warnings",
     ]))?;
+    crate::deny::run()?;
     Generate { check: true }.run()?;
     crate::bundle::check()
 }

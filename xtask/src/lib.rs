@@ -5,9 +5,11 @@ mod apt;
 pub mod bench;
 mod bundle;
 pub mod check;
+pub mod deny;
 pub mod generate;
 pub mod interrupt;
 pub mod postgres;
+pub mod python;
 pub mod test;
 pub mod tools;
 

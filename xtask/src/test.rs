@@ -15,6 +15,7 @@ use clap::Args;
 use crate::cargo;
 use crate::interrupt::Interrupt;
 use crate::postgres::{Binaries, Cluster, Options};
+use crate::python;
 use crate::tools::{NODE_EXPORTER, PGBOUNCER, PROMTOOL};
 use sum::Sum;
 
@@ -40,6 +41,7 @@ impl Test {
                 .find_or_unpack()
                 .and(PROMTOOL.find_or_unpack())
                 .and(PGBOUNCER.find_or_unpack())
+                .and(python::with_programs())
                 .map(drop)
         })?;
         timed("built the programs", || {

@@ -1,7 +1,7 @@
 /** Made from the metric catalogue by `cargo xtask generate`; don't edit it here. */
 
 /** What a metric's values are counted in. */
-export type Unit = "%" | "°C" | "1/s" | "cores" | "MHz" | "bytes" | "bytes/s" | "count" | "ms" | "tasks" | "W" | "1/min" | "s" | "% of a core";
+export type Unit = "%" | "°C" | "1/s" | "cores" | "MHz" | "bytes" | "bytes/s" | "count" | "ms" | "tasks" | "W" | "1/min" | "s" | "% of a core" | "any";
 
 /** A metric: its path, unit, kind, meaning, and where it has a series of each device, of which kind and what their total is. */
 export interface Metric {
@@ -222,4 +222,9 @@ export const METRICS: readonly Metric[] = [
   { path: "container.oom_kills", unit: "count", kind: "counter", device: "container", total: "sum", description: "Processes killed for want of memory since it started." },
   { path: "collector.devices_left_out", unit: "count", kind: "level", device: "collector", total: "sum", description: "Devices that were left out because there are more than the configured number." },
   { path: "collector.stale_ms", unit: "ms", kind: "level", device: "collector", total: "max", description: "How old the last good reading is of what a collector could not read anew; absent where all is fresh." },
+  { path: "app.response_time_ms", unit: "ms", kind: "level", description: "How long an answer takes; agents do not measure it, programs push it." },
+  { path: "app.requests_per_minute", unit: "1/min", kind: "rate", description: "Requests that a program serves." },
+  { path: "app.error_percent", unit: "%", kind: "rate", description: "Share of the requests that fail." },
+  { path: "app.network_bytes_per_sec", unit: "bytes/s", kind: "rate", description: "Bytes sent and received, where whoever pushes does not tell them apart." },
+  { path: "custom.value", unit: "any", kind: "level", device: "custom figure", total: "max", description: "A figure of a program's own, under its own name, in a unit of its own." },
 ];

@@ -55,6 +55,144 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/agents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Every agent, with what it is called and how it stands.
+         * @description It comes from memory, in pages: all but the last name the `next_cursor`. The filters all have to hold.
+         */
+        get: operations["agents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agents/register": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Registers a host or program that will push its figures. It may be done again at any time.
+         * @description Takes a token whose agents, if it names some, are to have this one among them.
+         */
+        post: operations["register_agent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agents/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everything that is known of an agent but its figures. */
+        get: operations["agent"];
+        put?: never;
+        post?: never;
+        /**
+         * Forgets an agent: its session ends, its enrolment opens none any more, and no list has it.
+         * @description With `data=delete` what is of it is erased in the background. With `data=keep` it stays as long as everything is kept,
+         *     and comes back to a host that is enrolled under the same name.
+         */
+        delete: operations["forget_agent"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agents/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What happened to an agent, the newest first. */
+        get: operations["agent_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agents/{id}/gaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Spans without samples of an agent, and why.
+         * @description Those that the agent knows of, what still waits there, the time since it is away, and what is not kept any more.
+         */
+        get: operations["agent_gaps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agents/{id}/heartbeat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A sign of life of a host that pushes: it is shown as connected for three of its intervals. */
+        post: operations["heartbeat"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agents/{id}/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The labels of an agent, with who said each. */
+        get: operations["agent_labels"];
+        /** Sets all labels: those that are not given are taken away. */
+        put: operations["set_agent_labels"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Sets some labels, and takes those away whose value is null.
+         * @description What is said here covers what the agent's own configuration says.
+         */
+        patch: operations["change_agent_labels"];
+        trace?: never;
+    };
     "/api/v1/agents/{id}/ledger": {
         parameters: {
             query?: never;
@@ -85,7 +223,12 @@ export interface paths {
          */
         get: operations["agent_metrics"];
         put?: never;
-        post?: never;
+        /**
+         * Pushes figures of a host or program that has no agent.
+         * @description The answer comes when they are stored. A push that is repeated as it was, under the same `Idempotency-Key` or with the same
+         *     `timestamp`, is stored once. Each push is stored, however often they come. Takes a token that may see the agent.
+         */
+        post: operations["push_metrics"];
         delete?: never;
         options?: never;
         head?: never;
@@ -123,7 +266,8 @@ export interface paths {
         /**
          * An agent's samples as server-sent events.
          * @description An event `metrics` with the latest sample at once, and with each new one, at most one in each `interval` seconds. A
-         *     reader who comes back and says what it saw last has what it missed first, as far as it is still known.
+         *     reader who comes back and says what it saw last has what it missed first, as far as it is still known. The last event is
+         *     `error`, and says why the stream ends.
          */
         get: operations["agent_stream"];
         put?: never;
@@ -131,7 +275,11 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Starts, stops or slows down an agent's samples.
+         * @description It is the same as changing `enabled`, `collection_interval_seconds` and `collected_metrics` of its settings.
+         */
+        patch: operations["change_agent_stream"];
         trace?: never;
     };
     "/api/v1/agents/{id}/processes": {
@@ -154,6 +302,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/agents/{id}/rename": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives an agent another name.
+         * @description Its history stays. Its session and its streams end, and it goes on in a new session within moments. Calls for the old
+         *     name are redirected to the new one, until another agent is enrolled under it.
+         */
+        post: operations["rename_agent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agents/{id}/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is asked of an agent, and what is in force there. */
+        get: operations["agent_settings"];
+        /**
+         * Says all that is asked of an agent alone; what is not given is left to its groups, to all, to its own configuration.
+         * @description The agent does it at once, without a restart; the answer comes once it has, or after 5 s with `applied: false`.
+         */
+        put: operations["set_agent_settings"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes some of what is asked of an agent alone; what is null is left to its groups, to all, to its own configuration. */
+        patch: operations["change_agent_settings"];
+        trace?: never;
+    };
     "/api/v1/agents/{id}/system": {
         parameters: {
             query?: never;
@@ -163,7 +354,8 @@ export interface paths {
         };
         /**
          * What a host is: its hardware, its software, its network interfaces.
-         * @description It is what the agent last said. With `packages=true` the agent is asked now.
+         * @description It is what the agent last said. With `packages=true`, or any of the `include_` flags, the agent is asked now; with flags
+         *     it says those parts alone.
          */
         get: operations["agent_system"];
         put?: never;
@@ -247,6 +439,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happened in the whole fleet, the newest first.
+         * @description What happened to the server itself, and to agents that were forgotten, is shown to those who may see all agents.
+         */
+        get: operations["events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/export": {
         parameters: {
             query?: never;
@@ -262,6 +474,45 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every group of agents. */
+        get: operations["groups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One group of agents. */
+        get: operations["group"];
+        /**
+         * Makes a group, or says anew whom it has and what is asked of them.
+         * @description The group `all` has all agents; what is asked of it is the default for all.
+         */
+        put: operations["set_group"];
+        post?: never;
+        /** Removes a group; its agents stay. */
+        delete: operations["remove_group"];
         options?: never;
         head?: never;
         patch?: never;
@@ -317,7 +568,8 @@ export interface paths {
         };
         /**
          * The history of several agents, in aligned buckets.
-         * @description `group_by=agent`, which it is without it, gives each by itself, `group_by=none` all as one.
+         * @description `group_by=agent`, which it is without it, gives each by itself, `group_by=none` all as one, `group_by=label:env` those of each
+         *     value of a label as one.
          */
         get: operations["fleet_history"];
         put?: never;
@@ -337,6 +589,29 @@ export interface paths {
         };
         /** The latest figure of one metric of every agent that is connected and has one. */
         get: operations["fleet_latest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/metrics/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Samples of many agents as server-sent events.
+         * @description An event `metrics` has one sample with its `agent_id`; an event `agent` says who is `connected`, `disconnected` or has `left`.
+         *     Agents that come later join. With `view=overview` there is one event `overview` in each interval instead, with the figures of all
+         *     agents of which something changed; the first one has all (`full`). An event's `id` says how far the reader has come, however many
+         *     agents it reads: one who comes back with it as `Last-Event-ID` goes on there. The last event is `error`, and says why it ends.
+         */
+        get: operations["fleet_stream"];
         put?: never;
         post?: never;
         delete?: never;
@@ -648,6 +923,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The server's own figures, for Prometheus.
+         * @description In Prometheus' text format, or as OpenMetrics for those who accept it. `docs/server-metrics.md` lists them.
+         */
+        get: operations["server_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/ready": {
         parameters: {
             query?: never;
@@ -665,10 +960,94 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/ws": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Samples of many agents over a WebSocket.
+         * @description The events are those of `/api/v1/metrics/stream`, each a message `{"event": ..., "id": ..., "data": ...}`. What is read
+         *     stands in the query, and is changed by a message `{"type": "subscribe", "agents": ["web-*"], "metrics": ["cpu"], "interval": 1, "view":
+         *     "samples", "last_event_id": "..."}`; `unsubscribe` ends it, and `ping` is answered. Without `agents` in the query nothing is read
+         *     until the first such message.
+         */
+        get: operations["socket"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * @description What becomes of an agent's samples.
+         * @enum {string}
+         */
+        Action: "START" | "STOP" | "UPDATE_INTERVAL";
+        /** @description Everything that is known of an agent but its figures. */
+        AgentBody: components["schemas"]["AgentEntry"] & {
+            /**
+             * Format: int64
+             * @description When its host started, in Unix milliseconds, roughly.
+             */
+            booted_at?: number | null;
+            /**
+             * Format: double
+             * @description How often it sends when nobody looks on, in seconds; absent before its first session.
+             */
+            collection_interval_seconds?: number | null;
+            /** @description Names that it had before; who asks for one is sent here. */
+            former_names: string[];
+            /** @description The name that the host has for itself. */
+            hostname?: string | null;
+            /** @description The labels with who said each: the agent's configuration, or somebody on the server. */
+            label_origins: {
+                [key: string]: components["schemas"]["LabelBody"];
+            };
+            settings: components["schemas"]["SettingsBody"];
+            /**
+             * Format: double
+             * @description How often one of its samples is stored.
+             */
+            stored_interval_seconds?: number | null;
+        };
+        /** @description An agent in a list. */
+        AgentEntry: {
+            /** @description Its name. */
+            agent_id: string;
+            /**
+             * Format: int64
+             * @description When it was enrolled, in Unix milliseconds.
+             */
+            enrolled_at: number | null;
+            /** @description What is the matter with it: `cloned`. */
+            flags: string[];
+            /** @description The groups that it is in, but for that of all agents. */
+            groups: string[];
+            /** @description Its labels, its own and the server's. */
+            labels: {
+                [key: string]: string;
+            };
+            /**
+             * Format: int64
+             * @description When its latest sample was taken, in Unix milliseconds; null before the first.
+             */
+            last_metrics_update: number | null;
+            /** @description Whether what is asked of it is in force; null if it never said. */
+            settings_applied: boolean | null;
+            /** @description `connected` or `disconnected`. */
+            status: string;
+            /** @description The version of its program; null before its first session. */
+            version: string | null;
+        };
         /** @description History of one of several agents. */
         AgentHistory: {
             /** @description Whose it is. */
@@ -693,6 +1072,65 @@ export interface components {
             timestamp: number;
             /** Format: double */
             value: number;
+        };
+        /**
+         * @description What is asked of an agent. What is absent is left to whoever stands below: the group, all, the agent's own
+         *     configuration.
+         */
+        AgentSettings: {
+            /**
+             * @description What is collected: metrics, or beginnings of their names (`cpu`, `disk.used`). Empty is everything.
+             * @default null
+             */
+            collected_metrics: string[] | null;
+            /**
+             * Format: int32
+             * @description The time from one sample for the server to the next, 1 to 3600.
+             * @default null
+             */
+            collection_interval_seconds: number | null;
+            /**
+             * @description Whether to sample at all.
+             * @default null
+             */
+            enabled: boolean | null;
+            /**
+             * @description Block devices that are left out.
+             * @default null
+             */
+            exclude_disks: string[] | null;
+            /**
+             * @description Types of file systems that are left out.
+             * @default null
+             */
+            exclude_filesystems: string[] | null;
+            /**
+             * @description Network interfaces that are left out, as patterns.
+             * @default null
+             */
+            exclude_interfaces: string[] | null;
+            /**
+             * @description What is left out of that.
+             * @default null
+             */
+            exclude_metrics: string[] | null;
+            /**
+             * @description Mount points that are left out.
+             * @default null
+             */
+            exclude_mounts: string[] | null;
+            /**
+             * Format: int32
+             * @description The time from one sample for the local history to the next, 1 to 3600.
+             * @default null
+             */
+            local_interval_seconds: number | null;
+            /**
+             * Format: int32
+             * @description How many processes are shown for each of processor time, memory, disk I/O and GPU memory, 0 to 100.
+             * @default null
+             */
+            top_processes: number | null;
         };
         /** @description What an agent last said of its side. */
         AgentSide: {
@@ -754,9 +1192,41 @@ export interface components {
              */
             sent: number;
         };
+        /** @description A page of agents. */
+        AgentsBody: {
+            /** @description In the order that was asked for. */
+            agents: components["schemas"]["AgentEntry"][];
+            /** @description The cursor of the next page, if there is one. */
+            next_cursor?: string | null;
+            /** @description How many agents fit what was asked for, on all pages. */
+            total: number;
+        };
         /** @description History of several agents, each by itself. */
         Apart: {
             agents: components["schemas"]["AgentHistory"][];
+        };
+        /** @description What a program says of how it serves. */
+        AppMetrics: {
+            /**
+             * Format: double
+             * @description Share of the requests that fail.
+             */
+            error_percent?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes sent and received, where they are not told apart.
+             */
+            network_bytes_per_sec?: number | null;
+            /**
+             * Format: double
+             * @description Requests served.
+             */
+            requests_per_minute?: number | null;
+            /**
+             * Format: double
+             * @description How long an answer takes.
+             */
+            response_time_ms?: number | null;
         };
         /** @description A page of the log. */
         AuditBody: {
@@ -768,6 +1238,9 @@ export interface components {
             entries: components["schemas"]["EntryBody"][];
             /** @description What gives the next page as `cursor`; absent on the last. */
             next_cursor?: string | null;
+        };
+        BTreeMap: {
+            [key: string]: null | string;
         };
         Balance: {
             /** @description Whether there is none, and the agent's own books add up. */
@@ -829,6 +1302,11 @@ export interface components {
             timestamp: number;
         } & {
             [key: string]: number;
+        };
+        /** @description History of several agents, those of each value of a label as one. */
+        ByLabel: {
+            /** @description By value; agents without the label come last. */
+            groups: components["schemas"]["LabelGroup"][];
         };
         /** @description The host's clock. */
         ClockMetrics: {
@@ -1001,6 +1479,18 @@ export interface components {
              */
             write_ops_per_sec?: number | null;
         };
+        /** @description Two hosts that report as one agent. */
+        Copies: {
+            /** @description Where the host is whose samples are taken. */
+            kept_address?: string | null;
+            /**
+             * Format: int64
+             * @description When that was last seen, in Unix milliseconds.
+             */
+            last_seen: number;
+            /** @description Where the host is that is refused. */
+            refused_address?: string | null;
+        };
         /** @description One logical core; the same modes as [`CpuMetrics`]. */
         CoreMetrics: {
             /**
@@ -1161,6 +1651,16 @@ export interface components {
              */
             user_percent?: number | null;
         };
+        /** @description One figure of a program's own. */
+        CustomMetrics: {
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: double
+             * @description Its value, in a unit of its own.
+             */
+            value?: number | null;
+        };
         /** @description A dashboard. */
         DashboardBody: components["schemas"]["DashboardEntry"] & {
             /** @description What it shows, as it was saved. */
@@ -1320,6 +1820,10 @@ export interface components {
              */
             write_ops_per_sec?: number | null;
         };
+        /** @description How full disks are. */
+        DiskUsage: number | {
+            [key: string]: number;
+        };
         /**
          * @example web-*
          * @example env=prod
@@ -1365,6 +1869,34 @@ export interface components {
             /** @description To what. */
             subject: string;
         };
+        /** @description Something that happened. */
+        EventBody: {
+            /** @description To whom, by the name that it has now; null for the server itself. */
+            agent_id: string | null;
+            /** @description More of it. */
+            detail?: unknown;
+            /**
+             * Format: int64
+             * @description Its number; later events have higher ones.
+             */
+            id: number;
+            /** @description What: `connected`, `lost`, `restarted`, ... */
+            kind: string;
+            /**
+             * Format: int64
+             * @description When, in Unix milliseconds.
+             */
+            timestamp: number;
+        };
+        /** @description What happened, the newest first. */
+        EventsBody: {
+            events: components["schemas"]["EventBody"][];
+            /**
+             * Format: int64
+             * @description What to give as `before` for those that came earlier, if there may be some.
+             */
+            next_before?: number | null;
+        };
         /** @description One fan. */
         FanMetrics: {
             /** @description Chip and label: `nct6775/fan1`. */
@@ -1380,10 +1912,10 @@ export interface components {
             /** @description Whose they are. */
             agent_id: string;
             /** @description By rising time. */
-            metrics: components["schemas"]["Entry"][];
+            metrics: components["schemas"]["PlainFigures"][];
         };
         /** @description History of several agents. */
-        FleetHistory: components["schemas"]["Apart"] | components["schemas"]["Together"];
+        FleetHistory: components["schemas"]["Apart"] | components["schemas"]["Together"] | components["schemas"]["ByLabel"];
         /** @description A span of time without samples, and why. */
         Gap: {
             /**
@@ -1406,6 +1938,23 @@ export interface components {
              * @description Unix milliseconds.
              */
             to: number;
+        };
+        /** @description Spans without samples. */
+        GapsBody: {
+            /** @description Whose they are. */
+            agent_id: string;
+            /**
+             * Format: int64
+             * @description Unix milliseconds.
+             */
+            end: number;
+            /** @description The spans, and why there is nothing. */
+            gaps: components["schemas"]["Gap"][];
+            /**
+             * Format: int64
+             * @description Unix milliseconds.
+             */
+            start: number;
         };
         /** @description One graphics processor. */
         GpuMetrics: {
@@ -1524,10 +2073,58 @@ export interface components {
             /** @description The driver's lasting name for it. */
             uuid: string;
         };
+        /** @description A group. */
+        GroupBody: components["schemas"]["GroupSaid"] & {
+            /** @description How many agents are in it, of those that the caller may see. */
+            members: number;
+            /** @description Its name. */
+            name: string;
+        };
+        /** @description A group as it is said. */
+        GroupSaid: {
+            /**
+             * @description Names, patterns (`web-*`) and labels (`label:env=prod`); an agent is in the group if any of them means it.
+             * @default []
+             */
+            agents: string[];
+            /**
+             * Format: int32
+             * @description Of two groups that ask for the same thing, the one with the higher place decides.
+             * @default 0
+             */
+            place: number;
+            /** @default {} */
+            settings: components["schemas"]["AgentSettings"];
+        };
+        /** @description Every group. */
+        GroupsBody: {
+            /** @description That of all agents first; what a later one asks for goes before what an earlier one does. */
+            groups: components["schemas"]["GroupBody"][];
+        };
         /** @description The process is alive. */
         Health: {
             /** @example ok */
             status: string;
+        };
+        /** @description What became of a sign of life. */
+        Heard: {
+            /** @description Whose it was. */
+            agent_id: string;
+            /**
+             * @description `success`
+             * @example success
+             */
+            status: string;
+        };
+        /** @description A sign of life. What it says beyond that it is there is nobody's business yet. */
+        Heartbeat: {
+            /**
+             * @description How it does.
+             * @default null
+             */
+            status: string | null;
+            /** @description When it was sent. */
+            timestamp?: unknown;
         };
         /** @description History of one agent. */
         HistoryBody: {
@@ -1592,6 +2189,32 @@ export interface components {
              */
             memory_bytes: number;
         };
+        /** @description A label with who said it. */
+        LabelBody: {
+            origin: components["schemas"]["Origin"];
+            value: string;
+        };
+        /** @description Agents whose label has the same value. */
+        LabelGroup: components["schemas"]["Together"] & {
+            label: components["schemas"]["LabelValue"];
+        };
+        /** @description A label with its value. */
+        LabelValue: {
+            name: string;
+            /** @description Null for agents without the label. */
+            value: string | null;
+        };
+        /** @description The labels of an agent. */
+        LabelsBody: {
+            /** @description Whose they are. */
+            agent_id: string;
+            /** @description Labels by their names. */
+            labels: {
+                [key: string]: components["schemas"]["LabelBody"];
+            };
+        };
+        /** @description Labels by their names. */
+        LabelsSaid: components["schemas"]["BTreeMap"];
         /** @description Load averages: tasks running or blocked, averaged over time. */
         LoadMetrics: {
             /**
@@ -1795,6 +2418,8 @@ export interface components {
         };
         /** @description The latest sample, or with `hours` a few figures over time. */
         Metrics: components["schemas"]["Snapshot"] | components["schemas"]["Figures"];
+        /** @description A moment. */
+        Moment: number | string;
         /** @description A session of one's own. */
         MySession: {
             /** @description What goes into the header `x-csrf-token` of every call that changes something. */
@@ -1812,6 +2437,49 @@ export interface components {
              */
             idle_seconds: number;
         };
+        /** @description Counters since the host started, by psutil's names. */
+        NetworkCounters: {
+            /**
+             * Format: int64
+             * @description Bytes received.
+             */
+            bytes_recv: number;
+            /**
+             * Format: int64
+             * @description Bytes sent.
+             */
+            bytes_sent: number;
+            /**
+             * Format: int64
+             * @description Packets dropped on the way in.
+             */
+            dropin?: number | null;
+            /**
+             * Format: int64
+             * @description Packets dropped on the way out.
+             */
+            dropout?: number | null;
+            /**
+             * Format: int64
+             * @description Errors on the way in.
+             */
+            errin?: number | null;
+            /**
+             * Format: int64
+             * @description Errors on the way out.
+             */
+            errout?: number | null;
+            /**
+             * Format: int64
+             * @description Packets received.
+             */
+            packets_recv?: number | null;
+            /**
+             * Format: int64
+             * @description Packets sent.
+             */
+            packets_sent?: number | null;
+        };
         /** @description One network interface. */
         NetworkInterface: {
             /** @description IPv4 and IPv6 addresses. */
@@ -1828,6 +2496,8 @@ export interface components {
              */
             speed_mbps?: number | null;
         };
+        /** @description What goes over the network. */
+        NetworkIo: number | components["schemas"]["NetworkRates"] | components["schemas"]["NetworkCounters"];
         /** @description One network interface. Errors and drops count from its creation. */
         NetworkMetrics: {
             /**
@@ -1873,6 +2543,19 @@ export interface components {
              */
             packets_sent_per_sec?: number | null;
         };
+        /** @description Bytes per second, each way. */
+        NetworkRates: {
+            /**
+             * Format: double
+             * @description Received.
+             */
+            bytes_recv_per_sec?: number | null;
+            /**
+             * Format: double
+             * @description Sent.
+             */
+            bytes_sent_per_sec?: number | null;
+        };
         /** @description The NFS client; absent where there is none. */
         NfsMetrics: {
             /**
@@ -1902,6 +2585,11 @@ export interface components {
             /** @description As it calls itself: `Debian GNU/Linux 12 (bookworm)`. */
             version: string;
         };
+        /**
+         * @description Who said a label.
+         * @enum {string}
+         */
+        Origin: "agent" | "server";
         /** @description The agents of a page. */
         Overview: {
             /** @description In the order that was asked for. */
@@ -1913,6 +2601,7 @@ export interface components {
         OverviewAgent: {
             /** @description Its name. */
             agent_id: string;
+            cloned?: null | components["schemas"]["Copies"];
             /**
              * Format: int64
              * @description When its latest sample was taken, in Unix milliseconds; null before the first.
@@ -1939,6 +2628,46 @@ export interface components {
              * @description The present one.
              */
             old: string;
+        };
+        /** @description Figures that were not taken are left out, as is `response_time`, which an agent does not measure. */
+        PlainFigures: {
+            /**
+             * Format: double
+             * @description Percent.
+             */
+            cpu_usage?: number | null;
+            /**
+             * Format: double
+             * @description Percent.
+             */
+            disk_usage?: number | null;
+            /**
+             * Format: double
+             * @description Percent.
+             */
+            error_rate?: number | null;
+            /**
+             * Format: double
+             * @description Percent.
+             */
+            memory_usage?: number | null;
+            /**
+             * Format: double
+             * @description Bytes per second, sent and received.
+             */
+            network_io?: number | null;
+            /**
+             * Format: double
+             * @description Requests in a minute.
+             */
+            requests_per_minute?: number | null;
+            /**
+             * Format: double
+             * @description Milliseconds.
+             */
+            response_time?: number | null;
+            /** @description RFC 3339: where the bucket begins. */
+            timestamp: string;
         };
         /** @description One power meter: a zone of the processor (RAPL) or a sensor of a board. */
         PowerMetrics: {
@@ -1992,7 +2721,7 @@ export interface components {
              * @example unknown_agent
              * @enum {string}
              */
-            code: "missing_token" | "invalid_token" | "signed_out" | "invalid_ticket" | "invalid_credentials" | "code_required" | "sign_in_failed" | "cross_site" | "missing_csrf_token" | "forbidden" | "streams_disabled" | "unknown_agent" | "no_metrics" | "no_system_info" | "unknown_dashboard" | "outdated_dashboard" | "too_many_dashboards" | "unknown_name" | "no_provider" | "not_found" | "method_not_allowed" | "not_acceptable" | "invalid_parameter" | "missing_parameter" | "unknown_metric" | "too_many_metrics" | "too_many_agents" | "invalid_range" | "invalid_interval" | "invalid_aggregation" | "invalid_max_points" | "invalid_body" | "needs_samples" | "name_taken" | "weak_password" | "users_only" | "no_session" | "nothing_begun" | "too_large" | "unsupported_media_type" | "too_many_tries" | "rate_limited" | "provider_unavailable" | "internal" | "agent_disconnected" | "database_unavailable" | "overloaded" | "too_many_streams" | "agent_timeout" | "timeout";
+            code: "missing_token" | "invalid_token" | "signed_out" | "invalid_ticket" | "invalid_credentials" | "code_required" | "sign_in_failed" | "cross_site" | "missing_csrf_token" | "forbidden" | "streams_disabled" | "unknown_agent" | "no_metrics" | "no_system_info" | "unknown_group" | "unknown_dashboard" | "outdated_dashboard" | "too_many_dashboards" | "unknown_name" | "no_provider" | "not_found" | "method_not_allowed" | "not_acceptable" | "invalid_parameter" | "missing_parameter" | "unknown_metric" | "too_many_metrics" | "too_many_agents" | "invalid_range" | "invalid_interval" | "invalid_aggregation" | "invalid_max_points" | "invalid_body" | "needs_samples" | "name_taken" | "weak_password" | "users_only" | "no_session" | "nothing_begun" | "too_large" | "unsupported_media_type" | "invalid_value" | "invalid_sample" | "future_timestamp" | "push_conflict" | "agent_reports_itself" | "no_websocket" | "foreign_origin" | "not_stored_yet" | "too_many_tries" | "rate_limited" | "provider_unavailable" | "internal" | "agent_disconnected" | "database_unavailable" | "overloaded" | "too_many_streams" | "agent_timeout" | "timeout";
             /** @description What went wrong this time, and what to do; for people. */
             detail: string;
             /**
@@ -2132,6 +2861,58 @@ export interface components {
             processes: components["schemas"]["ProcessEntry"][];
             timestamp: null | components["schemas"]["UnixMillis"];
         };
+        /** @description The body of a push. Everything may be left out, or `null`; what is not known is not zero. */
+        Push: {
+            /**
+             * Format: double
+             * @description Percent of all cores.
+             */
+            cpu_usage?: number | null;
+            /** @description Figures of one's own by name. */
+            custom_metrics?: {
+                [key: string]: number | null;
+            } | null;
+            disk_usage?: null | components["schemas"]["DiskUsage"];
+            /**
+             * Format: double
+             * @description Percent.
+             */
+            error_rate?: number | null;
+            /**
+             * Format: double
+             * @description Percent.
+             */
+            memory_usage?: number | null;
+            network_io?: null | components["schemas"]["NetworkIo"];
+            /**
+             * Format: double
+             * @description Requests in a minute.
+             */
+            requests_per_minute?: number | null;
+            /**
+             * Format: double
+             * @description Milliseconds.
+             */
+            response_time?: number | null;
+            timestamp?: null | components["schemas"]["Moment"];
+        };
+        /** @description What became of a push. */
+        Pushed: {
+            /** @description Whose it is. */
+            agent_id: string;
+            /** @description Whether the same push came before; it is stored once. */
+            repeated: boolean;
+            /**
+             * @description `success`: it is stored.
+             * @example success
+             */
+            status: string;
+            /**
+             * Format: int64
+             * @description The time that it has, in Unix milliseconds.
+             */
+            timestamp: number;
+        };
         /** @description The query as it is answered. */
         QueryBody: {
             /** @description What a bucket shows of its values, if that was said. */
@@ -2183,6 +2964,44 @@ export interface components {
             /** @description Why, for a person. */
             message: string;
         };
+        /** @description What is known of a registered agent. */
+        Registered: {
+            /** @description Its name. */
+            agent_id: string;
+            /** @description Whether it was made now. */
+            created: boolean;
+            /**
+             * @description `registered`
+             * @example registered
+             */
+            status: string;
+        };
+        /** @description What somebody says of a host that will push. */
+        Registration: {
+            /** @description Its name, as in the paths of the API. */
+            agent_id: string;
+            /**
+             * Format: int64
+             * @description Seconds between its signs of life.
+             */
+            heartbeat_interval?: number | null;
+            /** @description The host's own name. */
+            hostname?: string | null;
+            /**
+             * Format: int64
+             * @description Seconds between its pushes.
+             */
+            metrics_interval?: number | null;
+            /** @description Its operating system: `Linux`. */
+            os?: string | null;
+            /** @description That system's version. */
+            os_version?: string | null;
+        };
+        /** @description Another name for an agent. */
+        Rename: {
+            /** @description The name: 1 to 128 letters, digits, '.', '_' and '-', starting with a letter or digit. */
+            name: string;
+        };
         /**
          * @description What buckets are made of: samples, or hourly figures.
          * @enum {string}
@@ -2193,6 +3012,73 @@ export interface components {
          * @enum {string}
          */
         RoleName: "viewer" | "operator" | "admin";
+        /** @description Everything measured at one moment. */
+        Sample: {
+            /** @description What a program says of how it serves; pushed, not measured by agents. */
+            app?: components["schemas"]["AppMetrics"];
+            /** @description Batteries. */
+            batteries?: components["schemas"]["BatteryMetrics"][];
+            /** @description The host's clock. */
+            clock?: components["schemas"]["ClockMetrics"];
+            /** @description What collectors have to say of themselves. */
+            collectors?: components["schemas"]["CollectorMetrics"][];
+            /** @description Containers. */
+            containers?: components["schemas"]["ContainerMetrics"][];
+            /** @description Processors. */
+            cpu?: components["schemas"]["CpuMetrics"];
+            /** @description Figures of a program's own; pushed as well. */
+            custom?: components["schemas"]["CustomMetrics"][];
+            /** @description Mounted file systems and block devices. */
+            disks?: components["schemas"]["DiskMetrics"][];
+            /** @description What could not be read, and why. */
+            failures?: components["schemas"]["CollectFailure"][];
+            /** @description Fans. */
+            fans?: components["schemas"]["FanMetrics"][];
+            /** @description Graphics processors. */
+            gpus?: components["schemas"]["GpuMetrics"][];
+            /** @description Load averages. */
+            load?: components["schemas"]["LoadMetrics"];
+            /** @description Memory and swap. */
+            memory?: components["schemas"]["MemoryMetrics"];
+            /** @description Network interfaces. */
+            network_interfaces?: components["schemas"]["NetworkMetrics"][];
+            /** @description The NFS client. */
+            nfs?: components["schemas"]["NfsMetrics"];
+            /** @description Power meters. */
+            power_meters?: components["schemas"]["PowerMetrics"][];
+            /** @description Time lost to waiting. */
+            pressure?: components["schemas"]["PressureMetrics"];
+            /** @description Processes. */
+            processes?: components["schemas"]["ProcessMetrics"];
+            /** @description The host as a whole. */
+            system?: components["schemas"]["SystemMetrics"];
+            /** @description Units of systemd by state. */
+            systemd?: components["schemas"]["SystemdMetrics"];
+            /** @description TCP. */
+            tcp?: components["schemas"]["TcpMetrics"];
+            /** @description Temperature sensors. */
+            temperatures?: components["schemas"]["TemperatureMetrics"][];
+            /** @description When the readings were taken, by the host's clock. */
+            timestamp: components["schemas"]["UnixMillis"];
+            /** @description UDP. */
+            udp?: components["schemas"]["UdpMetrics"];
+            /** @description Units that failed. */
+            units?: components["schemas"]["UnitMetrics"][];
+            /** @description Paging. */
+            vm?: components["schemas"]["VmMetrics"];
+        };
+        /** @description An event of a stream. */
+        SampleEvent: {
+            /** @description A `Sample`, as JSON. */
+            data: string;
+            /**
+             * @description What it is.
+             * @example metrics
+             */
+            event: string;
+            /** @description Which sample it is: what `Last-Event-ID` takes. */
+            id?: string | null;
+        };
         ServerSide: {
             /**
              * Format: int64
@@ -2239,6 +3125,31 @@ export interface components {
         SessionsBody: {
             sessions: components["schemas"]["SessionBody"][];
         };
+        /** @description What is asked of an agent, and what is in force. */
+        SettingsBody: {
+            /** @description Whose they are. */
+            agent_id: string;
+            /** @description Whether what is in force is about what is wanted now. An agent that is away is asked when it comes back. */
+            applied: boolean;
+            in_force: null | components["schemas"]["AgentSettings"];
+            /** @description Who asks for each: `server` (its configuration), `group:NAME`, `agent`. */
+            origins: {
+                [key: string]: string;
+            };
+            /** @description What is asked of this agent alone. */
+            own: components["schemas"]["AgentSettings"];
+            /** @description What the agent could not do, and why. */
+            problems: components["schemas"]["SettingsProblem"][];
+            /** @description What is asked of it, together with what is asked of all and of its groups. */
+            wanted: components["schemas"]["AgentSettings"];
+        };
+        /** @description What could not be done. */
+        SettingsProblem: {
+            /** @description Of which key. */
+            key: string;
+            /** @description Why. */
+            reason: string;
+        };
         /** @description What somebody signs in with. */
         SignIn: components["schemas"]["SignInByToken"] | components["schemas"]["SignInByPassword"];
         /** @description A user's name and password. */
@@ -2265,56 +3176,7 @@ export interface components {
             token: string;
         };
         /** @description The latest sample of an agent. */
-        Snapshot: {
-            /** @description Batteries. */
-            batteries?: components["schemas"]["BatteryMetrics"][];
-            /** @description The host's clock. */
-            clock?: components["schemas"]["ClockMetrics"];
-            /** @description What collectors have to say of themselves. */
-            collectors?: components["schemas"]["CollectorMetrics"][];
-            /** @description Containers. */
-            containers?: components["schemas"]["ContainerMetrics"][];
-            /** @description Processors. */
-            cpu?: components["schemas"]["CpuMetrics"];
-            /** @description Mounted file systems and block devices. */
-            disks?: components["schemas"]["DiskMetrics"][];
-            /** @description What could not be read, and why. */
-            failures?: components["schemas"]["CollectFailure"][];
-            /** @description Fans. */
-            fans?: components["schemas"]["FanMetrics"][];
-            /** @description Graphics processors. */
-            gpus?: components["schemas"]["GpuMetrics"][];
-            /** @description Load averages. */
-            load?: components["schemas"]["LoadMetrics"];
-            /** @description Memory and swap. */
-            memory?: components["schemas"]["MemoryMetrics"];
-            /** @description Network interfaces. */
-            network_interfaces?: components["schemas"]["NetworkMetrics"][];
-            /** @description The NFS client. */
-            nfs?: components["schemas"]["NfsMetrics"];
-            /** @description Power meters. */
-            power_meters?: components["schemas"]["PowerMetrics"][];
-            /** @description Time lost to waiting. */
-            pressure?: components["schemas"]["PressureMetrics"];
-            /** @description Processes. */
-            processes?: components["schemas"]["ProcessMetrics"];
-            /** @description The host as a whole. */
-            system?: components["schemas"]["SystemMetrics"];
-            /** @description Units of systemd by state. */
-            systemd?: components["schemas"]["SystemdMetrics"];
-            /** @description TCP. */
-            tcp?: components["schemas"]["TcpMetrics"];
-            /** @description Temperature sensors. */
-            temperatures?: components["schemas"]["TemperatureMetrics"][];
-            /** @description When the readings were taken, by the host's clock. */
-            timestamp: components["schemas"]["UnixMillis"];
-            /** @description UDP. */
-            udp?: components["schemas"]["UdpMetrics"];
-            /** @description Units that failed. */
-            units?: components["schemas"]["UnitMetrics"][];
-            /** @description Paging. */
-            vm?: components["schemas"]["VmMetrics"];
-        } & {
+        Snapshot: components["schemas"]["Sample"] & {
             /** @description Whose it is. */
             agent_id: string;
         };
@@ -2329,6 +3191,18 @@ export interface components {
             agent_id: string;
             balance?: null | components["schemas"]["Balance"];
             server: components["schemas"]["ServerSide"];
+        };
+        /** @description A change of what an agent samples, and how often. */
+        StreamChange: {
+            /** @description What becomes of its samples. */
+            action: components["schemas"]["Action"];
+            /**
+             * Format: int32
+             * @description The time from one sample to the next, 1 to 3600; 0 or none is what the agent's own configuration says.
+             */
+            interval_seconds?: number;
+            /** @description What to collect: metrics, or beginnings of their names. Empty is everything. */
+            metrics?: string[];
         };
         /** @description What a host is. */
         SystemBody: components["schemas"]["SystemInfo"] & {
@@ -2919,7 +3793,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description There is no such agent, or nothing is known of it yet. */
+        /** @description There is nothing of that name, or nothing is known of it yet. */
         NotFound: {
             headers: {
                 [name: string]: unknown;
@@ -3069,6 +3943,435 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    agents: {
+        parameters: {
+            query?: {
+                /** @description Only those that are `connected`, or `disconnected` */
+                status?: string;
+                /** @description Only those whose name has this in it, or fits this pattern (`web-*`) */
+                q?: string;
+                /** @description Only those that any of these means, separated by commas: names, patterns, labels (`label:env=prod`), groups (`group:web`) */
+                agents?: string;
+                /** @description Only those with all of these labels, separated by commas: `env`, `env=prod`, `env=p*`, `env!=prod` */
+                label?: string;
+                /** @description Only those in any of these groups, separated by commas */
+                group?: string;
+                /** @description Only those whose program's version fits this pattern (`1.2.*`) */
+                version?: string;
+                /** @description `agent_id`, `last_metrics_update`, `enrolled_at`, `version`, `status` or `label:NAME`; with `-` before it the other way round */
+                sort?: string;
+                /** @description Agents on a page; 1000 without it */
+                limit?: number;
+                /** @description The `next_cursor` of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of agents. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentsBody"];
+                };
+            };
+            /** @description Nothing has changed. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    register_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Registration"];
+            };
+        };
+        responses: {
+            /** @description It was registered before. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Registered"];
+                };
+            };
+            /** @description It is registered. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Registered"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description The caller may not make an agent of this name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The agent reports by itself. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent's name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The agent. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentBody"];
+                };
+            };
+            /** @description Nothing has changed. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    forget_agent: {
+        parameters: {
+            query: {
+                /** @description What becomes of its history: delete or keep */
+                data: string;
+            };
+            header?: never;
+            path: {
+                /** @description The agent's name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is forgotten. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    agent_events: {
+        parameters: {
+            query?: {
+                /** @description Only these kinds, separated by commas */
+                kind?: string;
+                /** @description Not before this moment */
+                start?: string;
+                /** @description Before this moment; now without it */
+                end?: string;
+                /** @description Only events with lower numbers: the `next_before` of the page before */
+                before?: number;
+                /** @description How many at most; 100 without it */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The agent's name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventsBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    agent_gaps: {
+        parameters: {
+            query?: {
+                /** @description Where to begin; 24 hours ago without it */
+                start?: string;
+                /** @description Where to end; now without it */
+                end?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The agent's name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The gaps. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GapsBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    heartbeat: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent's name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": null | components["schemas"]["Heartbeat"];
+            };
+        };
+        responses: {
+            /** @description It was heard. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Heard"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            /** @description The agent reports by itself. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    agent_labels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent's name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The labels. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabelsBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    set_agent_labels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent's name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelsSaid"];
+            };
+        };
+        responses: {
+            /** @description The labels as they are now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabelsBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    change_agent_labels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent's name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelsSaid"];
+            };
+        };
+        responses: {
+            /** @description The labels as they are now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabelsBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     agent_ledger: {
         parameters: {
             query?: never;
@@ -3141,6 +4444,72 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    push_metrics: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description What makes this push known if it is repeated; visible ASCII */
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                /** @description The agent's name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Push"];
+            };
+        };
+        responses: {
+            /** @description They are stored. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pushed"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            /** @description Another push had the same key or time, or the agent reports by itself. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description A figure can't be right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     agent_history: {
         parameters: {
             query: {
@@ -3200,6 +4569,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -3211,6 +4581,8 @@ export interface operations {
             query?: {
                 /** @description Seconds between two events, at least; 5 without it */
                 interval?: number;
+                /** @description What samples are to have: `cpu,disk.usage_percent`; everything without it */
+                metrics?: string;
             };
             header?: {
                 /** @description The last event that the reader has seen */
@@ -3230,13 +4602,50 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": components["schemas"]["SampleEvent"];
                 };
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    change_agent_stream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent's name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StreamChange"];
+            };
+        };
+        responses: {
+            /** @description What is asked for, and what is in force. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -3280,11 +4689,166 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    rename_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent's name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Rename"];
+            };
+        };
+        responses: {
+            /** @description The agent under its new name. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            /** @description Another agent has the name. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    agent_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent's name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Both, side by side. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    set_agent_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent's name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentSettings"];
+            };
+        };
+        responses: {
+            /** @description What is asked for, and what is in force. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    change_agent_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent's name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentSettings"];
+            };
+        };
+        responses: {
+            /** @description What is asked for, and what is in force. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     agent_system: {
         parameters: {
             query?: {
                 /** @description The installed packages, too; the agent has to be connected */
                 packages?: boolean;
+                /** @description Asked now: processors, memory, disks */
+                include_hardware?: boolean;
+                /** @description Asked now: system, host name, time since its start */
+                include_software?: boolean;
+                /** @description Asked now: network interfaces */
+                include_network?: boolean;
             };
             header?: never;
             path: {
@@ -3503,6 +5067,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             /** @description Somebody changed it since, or there are as many as there may be. */
             409: {
                 headers: {
@@ -3557,6 +5122,47 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    events: {
+        parameters: {
+            query?: {
+                /** @description Only of those that any of these means, separated by commas: names, patterns, labels (`label:env=prod`), groups (`group:web`) */
+                agents?: string;
+                /** @description Only these kinds, separated by commas */
+                kind?: string;
+                /** @description Not before this moment */
+                start?: string;
+                /** @description Before this moment; now without it */
+                end?: string;
+                /** @description Only events with lower numbers: the `next_before` of the page before */
+                before?: number;
+                /** @description How many at most; 100 without it */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventsBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     export: {
         parameters: {
             query?: {
@@ -3599,6 +5205,131 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    groups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The groups. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupsBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's name; all for that of all agents */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The group. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    set_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's name; all for that of all agents */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupSaid"];
+            };
+        };
+        responses: {
+            /** @description The group. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    remove_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -3616,9 +5347,9 @@ export interface operations {
             cookie?: never;
         };
         /** @description Lines of JSON, as exported */
-        requestBody: {
+        requestBody?: {
             content: {
-                "application/x-ndjson": string;
+                "application/x-ndjson": string | null;
             };
         };
         responses: {
@@ -3670,6 +5401,8 @@ export interface operations {
                 status?: string;
                 /** @description A part of the name, or a pattern such as `web-*` */
                 q?: string;
+                /** @description Only those that any of these means, separated by commas: names, patterns, labels (`label:env=prod`), groups (`group:web`) */
+                agents?: string;
                 /**
                  * @description `agent_id`, `last_metrics_update` or a metric; with `-` before it the greatest first
                  * @example -cpu.usage_percent
@@ -3705,6 +5438,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -3715,11 +5449,11 @@ export interface operations {
         parameters: {
             query: {
                 /**
-                 * @description Which agents, separated by commas: names and patterns; all without it
+                 * @description Which agents, separated by commas: names, patterns, labels (`label:env=prod`) and groups (`group:web`); all without it
                  * @example web-*,db-01
                  */
                 agents?: string;
-                /** @description `agent` or `none` */
+                /** @description `agent`, `none` or `label:NAME` */
                 group_by?: string;
                 /**
                  * @description Which metrics, separated by commas: `metric`, `metric@device`, `metric@*`
@@ -3766,6 +5500,8 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -3806,6 +5542,48 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    fleet_stream: {
+        parameters: {
+            query?: {
+                /** @description Names and patterns (`web-*`), separated by commas; all without it */
+                agents?: string;
+                /** @description What samples are to have (`cpu,disk.usage_percent`), or the series of the overview; separated by commas */
+                metrics?: string;
+                /** @description Seconds between two samples of an agent, at least; 5 without it */
+                interval?: number;
+                /** @description `samples`, or `overview` */
+                view?: string;
+            };
+            header?: {
+                /** @description The last event that the reader has seen */
+                "last-event-id"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events, for as long as they are read. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -3862,6 +5640,8 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -3950,6 +5730,24 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
+            /** @description What is shown is not good, or a one-time code is missing. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The call comes from another site's page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
@@ -4330,6 +6128,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -4454,6 +6253,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -4486,6 +6286,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
@@ -4585,6 +6386,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -4617,6 +6419,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             /** @description The password is one that is guessed first, or only the user can set codes up. */
             409: {
                 headers: {
@@ -4659,6 +6462,35 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    server_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They are. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/openmetrics-text": string;
+                    "text/plain": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     ready: {
         parameters: {
             query?: never;
@@ -4680,6 +6512,58 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    socket: {
+        parameters: {
+            query?: {
+                /** @description Names and patterns, separated by commas; `*` for all */
+                agents?: string;
+                /** @description As for `/api/v1/metrics/stream` */
+                metrics?: string;
+                /** @description Seconds; 5 without it */
+                interval?: number;
+                /** @description `samples`, or `overview` */
+                view?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Messages follow. */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description The page that opens it is another site's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            /** @description The call is no WebSocket's. */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];

@@ -20,6 +20,7 @@ use crate::dialer::Dialer;
 use crate::identity::Identity;
 use crate::local::{self, Answers};
 use crate::outbox::Outbox;
+use crate::privacy::PrivacyKey;
 use crate::requests::Requests;
 use crate::sampling;
 #[cfg(unix)]
@@ -40,6 +41,7 @@ pub fn start(config: AgentConfig, mut identity: Identity, tasks: &TaskGroup) -> 
     #[cfg(unix)]
     let tasks_socket = config.track_tasks.then(|| config.tasks_socket());
     let dialer = Dialer::new(&identity, config.trust);
+    let privacy = PrivacyKey::load(&config.data_dir, &config.collect.privacy);
     let AgentConfig {
         collect,
         plan,
@@ -82,6 +84,7 @@ pub fn start(config: AgentConfig, mut identity: Identity, tasks: &TaskGroup) -> 
         dialer,
         outbox: outbox.clone(),
         requests: Arc::new(requests),
+        privacy,
         clock: clock.clone(),
         tasks: tasks.clone(),
     };
@@ -110,6 +113,7 @@ pub fn start(config: AgentConfig, mut identity: Identity, tasks: &TaskGroup) -> 
 /// # Errors
 /// This host can't be read, or the local endpoint is switched off or its address taken.
 pub fn start_local_only(config: AgentConfig, tasks: &TaskGroup) -> anyhow::Result<()> {
+    PrivacyKey::load(&config.data_dir, &config.collect.privacy);
     let AgentConfig {
         collect, plan, local, ..
     } = config;

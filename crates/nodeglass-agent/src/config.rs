@@ -7,6 +7,7 @@ mod devices;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nodeglass_collect::privacy::{Privacy, PrivacyRules, Treatment};
 use nodeglass_collect::{Backend, CollectConfig, CommandLines};
 use nodeglass_journal::{JournalConfig, Sync};
 use nodeglass_model::filter::MetricFilter;
@@ -164,6 +165,7 @@ impl AgentConfig {
                     ],
                 ),
                 redact: reader.list("metrics.process_tracking.redact", &[]),
+                privacy: privacy(&mut reader),
                 ..collect
             },
             labels: labels(&mut reader),
@@ -221,6 +223,25 @@ fn labels(reader: &mut ConfigReader) -> BTreeMap<String, String> {
         reader.problem("labels", label::LabelError::TooMany(labels.len()).to_string());
     }
     labels
+}
+
+/// What becomes of what says who and where.
+fn privacy(reader: &mut ConfigReader) -> Privacy {
+    let mut treatment = |key| {
+        let choices = [
+            ("keep", Treatment::Keep),
+            ("hash", Treatment::Hash),
+            ("omit", Treatment::Omit),
+        ];
+        reader.choice(key, Treatment::Keep, &choices)
+    };
+    Privacy::new(PrivacyRules {
+        addresses: treatment("privacy.addresses"),
+        host_names: treatment("privacy.hostnames"),
+        mac_addresses: treatment("privacy.mac_addresses"),
+        user_names: treatment("privacy.user_names"),
+        command_lines: treatment("privacy.command_lines"),
+    })
 }
 
 /// When the journal is pushed down to the disk: `always`, `never`, or within a time.
@@ -349,6 +370,23 @@ mod tests {
         assert!(!keeps("processes") && !keeps("process") && keeps("task"));
         let wrong = "metrics: {process_tracking: {top_processes: 101, command_lines: some}}";
         assert_eq!(read(wrong, &[]).unwrap_err().problems().len(), 2);
+    }
+
+    #[test]
+    fn each_kind_of_what_is_personal_has_its_treatment() {
+        let yaml = "privacy: {addresses: omit, hostnames: hash, mac_addresses: keep, user_names: hash, command_lines: omit}";
+        let shown = format!("{:?}", read(yaml, &[]).unwrap().collect.privacy);
+        let wanted = PrivacyRules {
+            addresses: Treatment::Omit,
+            host_names: Treatment::Hash,
+            mac_addresses: Treatment::Keep,
+            user_names: Treatment::Hash,
+            command_lines: Treatment::Omit,
+        };
+        assert_eq!(shown, format!("{wanted:?}"));
+        let wrong = read("privacy: {addresses: hide, host: omit}", &[]).unwrap_err();
+        assert_eq!(wrong.problems().len(), 2, "{wrong}");
+        assert!(wrong.to_string().contains("privacy.addresses"), "{wrong}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod enrol;
 pub mod identity;
 pub mod local;
 pub mod outbox;
+pub mod privacy;
 pub mod requests;
 pub mod sampling;
 pub mod settings;

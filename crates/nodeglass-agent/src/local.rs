@@ -17,7 +17,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use nodeglass_runtime::accept::{self, Bounds};
+use nodeglass_runtime::accept::{self, Bounds, Guest};
 use nodeglass_runtime::tasks::TaskGroup;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,7 @@ pub use answers::{Answers, Latest};
 const CONNECTIONS: Bounds = Bounds {
     at_once: 64,
     per_second: 100,
+    strangers: 0,
 };
 /// How long a connection may stay silent, and the head of a call take to come.
 const HEADERS: Duration = Duration::from_secs(30);
@@ -64,11 +65,16 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 pub async fn serve(listener: TcpListener, answers: Answers, tasks: TaskGroup, stop: CancellationToken) {
     let answers = Arc::new(answers);
     let ends = stop.clone();
-    let serve = |stream| connection(stream, answers.clone(), ends.clone());
+    let serve = |stream, guest| connection(stream, guest, answers.clone(), ends.clone());
     accept::connections(listener, CONNECTIONS, tasks, stop, serve).await;
 }
 
-async fn connection(stream: TcpStream, answers: Arc<Answers>, stop: CancellationToken) -> Result<(), String> {
+async fn connection(
+    stream: TcpStream,
+    _guest: Guest,
+    answers: Arc<Answers>,
+    stop: CancellationToken,
+) -> Result<(), String> {
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
     // The kernel ends a connection whose other end takes nothing: it must not hold its place for ever.
     #[cfg(target_os = "linux")]

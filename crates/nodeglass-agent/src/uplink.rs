@@ -29,6 +29,7 @@ use tracing::{debug, info, warn};
 use crate::dialer::{DialError, Dialer};
 use crate::identity::Identity;
 use crate::outbox::Outbox;
+use crate::privacy::PrivacyKey;
 use crate::requests::Requests;
 use session::Session;
 
@@ -52,6 +53,8 @@ pub struct Uplink {
     pub outbox: Arc<Outbox>,
     /// Answers what the server asks.
     pub requests: Arc<Requests>,
+    /// What hashes what says who and where.
+    pub privacy: PrivacyKey,
     /// The wall time.
     pub clock: Arc<dyn Clock>,
     /// Runs the answers.
@@ -147,18 +150,23 @@ impl Uplink {
                         at = told_time(&status);
                     }
                     opened => {
-                        let (inbound, settings) = self.welcome(opened?).await?;
-                        return Ok::<_, SessionError>((outbound, inbound, settings));
+                        let (inbound, welcome) = self.welcome(opened?).await?;
+                        return Ok::<_, SessionError>((outbound, inbound, welcome));
                     }
                 }
             }
         };
-        let (outbound, mut inbound, settings) = tokio::select! {
+        let (outbound, mut inbound, welcome) = tokio::select! {
             opened = opening => opened?,
             () = stop.cancelled() => return Ok(()),
         };
         info!(server = %self.identity.server, agent = %self.identity.agent, "session opened");
         *connected = true;
+        if self.privacy.adopt(&welcome.privacy_key) {
+            // The hello had to leave out what was to be hashed.
+            self.describe(&outbound).await;
+        }
+        let settings = welcome.settings.unwrap_or_default();
         let mut session = Session::new(self, outbound);
         match session.talk(&mut inbound, &settings, stop).await {
             Ok(()) => {
@@ -170,6 +178,15 @@ impl Uplink {
             }
             Err(SessionError::Gone) => session.hear_out(&mut inbound).await,
             Err(error) => Err(error),
+        }
+    }
+
+    /// Says once more what this host is.
+    async fn describe(&self, outbound: &mpsc::Sender<v1::AgentMessage>) {
+        if let Ok(system) = self.requests.system_info().await {
+            let message = Some(Up::System((&system).into()));
+            // If the session has ended, the next one begins with it.
+            let _ = outbound.send(v1::AgentMessage { message }).await;
         }
     }
 
@@ -203,6 +220,7 @@ impl Uplink {
             system: self.requests.system_info().await.ok().as_ref().map(Into::into),
             collection_interval_ms: self.requests.configured.interval.as_millis() as u32,
             labels: self.requests.labels.clone().into_iter().collect(),
+            wants_privacy_key: self.privacy.privacy.needs_key(),
         };
         // There is room: nothing was sent yet.
         let _ = outbound.try_send(v1::AgentMessage {
@@ -222,7 +240,7 @@ impl Uplink {
     async fn welcome(
         &self,
         mut inbound: Streaming<v1::ServerMessage>,
-    ) -> Result<(Streaming<v1::ServerMessage>, v1::Settings), SessionError> {
+    ) -> Result<(Streaming<v1::ServerMessage>, v1::Welcome), SessionError> {
         let first = tokio::time::timeout(REQUEST_TIMEOUT, inbound.message())
             .await
             .map_err(|_| SessionError::Silent)?
@@ -233,7 +251,7 @@ impl Uplink {
                 if !welcome.agent_id.is_empty() && welcome.agent_id != agent.as_str() {
                     info!(%agent, name = welcome.agent_id, "the server has another name for this agent");
                 }
-                Ok((inbound, welcome.settings.unwrap_or_default()))
+                Ok((inbound, welcome))
             }
             _ => Err(SessionError::NoWelcome),
         }

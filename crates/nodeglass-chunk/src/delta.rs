@@ -46,7 +46,10 @@ const ABSENT: i64 = i64::MIN;
 /// More values than any sample has; a writer that claims more wants our memory.
 const MAX_VALUES: usize = 1 << 18;
 /// More text than the devices of one kind have; a writer that gives them more wants our memory.
-const MAX_TEXT_BYTES: usize = 1 << 20;
+pub const MAX_TEXT_BYTES: usize = 1 << 20;
+/// More failures than a sample of ours has, and more text in them.
+const MAX_FAILURES: u64 = 1024;
+const MAX_FAILURE_BYTES: usize = 1 << 20;
 /// More metrics of one kind of device than any version has.
 const MAX_METRICS: u64 = 4096;
 

@@ -9,11 +9,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     use std::time::Duration;
 
     use nodeglass_collect::exposition::{Exposition, Format, NodeReader};
+    use nodeglass_collect::privacy::Privacy;
     use rustix::time::{ClockId, clock_gettime};
 
     // The clock counts every thread of the process, so the one that asks file systems is in it.
     let spent = || Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default();
-    let mut reader = NodeReader::new(Path::new("/"), Duration::from_millis(500));
+    let mut reader = NodeReader::new(Path::new("/"), Duration::from_millis(500), Privacy::default());
     let mut scrape = || {
         let mut out = Exposition::new(Format::Text);
         reader.write(&mut out);

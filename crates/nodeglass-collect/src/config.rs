@@ -7,6 +7,7 @@ use nodeglass_model::filter::MetricFilter;
 
 use crate::command_line::CommandLines;
 use crate::filters::DeviceFilters;
+use crate::privacy::Privacy;
 
 /// Long enough for any healthy file system or driver, and half of the shortest sampling interval.
 const DEFAULT_DEADLINE: Duration = Duration::from_millis(500);
@@ -58,6 +59,8 @@ pub struct CollectConfig {
     /// Names of further arguments whose values are secrets, where command lines are redacted: globs with `*` and `?`,
     /// without the dashes before the name. A single character also stands for what is written behind it (`-pSECRET`).
     pub redact: Vec<String>,
+    /// What becomes of what says who and where.
+    pub privacy: Privacy,
 }
 
 impl Default for CollectConfig {
@@ -74,6 +77,7 @@ impl Default for CollectConfig {
             top_processes: DEFAULT_TOP_PROCESSES,
             process_commands: CommandLines::default(),
             redact: Vec::new(),
+            privacy: Privacy::default(),
         }
     }
 }

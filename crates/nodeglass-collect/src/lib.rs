@@ -17,6 +17,7 @@ mod gpu;
 #[cfg(target_os = "linux")]
 mod linux;
 mod portable;
+pub mod privacy;
 mod sampler;
 mod system_info;
 mod tasks;

@@ -1,4 +1,5 @@
-//! The sampler: chooses a back end, and finishes each of its samples: filter first, then rounding.
+//! The sampler: chooses a back end, and finishes each of its samples: filter first, then privacy and
+//! rounding.
 
 use std::time::Instant;
 
@@ -151,6 +152,7 @@ impl Sampler {
         }
         gpu::fill_processes(&mut sample.processes.top, &uses);
         self.config.filter.apply(&mut sample);
+        self.config.privacy.treat(&mut sample);
         catalogue::quantise(&mut sample);
         // A sensor that reads minus infinity must not cost the sample, which a server would refuse as a whole.
         for wrong in catalogue::clear_invalid(&mut sample) {

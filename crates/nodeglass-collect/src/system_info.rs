@@ -8,14 +8,16 @@ use nodeglass_model::system::{SystemInfo, SystemParts};
 use crate::config::{Backend, CollectConfig};
 use crate::portable;
 
-/// Describes the host: the parts asked for, as far as they can be known. Blocks for the configuration's deadline at
+/// Describes the host: the parts asked for, as far as they can be known and may be told. Blocks for the configuration's deadline at
 /// most, and for some seconds more where packages were asked for.
 pub fn read_system_info(config: &CollectConfig, parts: SystemParts, at: UnixMillis) -> SystemInfo {
-    match config.backend.resolve() {
+    let mut info = match config.backend.resolve() {
         #[cfg(target_os = "linux")]
         Backend::Linux => crate::linux::read_system_info(config, parts, at),
         _ => portable::read_system_info(parts, at),
-    }
+    };
+    config.privacy.treat_system(&mut info);
+    info
 }
 
 /// The host's name. Under another root than `/` it is the one in `etc/hostname`, since the kernel would answer with

@@ -3,6 +3,14 @@
 //! Every figure is an `Option`: `None` means that it could not be known (the first reading of a counter, a reset, a
 //! sensor that is not there), and never stands for zero. What failed is listed in [`Sample::failures`].
 
+#![cfg_attr(
+    feature = "schema",
+    expect(
+        clippy::large_stack_arrays,
+        reason = "the schema of a sample is made of an array of its sections, once"
+    )
+)]
+
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -80,6 +88,12 @@ pub struct Sample {
     /// What collectors have to say of themselves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub collectors: Vec<CollectorMetrics>,
+    /// What a program says of how it serves; pushed, not measured by agents.
+    #[serde(skip_serializing_if = "is_default")]
+    pub app: AppMetrics,
+    /// Figures of a program's own; pushed as well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub custom: Vec<CustomMetrics>,
     /// What could not be read, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<CollectFailure>,
@@ -114,7 +128,9 @@ pub use host::{
     ClockMetrics, CpuMetrics, LoadMetrics, MemoryMetrics, NfsMetrics, PressureMetrics, ProcessMetrics,
     SystemMetrics, SystemdMetrics, TcpMetrics, UdpMetrics, VmMetrics,
 };
-pub use workloads::{ContainerMetrics, ProcessEntry, TaskProcessMetrics, UnitMetrics};
+pub use workloads::{
+    AppMetrics, ContainerMetrics, CustomMetrics, ProcessEntry, TaskProcessMetrics, UnitMetrics,
+};
 
 /// Something that could not be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -11,6 +11,7 @@ pub mod limits;
 pub mod packed;
 pub mod proof;
 pub mod pushback;
+pub mod shape;
 
 pub use convert::sample::{finish as check_sample, timestamp as check_timestamp};
 pub use convert::{InvalidSample, seq_range_from_wire, seq_range_to_wire};

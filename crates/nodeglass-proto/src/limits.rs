@@ -4,6 +4,9 @@ use std::time::Duration;
 
 /// The largest message of a session, as it is decoded. A sample of a thousand devices is about 100 KiB.
 pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
+/// The largest that a message may become when it is decoded: two bytes of an empty entry in a list are hundreds in memory.
+/// 500 samples of a common host, in the form that is not packed, are a third of it.
+pub const MAX_DECODED_BYTES: usize = 32 << 20;
 /// The largest question that the client-facing service takes.
 pub const MAX_QUESTION_BYTES: usize = 256 << 10;
 /// The largest answer that the client-facing service gives: 10,000 points of many series.

@@ -1,6 +1,6 @@
 //! Samples as differences to each other: how agents of ours send, and how servers read it.
 
-use nodeglass_chunk::delta::{Decoder, Encoder, LayoutNumber};
+use nodeglass_chunk::delta::{Decoder, Encoder, LayoutNumber, MAX_TEXT_BYTES};
 use nodeglass_chunk::row::{self, RowError};
 use nodeglass_chunk::varint::{Reader, put};
 use nodeglass_model::catalogue::Dimension;
@@ -10,6 +10,8 @@ use crate::convert::{InvalidSample, sample};
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_SAMPLES, MAX_DEVICES, MAX_MESSAGE_BYTES};
 use crate::{seq_range_from_wire, seq_range_to_wire, v1};
 
+/// So few devices have no more text than is taken, with any names that systems have.
+const FEW_DEVICES: usize = 64;
 /// zstd's level for backfill: it is sent once, and the host has other things to do.
 const LEVEL: i32 = 3;
 
@@ -169,6 +171,11 @@ impl<'a> Unpacked<'a> {
         Ok(Self { decoder, sample })
     }
 
+    /// How many of its devices came with it, processes left aside: they were described, and not named by their places.
+    pub fn described(&mut self) -> usize {
+        self.decoder.take_described()
+    }
+
     /// When it was taken.
     pub fn timestamp(&self) -> UnixMillis {
         self.decoder.timestamp()
@@ -230,13 +237,18 @@ impl Unreadable {
     }
 }
 
-/// Whether a sample has more devices than any server takes: there is no use in sending it.
+/// Whether a sample has more devices, or more text in them, than any server takes: there is no use in sending it.
 pub fn is_too_large(sample: &Sample) -> bool {
-    Dimension::ALL
-        .into_iter()
-        .map(|kind| kind.len(sample))
-        .sum::<usize>()
-        > MAX_DEVICES
+    let kinds = || Dimension::ALL.into_iter();
+    let devices: usize = kinds().map(|kind| kind.len(sample)).sum();
+    if devices <= FEW_DEVICES {
+        return false;
+    }
+    let has_much_text = |kind: Dimension| {
+        let texts = (0..kind.len(sample)).map(|index| kind.text_bytes(sample, index));
+        texts.sum::<usize>() > MAX_TEXT_BYTES
+    };
+    devices > MAX_DEVICES || kinds().any(has_much_text)
 }
 
 fn unzipped(packed: &v1::PackedSamples) -> Result<std::borrow::Cow<'_, [u8]>, RowError> {

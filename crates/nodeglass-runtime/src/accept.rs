@@ -1,4 +1,7 @@
-//! Taking connections: a bounded number at a time, at a bounded rate.
+//! Taking connections: a bounded number at a time, at a bounded rate, and from one address a bounded number of those whom
+//! nobody knows yet.
+
+mod addresses;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -11,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::tasks::TaskGroup;
+use addresses::Addresses;
+pub use addresses::Guest;
 
 /// The pause after a failed accept, which means that open files have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -24,6 +29,8 @@ pub struct Bounds {
     pub at_once: usize,
     /// Taken in a second, so that those who come back all together leave time for those who are here.
     pub per_second: u32,
+    /// Open at once from one address, of those that have not proved who they are; 0 for any number.
+    pub strangers: usize,
 }
 
 /// Takes connections until `stop`, within `bounds`, each served by what `serve` makes of it. Those in hand are left to
@@ -33,24 +40,33 @@ pub async fn connections<Serving>(
     bounds: Bounds,
     tasks: TaskGroup,
     stop: CancellationToken,
-    serve: impl Fn(TcpStream) -> Serving,
+    serve: impl Fn(TcpStream, Guest) -> Serving,
 ) where
     Serving: Future<Output = Result<(), String>> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(bounds.at_once));
     let mut turns = Pace::new(bounds.per_second);
+    let addresses = Addresses::default();
     loop {
         let place = tokio::select! {
             place = places.clone().acquire_owned() => place.expect("the semaphore is never closed"),
             () = stop.cancelled() => return,
         };
         let accept = async {
-            if let Some(until) = turns.next(Instant::now()) {
-                tokio::time::sleep_until(until).await;
+            loop {
+                let (stream, peer) = listener.accept().await?;
+                // One too many from one address takes no turn from others.
+                let Some(guest) = addresses.admit(peer.ip(), bounds.strangers) else {
+                    debug!(%peer, "too many connections without a token from this address");
+                    continue;
+                };
+                if let Some(until) = turns.next(Instant::now()) {
+                    tokio::time::sleep_until(until).await;
+                }
+                return std::io::Result::Ok((stream, peer, guest));
             }
-            listener.accept().await
         };
-        let (stream, peer) = tokio::select! {
+        let (stream, peer, guest) = tokio::select! {
             accepted = accept => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -61,7 +77,7 @@ pub async fn connections<Serving>(
             },
             () = stop.cancelled() => return,
         };
-        let served = serve(stream);
+        let served = serve(stream, guest);
         tasks.spawn_transient("connection", async move {
             if let Err(error) = served.await {
                 debug!(%peer, error, "connection ended");
@@ -109,9 +125,9 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let (sender, mut taken) = tokio::sync::mpsc::unbounded_channel();
-        let serve = move |stream: TcpStream| {
+        let serve = move |stream: TcpStream, guest: Guest| {
             let sender = sender.clone();
-            async move { sender.send(stream).map_err(|error| error.to_string()) }
+            async move { sender.send((stream, guest)).map_err(|error| error.to_string()) }
         };
         let mut clients = Vec::new();
         for _ in 0..waiting {
@@ -132,10 +148,21 @@ mod tests {
         let bounds = Bounds {
             at_once: 1_000,
             per_second: 20,
+            strangers: 0,
         };
         // A fifth of a second's at once, then one in each 50 ms.
         let count = taken_within(bounds, 60, Duration::from_millis(1_020)).await;
         assert!((20..=25).contains(&count), "{count}");
+    }
+
+    #[tokio::test]
+    async fn one_address_has_so_many_strangers_and_others_are_not_disturbed() {
+        let bounds = Bounds {
+            at_once: 1_000,
+            per_second: 1_000,
+            strangers: 7,
+        };
+        assert_eq!(taken_within(bounds, 60, Duration::from_secs(5)).await, 7);
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod boards;
 mod body;
 mod books;
 mod document;
+mod exposition;
+mod feeds;
 mod fleet;
 mod format;
 mod guard;
@@ -20,6 +22,7 @@ mod overview;
 mod own;
 mod parameters;
 mod provider;
+mod push;
 mod routes;
 mod session;
 mod sessions;
@@ -40,6 +43,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
 use axum::{Router, middleware};
 use http::{HeaderName, HeaderValue, Method, Uri, header};
+use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_store::{Role, Store};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
@@ -52,17 +56,22 @@ use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa_axum::routes;
 
+pub(crate) use parameters::Parameters;
+
 use crate::access::Access;
 use crate::compaction::Totals;
 use crate::error::ApiError;
 use crate::identity::Identity;
 use crate::import::Importer;
 use crate::policy::Policy;
+use crate::push::{MAX_PUSH_BYTES, Pushes};
 use crate::queries::Queries;
 use crate::registry::Registry;
+use crate::telemetry::{Telemetry, calls};
 
 use body::MAX_BODY_BYTES;
 pub use document::openapi;
+pub(crate) use feeds::Asked;
 use routes::Routes;
 
 /// Calls in hand at once; more are turned away at once rather than made to wait in line. A stream counts until it begins.
@@ -93,6 +102,12 @@ pub struct Api {
     pub compaction: Arc<Totals>,
     /// Origins whose pages may call.
     pub cors: Arc<[HeaderValue]>,
+    /// Takes what is pushed.
+    pub pushes: Pushes,
+    /// What the server says of itself.
+    pub telemetry: Arc<Telemetry>,
+    /// In which sockets are read.
+    pub tasks: TaskGroup,
     /// Ends the streams.
     pub stop: CancellationToken,
 }
@@ -111,6 +126,12 @@ fn routes() -> Routes {
         .with(Policy::agent(Viewer), routes!(agents::metrics))
         .with(Policy::agent(Viewer), routes!(history::history))
         .with(Policy::agent(Viewer), routes!(streams::stream))
+        .with_body(Policy::agent(Operator), MAX_PUSH_BYTES, routes!(push::push))
+        .with(Policy::agent(Operator), routes!(push::heartbeat))
+        .with(Policy::fleet(Operator), routes!(push::register))
+        .with(Policy::fleet(Viewer), routes!(feeds::stream))
+        .with(Policy::fleet(Viewer), routes!(feeds::socket))
+        .with(Policy::fleet(Viewer), routes!(exposition::metrics))
         .with(Policy::agent(Viewer), routes!(books::ledger))
         .with(Policy::agent(Viewer), routes!(workloads::tasks))
         .with(Policy::agent(Viewer), routes!(workloads::processes))
@@ -201,6 +222,10 @@ impl Api {
             .layer(compression())
             .layer(middleware::from_fn_with_state(self.clone(), guard::knock))
             .layer(option_layer(cors(&self.cors)))
+            .layer(middleware::from_fn_with_state(
+                self.telemetry.calls.clone(),
+                calls::watch,
+            ))
             .layer(middleware::from_fn(guard::number))
             .with_state(self)
     }
@@ -218,6 +243,11 @@ impl Api {
                     .timeout(CALL),
             )
             .layer(middleware::from_fn_with_state(self.clone(), guard::admit_grpc))
+            .layer(middleware::from_fn_with_state(
+                self.telemetry.calls.clone(),
+                calls::watch,
+            ))
+            .layer(middleware::from_fn(guard::number))
     }
 }
 

@@ -67,6 +67,8 @@ pub struct ServerConfig {
     pub certificate_lifetime: Duration,
     /// How long events are kept.
     pub keep_events: Duration,
+    /// Connections from one address that have shown no token; 0 for any number.
+    pub strangers_per_address: usize,
     /// How often callers may call.
     pub rate_limits: RateLimits,
     /// Origins whose pages may call.
@@ -155,6 +157,8 @@ impl ServerConfig {
                 ),
                 persist_interval: persist,
                 collection_interval: (!collection.is_zero()).then_some(collection),
+                privacy_key: None,
+                kept: None,
             },
             limits: QueryLimits {
                 max_points: reader.integer(
@@ -175,6 +179,8 @@ impl ServerConfig {
                 SECOND * 86_400 * 90,
                 HOUR..=HOUR * 24 * 3_660,
             ),
+            strangers_per_address: reader.integer("connections.strangers_per_address", 1_000, 0..=1_000_000)
+                as usize,
             rate_limits: RateLimits {
                 per_token: reader.integer(
                     "metrics.api.rate_limiting.requests_per_minute",
@@ -189,11 +195,7 @@ impl ServerConfig {
             },
             cors: cors(&mut reader),
             access: AccessSettings::read(&mut reader),
-            log_format: reader.choice(
-                "log.format",
-                LogFormat::Text,
-                &[("text", LogFormat::Text), ("json", LogFormat::Json)],
-            ),
+            log_format: log_format(&mut reader),
         };
         if let Some(token) = &config.admin_token
             && token.expose().contains(|c: char| !c.is_ascii_graphic())
@@ -249,6 +251,23 @@ fn database_pool(reader: &mut ConfigReader) -> nodeglass_store::Options {
         workers: reader.integer("database_pool.workers", default.workers.into(), 1..=20) as u32,
         silence: reader.duration("database_pool.silence", default.silence, SECOND..=SECOND * 10),
     }
+}
+
+/// How to log, as the environment says it, or else the file.
+fn log_format(reader: &mut ConfigReader) -> LogFormat {
+    const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let configured = reader.choice("log.format", LogFormat::Text, &FORMATS);
+    let Some(named) = reader.env_text("NODEGLASS_LOG_FORMAT") else {
+        return configured;
+    };
+    if let Some((_, format)) = FORMATS.iter().find(|(name, _)| *name == named) {
+        return *format;
+    }
+    reader.problem(
+        "NODEGLASS_LOG_FORMAT",
+        format!("{named:?} is neither text nor json"),
+    );
+    configured
 }
 
 /// The database of the file, or of the environment's `POSTGRES_*`.
@@ -333,6 +352,16 @@ mod tests {
             config.database_url().expose(),
             "sqlite:///var/lib/nodeglass-server/nodeglass.db"
         );
+    }
+
+    #[test]
+    fn the_environment_says_how_to_log() {
+        let format = |named| {
+            read("log: {format: text}", &[("NODEGLASS_LOG_FORMAT", named)]).map(|config| config.log_format)
+        };
+        assert_eq!(format("json").unwrap(), LogFormat::Json);
+        let problems = format("loud").unwrap_err().problems().join(" ");
+        assert!(problems.contains("NODEGLASS_LOG_FORMAT"), "{problems}");
     }
 
     #[test]

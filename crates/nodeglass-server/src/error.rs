@@ -145,6 +145,35 @@ pub enum ApiError {
          (`nodeglass import --create-agents`)"
     )]
     NotEnrolled(String),
+    /// A pushed sample that can't be stored.
+    #[error("{message}")]
+    Refused {
+        /// The code for it, as agents are told it.
+        code: &'static str,
+        /// Why, and what to do.
+        message: String,
+    },
+    /// Two different pushes under one name.
+    #[error(
+        "another push with other figures had the same {0}: give each push its own; repeat one only as it was"
+    )]
+    OtherPush(&'static str),
+    /// A push for a host that has an agent of ours.
+    #[error("the agent {0} reports by itself: push under another name, or stop that agent")]
+    HasAgent(String),
+    /// A call to the WebSocket that is none.
+    #[error("this path is a WebSocket's: open it with a client for WebSockets, over HTTP/1.1")]
+    NoWebSocket,
+    /// A WebSocket that the page of another site opens.
+    #[error(
+        "a page may open a WebSocket to the server that it came from alone, and this one came from another"
+    )]
+    ForeignOrigin,
+    /// A push that waits for the database.
+    #[error(
+        "the sample is not stored yet, since the database is slow or away: make the same push again, it is stored once"
+    )]
+    NotStored,
     /// A body that is larger than a call may have.
     #[error("the body is larger than {}: send less in one call", bound(.0.as_ref()))]
     TooLarge(Option<usize>),
@@ -214,6 +243,16 @@ impl ApiError {
             Self::RateLimited { .. } => codes::RATE_LIMITED,
             Self::Overloaded => codes::OVERLOADED,
             Self::TooSlow => codes::TIMEOUT,
+            Self::Refused { code, .. } => match *code {
+                "future_timestamp" => codes::FUTURE_TIMESTAMP,
+                "invalid_value" => codes::INVALID_VALUE,
+                _ => codes::INVALID_SAMPLE,
+            },
+            Self::OtherPush(_) => codes::PUSH_CONFLICT,
+            Self::HasAgent(_) => codes::AGENT_REPORTS_ITSELF,
+            Self::NotStored => codes::NOT_STORED_YET,
+            Self::NoWebSocket => codes::NO_WEBSOCKET,
+            Self::ForeignOrigin => codes::FOREIGN_ORIGIN,
             Self::TooLarge(_) => codes::TOO_LARGE,
             Self::UnknownDashboard(_) => codes::UNKNOWN_DASHBOARD,
             Self::OutdatedDashboard => codes::OUTDATED_DASHBOARD,
@@ -234,7 +273,7 @@ impl ApiError {
             Self::Identity(IdentityError::TooManyTries(wait)) => {
                 return Some(*wait + jitter(Duration::from_secs(1)));
             }
-            Self::Overloaded => 1,
+            Self::Overloaded | Self::NotStored => 1,
             Self::Database(_) | Self::TooManyStreams(_) | Self::AgentAway(_) => 5,
             _ => return None,
         };
@@ -263,6 +302,14 @@ fn query_code(error: &QueryError) -> Code {
         QueryError::Interval => codes::INVALID_INTERVAL,
         QueryError::Aggregation(_) => codes::INVALID_AGGREGATION,
         QueryError::MaxPoints => codes::INVALID_MAX_POINTS,
+    }
+}
+
+impl ApiError {
+    /// The error as a caller of REST gets it.
+    pub fn into_problem(self) -> Problem {
+        self.log();
+        Problem::new(self.code(), self.to_string())
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod admission;
 mod persist;
+mod quota;
 mod session;
 
 use std::pin::Pin;
@@ -13,14 +14,16 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
+use nodeglass_model::catalogue::{self, Dimension};
 use nodeglass_model::{Clock, Sample, SampleId, UnixMillis};
 use nodeglass_proto::packed::Unpacked;
 use nodeglass_proto::pushback::push_back;
 use nodeglass_proto::v1::agent_service_server::AgentService;
 use nodeglass_proto::{InvalidSample, v1};
+use nodeglass_runtime::config::Secret;
 use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_store::Store;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
@@ -29,17 +32,22 @@ use crate::enrol::Registrar;
 use crate::listener::Connection;
 use crate::live::{Live, LiveAgent};
 use crate::registry::Registry;
+use crate::retention::Kept;
 use crate::sides::Sides;
 use crate::writer::{Entry, WriterQueue};
 
 use admission::Admission;
 pub use persist::PersistWindows;
+pub(crate) use quota::Quota;
 pub(crate) use session::gone;
 pub use session::{Answer, Origin, SessionHandle};
 
 /// How far ahead of the server's clock a sample may be. Hosts that keep time at all are within seconds; what lies
 /// further ahead would hide real samples from the live view.
 pub(crate) const MAX_AHEAD: Duration = Duration::from_mins(5);
+/// How much older than all that is kept a sample may be: one that is taken and removed at once does no harm, and a clock that
+/// was never set would spread samples over decades.
+const MAX_BEHIND: Duration = Duration::from_hours(24);
 /// Messages to one agent that wait for its connection; a full queue means that the agent has stopped reading.
 const OUTBOUND_MESSAGES: usize = 32;
 /// How often samples are looked for whose persist interval ended without another sample to say so.
@@ -54,6 +62,10 @@ pub struct IngestSettings {
     pub persist_interval: Duration,
     /// How often agents send; `None` leaves it to their own configuration.
     pub collection_interval: Option<Duration>,
+    /// What agents hash under that are told to; all of a server's the same. `None` before it is read.
+    pub privacy_key: Option<Secret>,
+    /// How long what comes is kept: what is older by far is not taken. `None` takes all.
+    pub kept: Option<Arc<Kept>>,
 }
 
 /// What came in so far, of all agents.
@@ -63,6 +75,12 @@ pub struct IngestBooks {
     pub received: AtomicU64,
     /// Samples refused for good.
     pub rejected: AtomicU64,
+    /// Messages after which an agent was not read for a while, because it sends too fast.
+    pub held_back: AtomicU64,
+    /// Sessions refused because an agent opens them without end.
+    pub sessions_refused: AtomicU64,
+    /// Descriptions of hosts refused: too large, or too often.
+    pub descriptions_refused: AtomicU64,
 }
 
 /// The service that agents talk to.
@@ -129,6 +147,11 @@ impl Ingest {
         &self.shared.sides
     }
 
+    /// Sessions that were opened so far.
+    pub fn sessions_opened(&self) -> u64 {
+        self.shared.sessions.load(Ordering::Relaxed)
+    }
+
     /// Hands on the samples of persist intervals that are over, until `stop`, and then all that are left. Cancels `last`
     /// when it has nothing more to hand on.
     pub async fn sweep(self, stop: CancellationToken, last: CancellationToken) {
@@ -160,11 +183,81 @@ impl Ingest {
     }
 }
 
+impl Ingest {
+    /// Hands a sample on that was pushed; it is stored when the answer says so. Whatever interval agents' samples are stored at,
+    /// each push is stored: whoever pushes chose how often. The live view shows it if it is the newest and `is_news`.
+    ///
+    /// # Errors
+    /// It can't be stored, ever or now.
+    pub(crate) fn take_pushed(
+        &self,
+        agent: &Arc<LiveAgent>,
+        id: SampleId,
+        mut sample: Sample,
+        is_news: bool,
+    ) -> Result<oneshot::Receiver<()>, NotTaken> {
+        let shared = &self.shared;
+        shared.books.received.fetch_add(1, Ordering::Relaxed);
+        let checked = nodeglass_proto::check_sample(&mut sample).map(|()| Arrived::Whole(sample));
+        let checked = shared.check(agent, id, checked).and_then(|mut arrived| {
+            let described = arrived.described();
+            if agent.quota().has_room(described, arrived.sample()) {
+                Ok(arrived)
+            } else {
+                Err(Refusal::too_many_devices())
+            }
+        });
+        let mut arrived = match checked {
+            Ok(arrived) => arrived,
+            Err(Refusal { code, message }) => {
+                shared.books.rejected.fetch_add(1, Ordering::Relaxed);
+                agent.count_rejection(code);
+                return Err(NotTaken::Refused { code, message });
+            }
+        };
+        let (told, stored) = oneshot::channel();
+        let entry = Entry::new(agent.clone(), arrived.sample(), id, vec![id]).telling(told);
+        if !shared.queue.offer(entry) {
+            return Err(NotTaken::NoRoom);
+        }
+        let latest = agent.latest().update;
+        if is_news && latest.is_none_or(|latest| latest <= arrived.timestamp()) {
+            arrived.show(agent, id);
+        }
+        Ok(stored)
+    }
+}
+
+/// Why a pushed sample is not on its way into the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NotTaken {
+    /// It never will be.
+    Refused {
+        /// The code for it.
+        code: &'static str,
+        /// Why.
+        message: String,
+    },
+    /// There is no room for it now.
+    NoRoom,
+}
+
 /// A sample that will never be stored, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Refusal {
     code: &'static str,
     message: String,
+}
+
+impl Refusal {
+    fn too_many_devices() -> Self {
+        let message =
+            "more devices than a host has in a day: leave out those that come and go (devices, containers)";
+        Self {
+            code: "too_many_devices",
+            message: message.to_owned(),
+        }
+    }
 }
 
 /// An acceptable sample, in the form that it came in: most are stored and not looked at.
@@ -188,6 +281,16 @@ impl Arrived<'_> {
         }
     }
 
+    /// How many of its devices are described in it, processes left aside.
+    fn described(&mut self) -> usize {
+        match self {
+            Self::Whole(sample) => catalogue::devices(sample)
+                .filter(|device| device.dimension != Dimension::Process)
+                .count(),
+            Self::Packed(packed) => packed.described(),
+        }
+    }
+
     /// Shows it as the agent's latest.
     fn show(self, agent: &LiveAgent, id: SampleId) {
         match self {
@@ -204,6 +307,7 @@ impl Shared {
     /// Checks one sample from the wire, which its conversion let through or not.
     fn check<'a>(
         &self,
+        agent: &LiveAgent,
         id: SampleId,
         sample: Result<Arrived<'a>, InvalidSample>,
     ) -> Result<Arrived<'a>, Refusal> {
@@ -234,6 +338,16 @@ impl Shared {
                 MAX_AHEAD.as_secs()
             );
             return refuse("future_timestamp", message);
+        }
+        if let Some(kept) = &self.settings.kept {
+            let since = kept.since(agent.key, now);
+            let oldest = since.samples.min(since.hours).minus(MAX_BEHIND);
+            if timestamp < oldest {
+                let message = format!(
+                    "the sample is from {timestamp}, nothing from before {oldest} is kept: set the host's clock"
+                );
+                return refuse("too_old", message);
+            }
         }
         Ok(sample)
     }
@@ -286,6 +400,16 @@ impl AgentService for Ingest {
             .registrar
             .identify(connection.as_ref(), &headers)
             .await?;
+        let too_soon = known.agent.quota().begin();
+        if let Err(delay) = too_soon {
+            self.shared.books.sessions_refused.fetch_add(1, Ordering::Relaxed);
+            let status =
+                Status::resource_exhausted("this agent opens sessions without end: come back a little later");
+            return Err(push_back(status, delay));
+        }
+        if let Some(connection) = &connection {
+            connection.vouch();
+        }
         let (outbound, messages) = mpsc::channel(OUTBOUND_MESSAGES);
         let number = self.shared.sessions.fetch_add(1, Ordering::Relaxed);
         let session = session::Session::new(self.shared.clone(), known, number, outbound, connection);

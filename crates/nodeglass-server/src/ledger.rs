@@ -260,6 +260,8 @@ impl Statement {
     }
 }
 
+mod wire;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,7 @@ use nodeglass_proto::limits::{
     CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_FRAME_BYTES, MAX_HEADER_BYTES,
     STREAM_WINDOW_BYTES,
 };
-use nodeglass_runtime::accept::{self, Bounds};
+use nodeglass_runtime::accept::{self, Bounds, Guest};
 use nodeglass_runtime::tasks::TaskGroup;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::either::Either;
@@ -30,10 +30,8 @@ use crate::tls::Tls;
 
 /// 10,000 agents and their readers, within the usual limit of open files. When they all come at once they are taken within
 /// ten seconds, and those who are here already are served meanwhile.
-const CONNECTIONS: Bounds = Bounds {
-    at_once: 20_000,
-    per_second: 1_000,
-};
+const AT_ONCE: usize = 20_000;
+const PER_SECOND: u32 = 1_000;
 /// Connections that wait in the kernel until they are taken. More are told nothing, and try again after a second.
 const BACKLOG: u32 = 4_096;
 /// What the kernel holds at most of what it has not yet sent on a connection: what a reader who does not read costs.
@@ -61,21 +59,29 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
-/// Takes connections until `stop`, and then lets those in hand finish.
+/// Takes connections until `stop`, and then lets those in hand finish. From one address so many are taken, at most, that have
+/// shown no token yet; 0 for any number.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     tls: Option<Arc<Tls>>,
+    strangers: usize,
     tasks: TaskGroup,
     stop: CancellationToken,
 ) {
     let ends = stop.clone();
-    let serve = |stream| connection(stream, router.clone(), tls.clone(), ends.clone());
-    accept::connections(listener, CONNECTIONS, tasks, stop, serve).await;
+    let serve = |stream, guest| connection(stream, guest, router.clone(), tls.clone(), ends.clone());
+    let bounds = Bounds {
+        at_once: AT_ONCE,
+        per_second: PER_SECOND,
+        strangers,
+    };
+    accept::connections(listener, bounds, tasks, stop, serve).await;
 }
 
 async fn connection(
     stream: TcpStream,
+    guest: Guest,
     router: Router,
     tls: Option<Arc<Tls>>,
     stop: CancellationToken,
@@ -103,7 +109,7 @@ async fn connection(
         None => (Either::Left(stream), None),
     };
 
-    let handle = Connection::new(Some(peer.0), agent_key);
+    let handle = Connection::new(Some(peer.0), agent_key, guest);
     let calls = handle.clone();
     let service = router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
         calls.speak();

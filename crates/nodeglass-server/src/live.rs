@@ -11,6 +11,7 @@ mod sample;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -35,6 +36,24 @@ pub struct Live {
     agents: RwLock<BTreeMap<AgentId, Arc<LiveAgent>>>,
     names: RwLock<Names>,
     making: u64,
+    order: Arc<Order>,
+    /// How often an agent was added.
+    admitted: AtomicU64,
+}
+
+/// The order in which samples of all agents are shown. Who has its number so far can see all of them.
+#[derive(Debug, Default)]
+pub(crate) struct Order(AtomicU64);
+
+impl Order {
+    /// The next place. It is taken while nobody can read the agent's latest sample, so that whoever knows of it finds the sample there.
+    fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    fn last(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 /// Which agent is meant, by other things than its name.
@@ -55,6 +74,8 @@ impl Default for Live {
             agents: RwLock::default(),
             names: RwLock::default(),
             making,
+            order: Arc::default(),
+            admitted: AtomicU64::new(0),
         }
     }
 }
@@ -63,6 +84,16 @@ impl Live {
     /// A number that another server's live store doesn't have: the numbers of samples count from its start.
     pub fn making(&self) -> u64 {
         self.making
+    }
+
+    /// The place of the newest sample in the order of all; what has a lower one can be seen.
+    pub fn order(&self) -> u64 {
+        self.order.last()
+    }
+
+    /// How often an agent was added, so that it can be seen whether one was.
+    pub fn admitted(&self) -> u64 {
+        self.admitted.load(Ordering::Relaxed)
     }
 
     /// The agent of that name.
@@ -139,14 +170,17 @@ impl Live {
         }
         names.forgotten.retain(|_, at| at.elapsed() < FORGOTTEN);
         if names.forgotten.contains_key(&record.key) {
-            let gone = LiveAgent::new(record);
+            let gone = LiveAgent::new(record, self.order.clone());
             gone.gone().cancel();
             return Arc::new(gone);
         }
         names.by_key.insert(record.key, record.id.clone());
         agents
             .entry(record.id.clone())
-            .or_insert_with(|| Arc::new(LiveAgent::new(record)))
+            .or_insert_with(|| {
+                self.admitted.fetch_add(1, Ordering::Relaxed);
+                Arc::new(LiveAgent::new(record, self.order.clone()))
+            })
             .clone()
     }
 

@@ -124,6 +124,43 @@ pub const METHODS: &[(&str, Policy)] = &[
         Policy::agent(Role::Viewer),
     ),
     (
+        "/nodeglass.v1.MetricsService/QueryFleetHistory",
+        Policy::fleet(Role::Viewer),
+    ),
+    (
+        "/nodeglass.v1.MetricsService/StreamFleet",
+        Policy::fleet(Role::Viewer),
+    ),
+    (
+        "/nodeglass.v1.MetricsService/GetLatest",
+        Policy::fleet(Role::Viewer),
+    ),
+    ("/nodeglass.v1.MetricsService/GetTop", Policy::fleet(Role::Viewer)),
+    (
+        "/nodeglass.v1.MetricsService/GetLedger",
+        Policy::agent(Role::Viewer),
+    ),
+    (
+        "/nodeglass.v1.MetricsService/ListTasks",
+        Policy::agent(Role::Viewer),
+    ),
+    (
+        "/nodeglass.v1.MetricsService/GetProcesses",
+        Policy::agent(Role::Viewer),
+    ),
+    // As `/health` does it tells whether the server serves, and nothing else. A watch holds a stream, so it takes a token.
+    ("/grpc.health.v1.Health/Check", Policy::OPEN),
+    ("/grpc.health.v1.Health/List", Policy::OPEN),
+    ("/grpc.health.v1.Health/Watch", Policy::fleet(Role::Viewer)),
+    (
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        Policy::fleet(Role::Viewer),
+    ),
+    (
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        Policy::fleet(Role::Viewer),
+    ),
+    (
         "/nodeglass.v1.MetricsService/ExecuteTask",
         Policy::agent(Role::Operator),
     ),

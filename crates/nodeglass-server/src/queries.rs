@@ -1,5 +1,6 @@
 //! What callers may ask, apart from how they ask: REST and gRPC both answer from here.
 
+mod bounds;
 mod control;
 mod export;
 mod grouped;
@@ -44,6 +45,7 @@ const READERS: usize = 8;
 /// Exports at once; each holds a page of samples while its reader takes them.
 const EXPORTS: usize = 8;
 
+pub use bounds::{FIRST, TASKS, task_state, unseen_since, within};
 pub use export::ExportQuery;
 pub use grouped::Grouped;
 pub use many::{MAX_AGENTS, Order, Reading, first};

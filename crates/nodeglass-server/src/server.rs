@@ -1,64 +1,49 @@
 //! Puts the server together: opens the store, restores what was known, listens, and starts the tasks.
 
-use std::collections::HashMap;
+mod parts;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
 use futures_util::FutureExt;
-use nodeglass_chunk::row;
-use nodeglass_model::{AgentId, Clock, SystemClock, UnixMillis};
-use nodeglass_proto::limits::{MAX_ANSWER_BYTES, MAX_MESSAGE_BYTES, MAX_QUESTION_BYTES};
+use nodeglass_model::{AgentId, Clock, SystemClock};
 use nodeglass_proto::v1;
-use nodeglass_proto::v1::agent_service_server::AgentServiceServer;
-use nodeglass_proto::v1::metrics_service_server::MetricsServiceServer;
-use nodeglass_runtime::backoff::Backoff;
 use nodeglass_runtime::config::Secret;
 use nodeglass_runtime::private;
 use nodeglass_runtime::signals::Hangup;
 use nodeglass_runtime::tasks::TaskGroup;
-use nodeglass_runtime::telemetry::chain;
 use nodeglass_runtime::tls::Pin;
 use nodeglass_runtime::tls::authority::Authority;
 use nodeglass_runtime::tls::key::PublicKey;
 use nodeglass_store::identities::TokenRecord;
-use nodeglass_store::{AgentKey, Role, Store, StoreError};
+use nodeglass_store::{Role, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::codec::CompressionEncoding;
 use tracing::{info, warn};
 
 use crate::access::{Access, Selector};
 use crate::api::Api;
-use crate::audit::Audit;
 use crate::compaction::Totals;
-use crate::config::{AccessSettings, ServerConfig, host_of};
-use crate::enrol::Registrar;
-use crate::events::{Events, Kind};
-use crate::identity::cookies::Cookies;
-use crate::identity::directory::Directory;
-use crate::identity::oidc::{Oidc, OidcSettings};
-use crate::identity::seal::Seal;
-use crate::identity::{self, Identity, NewToken};
+use crate::config::{ServerConfig, host_of};
+use crate::identity::NewToken;
 use crate::import::Importer;
-use crate::ingest::Ingest;
-use crate::live::Live;
+use crate::ingest::{Ingest, IngestSettings};
+use crate::push::Pushes;
 use crate::queries::Queries;
-use crate::registry::Registry;
 use crate::retention::Kept;
-use crate::service::ClientService;
+use crate::service::{ClientService, reflection, report_health};
 use crate::state::{DataDirLock, ServerState};
+use crate::telemetry::{StoreSizes, Telemetry};
 use crate::tls::{Tls, authority_directory};
 use crate::writer::Writer;
-use crate::{compaction, enrol, latest, listener, page, retention, tokens};
+use crate::{enrol, latest, listener, privacy, tokens};
+
+use parts::{fleet, identity, limited, open_store, restore, routes, tidy};
 
 /// A token of fewer characters may be found by trying.
 const GUESSABLE: usize = 16;
-/// How long the start waits for a database that is not there yet, as when a host boots.
-const DATABASE_START: Duration = Duration::from_mins(1);
 
 /// A server that is ready to serve.
 pub struct Server {
@@ -234,29 +219,7 @@ impl Server {
         let live = Arc::new(live.context("reading what was stored")?);
         let identity = identity(&config, &store, &clock, &url, tls.is_some(), tasks).await?;
         let access = Arc::new(Access::new(identity.clone(), config.rate_limits));
-        let (events, keeper) = Events::new(store.clone(), clock.clone(), config.keep_events);
-        let registrar = Registrar::open(
-            store.clone(),
-            live.clone(),
-            clock.clone(),
-            authority,
-            config.certificate_lifetime,
-        );
-        let registrar = Arc::new(registrar.await.context("reading the agents' keys")?);
-        tasks.spawn("agents' keys", registrar.clone().watch(stop.clone()).map(Ok));
-        let registry = Arc::new(Registry::new(
-            live.clone(),
-            store.clone(),
-            registrar.clone(),
-            clock.clone(),
-            events.clone(),
-            config.ingest.collection_interval,
-        ));
-        registry.load().await.context("reading what is known of agents")?;
-        let started = serde_json::json!({ "version": env!("CARGO_PKG_VERSION") });
-        events.note_of(None, Kind::ServerStarted, &started);
-        tasks.spawn("events", keeper.run(stop.clone()).map(Ok));
-        tasks.spawn("forgotten agents", registry.clone().erase(stop.clone()).map(Ok));
+        let (registrar, registry) = fleet(&config, &store, &live, &clock, authority, tasks).await?;
         let queries = Arc::new(Queries::new(
             live.clone(),
             store.clone(),
@@ -276,15 +239,20 @@ impl Server {
             "newest samples",
             latest::run(store.clone(), live.clone(), stop.clone()).map(Ok),
         );
+        let settings = IngestSettings {
+            privacy_key: Some(privacy::key(&config.data_dir)?),
+            kept: Some(kept.clone()),
+            ..config.ingest.clone()
+        };
         let ingest = Ingest::new(
             registrar,
-            live,
+            live.clone(),
             registry,
             store.clone(),
-            queue,
+            queue.clone(),
             clock.clone(),
             tasks.clone(),
-            config.ingest.clone(),
+            settings,
         );
         let sides = ingest.sides().clone();
         tasks.spawn("sides", sides.run(store.clone(), stop.clone()).map(Ok));
@@ -297,7 +265,24 @@ impl Server {
         );
         let client = ClientService::new(queries.clone(), identity.audit.clone());
         let compacted = Arc::<Totals>::default();
+        let extent = Arc::<StoreSizes>::default();
+        tasks.spawn(
+            "store sizes",
+            extent.clone().run(store.clone(), stop.clone()).map(Ok),
+        );
+        let telemetry = Telemetry {
+            calls: Arc::default(),
+            ingest: ingest.clone(),
+            queue,
+            live,
+            streams: queries.streams().clone(),
+            compaction: compacted.clone(),
+            sizes: extent,
+        };
         let api = Api {
+            pushes: Pushes::new(ingest.clone(), queries.clone(), store.clone(), clock.clone()),
+            telemetry: Arc::new(telemetry),
+            tasks: tasks.clone(),
             queries,
             importer: Arc::new(importer),
             identity,
@@ -307,7 +292,13 @@ impl Server {
             cors: config.cors.into(),
             stop: stop.clone(),
         };
-        let router = routes(ingest.clone(), client, api);
+        let (reporter, health) = tonic_health::server::health_reporter();
+        tasks.spawn(
+            "health",
+            report_health(reporter, store.clone(), stop.clone()).map(Ok),
+        );
+        let client = tonic::service::Routes::new(limited(client)).add_service(health);
+        let router = routes(ingest.clone(), reflection(client)?, api);
 
         let connections = tasks.clone();
         // Whoever hands samples to the writer ends before it does.
@@ -319,25 +310,25 @@ impl Server {
             Ok(())
         });
         tasks.spawn("persist windows", ingest.sweep(stop.clone(), last).map(Ok));
-        tasks.spawn(
-            "compaction",
-            compaction::run(
-                store.clone(),
-                clock.clone(),
-                config.compaction_interval,
-                kept.patience(),
-                compacted,
-                stop.clone(),
-            )
-            .map(Ok),
-        );
-        tasks.spawn(
-            "retention",
-            retention::run(store, clock, kept, stop.clone()).map(Ok),
+        tidy(
+            tasks,
+            &store,
+            &clock,
+            &kept,
+            config.compaction_interval,
+            compacted,
         );
         tasks.spawn(
             "listener",
-            listener::serve(listener, router, tls.clone(), connections, stop.clone()).map(Ok),
+            listener::serve(
+                listener,
+                router,
+                tls.clone(),
+                config.strangers_per_address,
+                connections,
+                stop.clone(),
+            )
+            .map(Ok),
         );
         if let Some(tls) = tls {
             tasks.spawn("certificate", tls.keep_current(hangup, stop).map(Ok));
@@ -345,108 +336,6 @@ impl Server {
         info!(%url, "serving");
         Ok(())
     }
-}
-
-/// Who may call, from what is stored, and the tasks that keep it current.
-async fn identity(
-    config: &ServerConfig,
-    store: &Arc<dyn Store>,
-    clock: &Arc<SystemClock>,
-    url: &str,
-    has_tls: bool,
-    tasks: &TaskGroup,
-) -> anyhow::Result<Arc<Identity>> {
-    let stop = tasks.shutdown_token();
-    let clock: Arc<dyn Clock> = clock.clone();
-    let AccessSettings {
-        sessions,
-        oidc,
-        audit,
-    } = config.access.clone();
-    let provider = oidc.as_ref().map(OidcSettings::tag);
-    let directory = Directory::load(store.clone(), clock.clone(), sessions, provider, stop.clone()).await;
-    let directory = Arc::new(directory.context("reading tokens, users and sessions")?);
-    tasks.spawn("identities", directory.clone().run().map(Ok));
-    let (audit, writer) = Audit::new(clock.clone(), store.clone(), audit);
-    tasks.spawn("audit log", writer.run(stop).map(Ok));
-    // Behind a proxy browsers speak TLS, too.
-    let is_secure = has_tls || url.starts_with("https://");
-    Ok(Arc::new(Identity::new(identity::Parts {
-        directory,
-        cookies: Cookies::new(is_secure, config.public_url.iter().cloned().collect()),
-        audit,
-        oidc: oidc.map(Oidc::new).transpose().context("access.oidc")?,
-        url: url.to_owned(),
-        store: store.clone(),
-        clock,
-        seal: Seal::open(&config.data_dir)?,
-    })))
-}
-
-/// Everything that is served, with every limit set.
-fn routes(ingest: Ingest, client: ClientService, api: Api) -> Router {
-    // Samples are worth compressing, acknowledgements are not: a few bytes each.
-    let ingest = AgentServiceServer::new(ingest)
-        .accept_compressed(CompressionEncoding::Zstd)
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let client = MetricsServiceServer::new(client)
-        .accept_compressed(CompressionEncoding::Zstd)
-        .send_compressed(CompressionEncoding::Zstd)
-        .max_decoding_message_size(MAX_QUESTION_BYTES)
-        .max_encoding_message_size(MAX_ANSWER_BYTES);
-    // Without tonic's own fallback: unknown paths are answered by the API, in JSON.
-    let grpc = |services: tonic::service::Routes| services.into_axum_router().reset_fallback();
-    let agents = grpc(tonic::service::Routes::new(ingest));
-    let programs = api.guard_grpc(grpc(tonic::service::Routes::new(client)));
-    agents.merge(programs).merge(api.router()).merge(page::router())
-}
-
-/// Opens the database; one that does not answer yet is waited for.
-async fn open_store(url: &str, options: &nodeglass_store::Options) -> Result<Arc<dyn Store>, StoreError> {
-    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(5));
-    let began = tokio::time::Instant::now();
-    loop {
-        match nodeglass_store::open_with(url, options).await {
-            Err(error) if error.is_unreachable() && began.elapsed() < DATABASE_START => {
-                warn!(error = %chain(&error), "waiting for the database");
-                tokio::time::sleep(backoff.next_delay()).await;
-            }
-            done => return done,
-        }
-    }
-}
-
-/// The live store as it was when the server stopped, but for samples that are too old to be shown.
-async fn restore(store: &dyn Store, kept: &Kept, now: UnixMillis) -> Result<Live, StoreError> {
-    kept.look(store).await?;
-    let live = Live::default();
-    let by_key: HashMap<AgentKey, _> = store
-        .agents()
-        .await?
-        .iter()
-        .map(|record| (record.key, live.admit(record)))
-        .collect();
-    for latest in store.latest().await? {
-        let Some(agent) = by_key.get(&latest.agent) else {
-            continue;
-        };
-        let sample = latest
-            .payload
-            .filter(|_| latest.timestamp >= kept.since(agent.key, now).samples)
-            .and_then(|payload| row::read(&payload, latest.timestamp).ok());
-        agent.restore(latest.timestamp, sample);
-    }
-    for (key, books) in store.agent_sides().await? {
-        let Some(agent) = by_key.get(&key) else {
-            continue;
-        };
-        // One that an older program can't read is as if it had said nothing; it says it again.
-        if let Ok(side) = serde_json::from_str(&books) {
-            agent.change_side(|known| *known = side);
-        }
-    }
-    Ok(live)
 }
 
 /// Says what works, and probably not as somebody wants it.

@@ -1,24 +1,30 @@
 //! The gRPC service for other programs: the same answers as REST, in the wire's types.
 
+mod answers;
+mod programs;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt};
-use nodeglass_model::history::HistoryQuery;
+use futures_util::{Stream, StreamExt, stream};
+use nodeglass_model::filter::MetricFilter;
 use nodeglass_model::system::SystemParts;
 use nodeglass_proto::v1;
 use nodeglass_proto::v1::metrics_service_server::MetricsService;
 use tonic::{Request, Response, Status};
 
 use crate::access::Caller;
+use crate::api::Asked;
 use crate::audit::Audit;
 use crate::error::ApiError;
 use crate::listener::Connection;
 use crate::live::Overview;
 use crate::queries::Queries;
 use crate::registry::labels::Label;
-use crate::stream::{Wish, samples};
+use crate::stream::{Event, News, Wish, feed, samples};
+
+pub use programs::{reflection, report_health};
 
 /// Answers gRPC calls of those whom the guard before it has let in.
 #[derive(Debug, Clone)]
@@ -34,15 +40,49 @@ impl ClientService {
     }
 }
 
+/// Who asks, on which connection, and what.
+fn taken<T>(request: Request<T>) -> Result<(Caller, Option<Connection>, T), ApiError> {
+    let caller = Caller::of(request.extensions())?;
+    let connection = request.extensions().get::<Connection>().cloned();
+    Ok((caller, connection, request.into_inner()))
+}
+
+/// The answers of a call that has several.
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// The metrics that these patterns name; all if there are none.
+fn filter(patterns: &[String]) -> Result<MetricFilter, ApiError> {
+    MetricFilter::new(patterns, &[]).map_err(|unknown| ApiError::Parameter {
+        name: "metrics",
+        problem: unknown
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; "),
+    })
+}
+
+/// A sample on the wire, with what is wanted of it.
+fn part_of(sample: &nodeglass_model::Sample, filter: &MetricFilter) -> v1::MetricsDataResponse {
+    if filter.keeps_all() {
+        return sample.into();
+    }
+    let mut part = sample.clone();
+    filter.apply(&mut part);
+    (&part).into()
+}
+
 #[tonic::async_trait]
 impl MetricsService for ClientService {
-    type StreamMetricsStream = Pin<Box<dyn Stream<Item = Result<v1::MetricsDataResponse, Status>> + Send>>;
+    type StreamMetricsStream = Answers<v1::MetricsDataResponse>;
+    type QueryFleetHistoryStream = Answers<v1::FleetHistory>;
+    type StreamFleetStream = Answers<v1::FleetSample>;
 
     async fn list_agents(
         &self,
         request: Request<v1::ListAgentsRequest>,
     ) -> Result<Response<v1::ListAgentsResponse>, Status> {
-        let caller = Caller::of(request.extensions())?;
+        let (caller, ..) = taken(request)?;
         let agents = self.queries.agents_of(&caller).await;
         let summaries = agents.iter().map(|agent| {
             let Overview {
@@ -72,8 +112,7 @@ impl MetricsService for ClientService {
         &self,
         request: Request<v1::GetSystemInfoRequest>,
     ) -> Result<Response<v1::SystemInfoResponse>, Status> {
-        let caller = Caller::of(request.extensions())?;
-        let request = request.into_inner();
+        let (caller, _, request) = taken(request)?;
         let parts = request.include.map_or(SystemParts::STANDARD, Into::into);
         let info = self.queries.system(&caller, &request.agent_id, parts).await?;
         Ok(Response::new((&info).into()))
@@ -83,8 +122,7 @@ impl MetricsService for ClientService {
         &self,
         request: Request<v1::GetMetricsRequest>,
     ) -> Result<Response<v1::MetricsDataResponse>, Status> {
-        let caller = Caller::of(request.extensions())?;
-        let request = request.into_inner();
+        let (caller, _, request) = taken(request)?;
         let (_, live) = self.queries.metrics(&caller, &request.agent_id).await?;
         Ok(Response::new((&live.sample).into()))
     }
@@ -93,9 +131,8 @@ impl MetricsService for ClientService {
         &self,
         request: Request<v1::StreamMetricsRequest>,
     ) -> Result<Response<Self::StreamMetricsStream>, Status> {
-        let connection = request.extensions().get::<Connection>().cloned();
-        let caller = Caller::of(request.extensions())?;
-        let request = request.into_inner();
+        let (caller, connection, request) = taken(request)?;
+        let filter = filter(&request.metrics)?;
         let agent = self.queries.agent(&caller, &request.agent_id).await?;
         let place = self.queries.open_stream(connection)?;
         let wish = Wish {
@@ -103,8 +140,8 @@ impl MetricsService for ClientService {
             ..Default::default()
         };
         let stream = samples(&agent, wish, caller.ended().clone(), place);
-        Ok(Response::new(Box::pin(stream.filter_map(|live| {
-            std::future::ready(live.map(|live| Ok((&live.sample).into())))
+        Ok(Response::new(Box::pin(stream.filter_map(move |live| {
+            std::future::ready(live.map(|live| Ok(part_of(&live.sample, &filter))))
         }))))
     }
 
@@ -112,35 +149,100 @@ impl MetricsService for ClientService {
         &self,
         request: Request<v1::QueryHistoryRequest>,
     ) -> Result<Response<v1::MetricsQueryResponse>, Status> {
-        let caller = Caller::of(request.extensions())?;
-        let request = request.into_inner();
+        let (caller, _, request) = taken(request)?;
         self.queries.agent(&caller, &request.agent_id).await?;
-        let mut query = request.query.unwrap_or_default();
-        if query.max_points == 0 {
-            query.max_points = self.queries.max_points();
-        }
-        let query = HistoryQuery::try_from(query).map_err(ApiError::from)?;
+        let query = answers::query(&self.queries, request.query)?;
         let answer = self.queries.history(&caller, &request.agent_id, query).await?;
-        let gaps = answer.gaps.into_iter().map(|gap| v1::Gap {
-            reason: gap.reason,
-            from: gap.from,
-            to: gap.to,
-            samples: gap.samples,
-        });
         Ok(Response::new(v1::MetricsQueryResponse {
-            gaps: gaps.collect(),
+            gaps: answer.gaps.into_iter().map(Into::into).collect(),
             source: answer.source.name().to_owned(),
             resolution: answer.resolution.name().to_owned(),
             ..v1::MetricsQueryResponse::new(&answer.query, &answer.history)
         }))
     }
 
+    async fn query_fleet_history(
+        &self,
+        request: Request<v1::QueryFleetHistoryRequest>,
+    ) -> Result<Response<Self::QueryFleetHistoryStream>, Status> {
+        let (caller, _, request) = taken(request)?;
+        let histories = answers::fleet_history(&self.queries, &caller, request).await?;
+        Ok(Response::new(Box::pin(histories)))
+    }
+
+    async fn stream_fleet(
+        &self,
+        request: Request<v1::StreamFleetRequest>,
+    ) -> Result<Response<Self::StreamFleetStream>, Status> {
+        let (caller, connection, request) = taken(request)?;
+        let filter = filter(&request.metrics)?;
+        let asked = Asked {
+            agents: request.agents.iter().map(String::as_str).collect(),
+            interval: (request.interval_seconds > 0).then_some(request.interval_seconds.into()),
+            seen: Some(&request.cursor),
+            ..Default::default()
+        };
+        let wish = asked.wish(&self.queries, &caller).await?;
+        let place = self.queries.open_stream(connection)?;
+        let live = self.queries.agents().await.clone();
+        let events = feed(live, wish, caller.ended().clone(), place);
+        let messages = events
+            .flat_map(stream::iter)
+            .filter_map(move |event| std::future::ready(message(event, &filter).map(Ok)));
+        Ok(Response::new(Box::pin(messages)))
+    }
+
+    async fn get_latest(
+        &self,
+        request: Request<v1::GetLatestRequest>,
+    ) -> Result<Response<v1::Readings>, Status> {
+        let (caller, _, request) = taken(request)?;
+        Ok(Response::new(
+            answers::latest(&self.queries, &caller, request).await?,
+        ))
+    }
+
+    async fn get_top(&self, request: Request<v1::GetTopRequest>) -> Result<Response<v1::Readings>, Status> {
+        let (caller, _, request) = taken(request)?;
+        Ok(Response::new(
+            answers::top(&self.queries, &caller, request).await?,
+        ))
+    }
+
+    async fn get_ledger(
+        &self,
+        request: Request<v1::GetLedgerRequest>,
+    ) -> Result<Response<v1::LedgerResponse>, Status> {
+        let (caller, _, request) = taken(request)?;
+        let statement = self.queries.ledger(&caller, &request.agent_id).await?;
+        Ok(Response::new(statement.into()))
+    }
+
+    async fn list_tasks(
+        &self,
+        request: Request<v1::ListTasksRequest>,
+    ) -> Result<Response<v1::ListTasksResponse>, Status> {
+        let (caller, _, request) = taken(request)?;
+        Ok(Response::new(
+            answers::tasks(&self.queries, &caller, request).await?,
+        ))
+    }
+
+    async fn get_processes(
+        &self,
+        request: Request<v1::GetProcessesRequest>,
+    ) -> Result<Response<v1::ProcessesResponse>, Status> {
+        let (caller, _, request) = taken(request)?;
+        Ok(Response::new(
+            answers::processes(&self.queries, &caller, request).await?,
+        ))
+    }
+
     async fn execute_task(
         &self,
         request: Request<v1::TaskRequest>,
     ) -> Result<Response<v1::TaskResponse>, Status> {
-        let caller = Caller::of(request.extensions())?;
-        let request = request.into_inner();
+        let (caller, _, request) = taken(request)?;
         let agent = self.queries.agent(&caller, &request.agent_id).await?;
         if request.task.is_none() {
             let problem = "name what the agent is to do: a metrics_request".to_owned();
@@ -157,5 +259,25 @@ impl MetricsService for ClientService {
             Err(error) => self.audit.failed(&caller, "agent.task", id, error.code().name),
         }
         Ok(Response::new(asked?))
+    }
+}
+
+/// An event of a stream of many agents; `None` for one that gRPC has other ways to say.
+fn message(event: Event, filter: &MetricFilter) -> Option<v1::FleetSample> {
+    let cursor = event.id.as_ref().map(ToString::to_string).unwrap_or_default();
+    match event.news {
+        News::Sample(agent, live) => Some(v1::FleetSample {
+            agent_id: agent.id.to_string(),
+            metrics: Some(part_of(&live.sample, filter)),
+            cursor,
+            status: String::new(),
+        }),
+        News::Agent(agent, status) => Some(v1::FleetSample {
+            agent_id: agent.id.to_string(),
+            metrics: None,
+            cursor,
+            status: status.to_owned(),
+        }),
+        News::Overview(_) | News::Error(_) => None,
     }
 }

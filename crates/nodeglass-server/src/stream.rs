@@ -1,6 +1,9 @@
-//! A reader's stream of one agent's samples: what is there now, then each new one, at most one in each interval.
+//! A reader's stream of one agent's samples: what is there now, then each new one, at most one in each interval. That of many
+//! agents is [`feed()`].
 
+mod feed;
 mod places;
+mod view;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::live::{Latest, LiveAgent, LiveSample, Onlooker};
 
-pub use places::{Place, Places};
+pub use feed::{Choice, Event, FeedWish, News, Seen, Shape, feed};
+pub use places::{Books, Place, Places};
+pub use view::View;
 
 /// What a reader wants.
 #[derive(Debug, Clone, Copy, Default)]
@@ -73,7 +78,7 @@ pub fn samples(
 }
 
 /// Of samples that were missed, as many as the interval allows. The newest is among them.
-fn spaced(missed: Vec<Arc<LiveSample>>, interval: Duration) -> VecDeque<Arc<LiveSample>> {
+pub(crate) fn spaced(missed: Vec<Arc<LiveSample>>, interval: Duration) -> VecDeque<Arc<LiveSample>> {
     let mut kept: VecDeque<Arc<LiveSample>> = VecDeque::new();
     for live in missed.into_iter().rev() {
         let until = live.sample.timestamp.plus(interval / 2);

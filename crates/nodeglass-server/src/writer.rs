@@ -13,12 +13,13 @@ use nodeglass_model::{Sample, SampleId, UnixMillis};
 use nodeglass_runtime::backoff::Backoff;
 use nodeglass_runtime::telemetry::chain;
 use nodeglass_store::{AgentKey, Appended, StagedSample, Store, StoreError, TaskRecord};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::live::LiveAgent;
+use crate::telemetry::histogram::Histogram;
 
 /// How long a group is gathered at least: long enough to share one commit among several agents.
 const GATHER: Duration = Duration::from_millis(200);
@@ -46,6 +47,8 @@ pub(crate) struct Entry {
     tasks: Vec<TaskRecord>,
     /// Its agent goes on with its backlog when this one is acknowledged.
     replayed: bool,
+    /// Who waits for it beside a session: whoever pushed it.
+    told: Option<oneshot::Sender<()>>,
 }
 
 impl Entry {
@@ -59,6 +62,7 @@ impl Entry {
             tasks: tasks_of(agent.key, sample),
             agent,
             replayed: false,
+            told: None,
         }
     }
 
@@ -72,12 +76,21 @@ impl Entry {
             covers: vec![id],
             tasks: Vec::new(),
             replayed: false,
+            told: None,
         }
     }
 
     /// Says whether it is from a backlog.
     pub(crate) fn replayed(self, replayed: bool) -> Self {
         Self { replayed, ..self }
+    }
+
+    /// Has somebody told when it is stored.
+    pub(crate) fn telling(self, told: oneshot::Sender<()>) -> Self {
+        Self {
+            told: Some(told),
+            ..self
+        }
     }
 
     /// What it costs in memory while it waits.
@@ -155,6 +168,7 @@ pub struct WriterQueue {
     room: Arc<Semaphore>,
     /// Free room from which on samples that were turned away are asked for: half of all, so that it lasts a while.
     roomy_bytes: usize,
+    queue_bytes: usize,
     books: Arc<WriterBooks>,
 }
 
@@ -171,6 +185,8 @@ pub struct WriterBooks {
     pub failed_commits: AtomicU64,
     /// Whether the last commit failed.
     pub is_failing: AtomicBool,
+    /// How long commits took that succeeded.
+    pub commits: Histogram,
 }
 
 impl WriterQueue {
@@ -188,6 +204,12 @@ impl WriterQueue {
     /// Whether it makes sense to ask for samples that were turned away.
     pub(crate) fn is_roomy(&self) -> bool {
         self.room.available_permits() >= self.roomy_bytes && !self.books.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// Memory of what waits, and the most that it may be.
+    pub fn bytes(&self) -> (usize, usize) {
+        let free = self.room.available_permits();
+        (self.queue_bytes.saturating_sub(free), self.queue_bytes)
     }
 
     /// What the writer has done so far.
@@ -215,6 +237,7 @@ impl Writer {
             depth: depth.clone(),
             room: Arc::new(Semaphore::new(queue_bytes)),
             roomy_bytes: queue_bytes / 2,
+            queue_bytes,
             books: books.clone(),
         };
         (
@@ -331,12 +354,17 @@ impl Writer {
             let appended = match kept {
                 Err(error) if error.is_unreachable() => Err(error),
                 kept => {
+                    let began = Instant::now();
                     if let Err(error) = kept {
                         // They are said again with the next sample; samples must not wait for them.
                         warn!(error = %chain(&error), tasks = tasks.len(), "tasks can't be kept");
                     }
                     tasks = &[];
-                    self.store.append(part).await
+                    let appended = self.store.append(part).await;
+                    if appended.is_ok() {
+                        self.books.commits.add(began.elapsed());
+                    }
+                    appended
                 }
             };
             match appended {
@@ -388,10 +416,15 @@ fn gather_time(samples: usize, replayed: usize) -> Duration {
     }
 }
 
-/// Tells each agent's session which of its samples are stored now.
+/// Tells each agent's session, and whoever pushed, which samples are stored now.
 fn acknowledge(group: impl Iterator<Item = Queued>) {
     let mut by_agent: HashMap<AgentKey, (Arc<LiveAgent>, Vec<SampleId>)> = HashMap::new();
-    for Queued { entry, .. } in group {
+    for Queued { mut entry, .. } in group {
+        if let Some(told) = entry.told.take() {
+            // Nobody waits any more if the caller has given up.
+            let _ = told.send(());
+            continue;
+        }
         let (_, ids) = by_agent
             .entry(entry.agent.key)
             .or_insert_with(|| (entry.agent, Vec::new()));

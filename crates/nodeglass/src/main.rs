@@ -9,6 +9,7 @@ mod local;
 mod print;
 mod query;
 mod rest;
+mod top;
 mod transfer;
 mod up;
 mod watch;
@@ -42,6 +43,8 @@ enum Command {
     Query(query::Query),
     /// Follow an agent live
     Watch(watch::Watch),
+    /// Follow all agents, or one, on the terminal
+    Top(top::Top),
     /// Write stored samples to a file
     Export(export::Export),
     /// Store samples that were exported
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Agent(agent) => agent.run().await,
         Command::Query(query) => query.run().await,
         Command::Watch(watch) => watch.run().await,
+        Command::Top(top) => top.run().await,
         Command::Export(export) => export.run().await,
         Command::Import(import) => import.run().await,
     })

@@ -21,7 +21,8 @@ pub(crate) fn value(path: &str, value: Option<f64>) -> String {
         Some(Unit::Seconds) => format!("{value} s"),
         Some(Unit::Megahertz) => format!("{value:.0} MHz"),
         Some(Unit::Rpm) => format!("{value:.0} rpm"),
-        Some(Unit::Count) | None => format!("{value}"),
+        Some(Unit::PerMinute) => format!("{value:.0} /min"),
+        Some(Unit::Count | Unit::Custom) | None => format!("{value}"),
     }
 }
 

@@ -44,6 +44,7 @@ impl Watch {
         let request = StreamMetricsRequest {
             agent_id: self.agent,
             interval_seconds,
+            metrics: Vec::new(),
         };
         let mut stream = self
             .server

@@ -65,7 +65,7 @@ impl Host {
     fn new(collect: &CollectConfig) -> Self {
         Self {
             #[cfg(target_os = "linux")]
-            reader: NodeReader::new(&collect.host_root, collect.deadline),
+            reader: NodeReader::new(&collect.host_root, collect.deadline, collect.privacy.clone()),
         }
     }
 

@@ -288,13 +288,14 @@ impl<'a> Session<'a> {
     /// The next batch of what was not sent yet; `None` if it can't be read now.
     async fn backlog(&self) -> Option<v1::SampleBatch> {
         let outbox = self.uplink.outbox.clone();
+        let privacy = self.uplink.privacy.privacy.clone();
         let packed = tokio::task::spawn_blocking(move || {
             let mut packer = BackfillPacker::default();
             outbox.journal.take_backlog(IN_FLIGHT, |id, sample| {
                 if is_too_large(sample) {
                     outbox.journal.reject(id, TOO_LARGE);
                     ControlFlow::Continue(())
-                } else if packer.add(id, sample) {
+                } else if packer.add(id, &privacy.treated(sample)) {
                     ControlFlow::Continue(())
                 } else {
                     ControlFlow::Break(())

@@ -9,7 +9,10 @@ use nodeglass_model::{Sample, UnixMillis};
 use super::departed::{Departed, Place};
 use super::flat::{Heads, RowWriter};
 use super::like::{Known, Like, text_of};
-use super::{ABSENT, FAILURES, FIRST, LAYOUT, MAX_METRICS, MAX_TEXT_BYTES, MAX_VALUES, VERSION};
+use super::{
+    ABSENT, FAILURES, FIRST, LAYOUT, MAX_FAILURE_BYTES, MAX_FAILURES, MAX_METRICS, MAX_TEXT_BYTES,
+    MAX_VALUES, VERSION,
+};
 use crate::row::RowError;
 use crate::varint::Reader;
 
@@ -27,6 +30,8 @@ pub struct Decoder {
     heads: Option<Heads>,
     /// Which devices these are, among all that any decoder of this process has read.
     layout_number: LayoutNumber,
+    /// Devices that were described since [`Decoder::take_described`] was called, processes left aside.
+    described: usize,
     /// Whether the sample was vouched for by [`Decoder::vouch`], and nothing has come since that could have spoiled it.
     sound: bool,
 }
@@ -54,6 +59,7 @@ impl Decoder {
             time: 0,
             heads: None,
             layout_number: LayoutNumber::default(),
+            described: 0,
             sound: false,
         }
     }
@@ -89,7 +95,10 @@ impl Decoder {
             if !(1..=VERSION).contains(&version) {
                 return Err(RowError::Version(version));
             }
-            *self = Self::new(self.max_devices);
+            *self = Self {
+                described: self.described,
+                ..Self::new(self.max_devices)
+            };
             self.version = version;
             self.layout_number = LayoutNumber::next();
             self.read_schema(&mut reader)?;
@@ -105,12 +114,7 @@ impl Decoder {
             self.read_layout(&mut reader)?;
         }
         if flags & FAILURES != 0 {
-            self.layout.failures.clear();
-            for _ in 0..reader.unsigned()? {
-                let collector = reader.text()?.to_owned();
-                let reason = reader.text()?.to_owned();
-                self.layout.failures.push(CollectFailure { collector, reason });
-            }
+            self.read_failures(&mut reader)?;
         }
         self.read_values(&mut reader)?;
         if reader.is_empty() {
@@ -157,7 +161,24 @@ impl Decoder {
         Ok(())
     }
 
+    fn read_failures(&mut self, reader: &mut Reader<'_>) -> Result<(), RowError> {
+        self.layout.failures.clear();
+        let count = reader.unsigned()?;
+        let mut bytes = 0_usize;
+        for _ in 0..count {
+            let collector = reader.text()?.to_owned();
+            let reason = reader.text()?.to_owned();
+            bytes = bytes.saturating_add(collector.len()).saturating_add(reason.len());
+            if count > MAX_FAILURES || bytes > MAX_FAILURE_BYTES {
+                return Err(RowError::Malformed("more failures than there are collectors"));
+            }
+            self.layout.failures.push(CollectFailure { collector, reason });
+        }
+        Ok(())
+    }
+
     fn read_layout(&mut self, reader: &mut Reader<'_>) -> Result<(), RowError> {
+        let mut done = Vec::new();
         loop {
             let number = reader.byte()?;
             if number == Dimension::Host as u8 {
@@ -171,12 +192,18 @@ impl Decoder {
             if views.is_empty() || count > self.max_devices {
                 return Err(RowError::Malformed("more devices than a host has"));
             }
+            if done.contains(&number) {
+                return Err(RowError::Malformed("a kind of devices twice in one record"));
+            }
+            done.push(number);
+            self.has_room(&views, count)?;
             let mut devices = Sample::default();
             let mut places = Vec::new();
             let mut text_bytes = 0;
             for index in 0..count {
                 let place = Place::read(reader, self.version)?;
                 if place == Place::Described {
+                    self.described += usize::from(holder != Some(Dimension::Process));
                     self.read_description(holder, &views, index, &mut devices, reader)?;
                 } else if let Some(holder) = holder {
                     let is_known = match place {
@@ -208,6 +235,23 @@ impl Decoder {
             .map(|kind| kind.len(&self.layout))
             .sum();
         if values > MAX_VALUES || devices > self.max_devices {
+            return Err(RowError::Malformed("more devices than a host has"));
+        }
+        Ok(())
+    }
+
+    /// Whether there may be so many devices of these kinds beside the others: a kind that this program does not know has as
+    /// many values as its schema says.
+    fn has_room(&self, views: &[usize], devices: usize) -> Result<(), RowError> {
+        let kinds = self.kinds.iter().enumerate();
+        let values = kinds.map(|(index, kind)| {
+            if views.contains(&index) {
+                devices * kind.metrics.len()
+            } else {
+                kind.values.len()
+            }
+        });
+        if values.sum::<usize>() > MAX_VALUES {
             return Err(RowError::Malformed("more devices than a host has"));
         }
         Ok(())
@@ -301,6 +345,12 @@ impl Decoder {
             let mut values = devices.flat_map(|device| kind.metrics.iter().zip(device));
             values.all(|(metric, value)| can_be(*metric, *value))
         });
+    }
+
+    /// How many devices were described, and not named by their places, since this was last asked; processes, which come and
+    /// go on every host, left aside.
+    pub fn take_described(&mut self) -> usize {
+        std::mem::take(&mut self.described)
     }
 
     /// Whether it has devices of this kind.

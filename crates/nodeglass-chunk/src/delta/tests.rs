@@ -1,12 +1,13 @@
 //! Any samples come back as they were, and no bytes do harm.
 
-use nodeglass_model::catalogue::{self, METRICS};
+use nodeglass_model::catalogue::{self, Dimension, METRICS};
 use nodeglass_model::sample::{CollectFailure, DiskMetrics, ProcessEntry};
 use nodeglass_model::{Sample, UnixMillis};
 use proptest::prelude::*;
 
 use super::*;
 use crate::row::RowError;
+use crate::varint::put;
 
 const DEVICES: usize = 4096;
 
@@ -332,6 +333,110 @@ fn a_sample_is_made_out_of_the_one_before_it() {
     assert!(
         !layouts.contains(&other.layout()),
         "what another decoder made is its own"
+    );
+}
+
+/// A first record with one kind of device, and then `body`.
+fn record(holder: Dimension, metrics: &[u64], body: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut out = vec![FIRST | LAYOUT | FAILURES, VERSION];
+    put(&mut out, 1);
+    out.extend([holder as u8, holder as u8]);
+    put(&mut out, metrics.len() as u64);
+    for metric in metrics {
+        put(&mut out, *metric);
+    }
+    put(&mut out, 0);
+    body(&mut out);
+    out
+}
+
+fn put_device(out: &mut Vec<u8>, label: &str) {
+    put(out, 0);
+    // Like no other.
+    put(out, 0);
+    put(out, label.len() as u64);
+    out.extend(label.as_bytes());
+    put(out, 0);
+}
+
+#[test]
+fn a_device_with_a_long_name_cannot_be_had_a_thousand_times_for_a_byte_each() {
+    let mut decoder = Decoder::new(4096);
+    let first = record(Dimension::Unit, &[], |out| {
+        out.push(Dimension::Unit as u8);
+        put(out, 1);
+        put_device(out, &"x".repeat(MAX_TEXT_BYTES / 8));
+        out.push(0);
+        put(out, 0);
+        put(out, 0);
+    });
+    decoder.advance(&first).unwrap();
+    let mut again = vec![LAYOUT];
+    put(&mut again, 0);
+    again.push(Dimension::Unit as u8);
+    put(&mut again, 4000);
+    (0..4000).for_each(|_| put(&mut again, 1));
+    again.push(0);
+    put(&mut again, 0);
+    assert_eq!(
+        decoder.advance(&again),
+        Err(RowError::Malformed("devices with more text than a host has"))
+    );
+}
+
+#[test]
+fn failures_without_a_text_are_not_had_by_the_million() {
+    let bomb = record(Dimension::Unit, &[], |out| {
+        out.push(0);
+        put(out, 1 << 20);
+        out.resize(out.len() + (2 << 20), 0);
+        put(out, 0);
+    });
+    let error = Decoder::new(4096).advance(&bomb).unwrap_err();
+    assert_eq!(
+        error,
+        RowError::Malformed("more failures than there are collectors")
+    );
+}
+
+#[test]
+fn kinds_that_nobody_knows_take_no_more_room_than_those_that_are_known() {
+    let mut bomb = vec![FIRST | LAYOUT, VERSION];
+    let kinds = 100..150_u8;
+    put(&mut bomb, kinds.len() as u64);
+    for kind in kinds.clone() {
+        bomb.extend([kind, kind]);
+        put(&mut bomb, 60);
+        (0..60).for_each(|_| put(&mut bomb, 1));
+    }
+    put(&mut bomb, 0);
+    for kind in kinds {
+        bomb.push(kind);
+        put(&mut bomb, 4096);
+        (0..4096).for_each(|_| put_device(&mut bomb, ""));
+    }
+    bomb.push(0);
+    put(&mut bomb, 0);
+    let error = Decoder::new(4096).advance(&bomb).unwrap_err();
+    assert_eq!(error, RowError::Malformed("more devices than a host has"));
+}
+
+#[test]
+fn a_kind_comes_once_in_a_record() {
+    let twice = record(Dimension::Unit, &[], |out| {
+        for _ in 0..2 {
+            out.push(Dimension::Unit as u8);
+            put(out, 1);
+            put_device(out, "a");
+        }
+        out.push(0);
+        put(out, 0);
+        put(out, 0);
+    });
+    let error = Decoder::new(4096).advance(&twice).unwrap_err();
+    assert_eq!(
+        error,
+        RowError::Malformed("a kind of devices twice in one record")
     );
 }
 

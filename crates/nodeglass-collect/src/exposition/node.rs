@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 use super::text::Exposition;
 use super::text::FamilyKind::Gauge;
 use crate::linux::host_root::HostRoot;
+use crate::privacy::Privacy;
 use cpu::CpuTimes;
 use filesystem::FileSystems;
 use tree::Tree;
@@ -106,9 +107,10 @@ const LATER: [(&str, Write); 4] = [
 impl NodeReader {
     /// Reads the host whose `/` is seen at `host_root`. A file system that takes longer than `deadline` to tell its
     /// space has `node_filesystem_device_error` 1 until it answers.
-    pub fn new(host_root: &Path, deadline: Duration) -> Self {
+    /// What says who and where is shown as `privacy` has it.
+    pub fn new(host_root: &Path, deadline: Duration, privacy: Privacy) -> Self {
         Self {
-            tree: Tree::new(HostRoot::new(host_root)),
+            tree: Tree::new(HostRoot::new(host_root), privacy),
             cpu: CpuTimes::default(),
             filesystems: FileSystems::new(deadline),
         }

@@ -7,8 +7,9 @@ use std::sync::LazyLock;
 use super::metric::Access;
 use super::{METRICS, Metric};
 use crate::sample::{
-    BatteryMetrics, CollectorMetrics, ContainerMetrics, CoreMetrics, DiskMetrics, FanMetrics, GpuMetrics,
-    NetworkMetrics, PowerMetrics, ProcessEntry, Sample, TaskProcessMetrics, TemperatureMetrics, UnitMetrics,
+    BatteryMetrics, CollectorMetrics, ContainerMetrics, CoreMetrics, CustomMetrics, DiskMetrics, FanMetrics,
+    GpuMetrics, NetworkMetrics, PowerMetrics, ProcessEntry, Sample, TaskProcessMetrics, TemperatureMetrics,
+    UnitMetrics,
 };
 
 /// A text that describes a device beyond its label. The numbers are those on disk.
@@ -282,7 +283,7 @@ macro_rules! dimensions {
     };
 }
 
-const KINDS: usize = 15;
+const KINDS: usize = 16;
 
 dimensions! {
     /// Logical cores, labelled `0`, `1`, ...
@@ -393,6 +394,12 @@ dimensions! {
         key(it) it.collector.as_str();
         label it.collector.as_str();
         named(label) CollectorMetrics { collector: label.to_owned(), ..Default::default() };
+    }
+    /// Figures of a program's own, labelled with their name: `queue_length`.
+    Custom = 15 "custom figure": CustomMetrics, s => s.custom, {
+        key(it) it.name.as_str();
+        label it.name.as_str();
+        named(label) CustomMetrics { name: label.to_owned(), ..Default::default() };
     }
 }
 

@@ -195,10 +195,17 @@ pub enum Unit {
     Megahertz,
     /// Turns per minute.
     Rpm,
+    /// Events per minute.
+    PerMinute,
+    /// Whatever whoever gave the figure measures in; negative, too.
+    Custom,
 }
 
 /// The largest whole number up to which a float is exact.
 const EXACT: f64 = 9_007_199_254_740_992.0;
+/// Custom figures are kept to so many parts of one: far more digits than a program's own figures have meaning, and still
+/// exact up to nine million millions.
+const CUSTOM_STEPS: u32 = 1_000;
 
 impl Unit {
     /// How many steps make one unit: values are kept to the nearest step.
@@ -210,7 +217,9 @@ impl Unit {
             | Self::Average
             | Self::Cores
             | Self::EventsPerSec
+            | Self::PerMinute
             | Self::Milliseconds => 100,
+            Self::Custom => CUSTOM_STEPS,
             Self::Celsius | Self::Watts => 10,
             Self::Bytes
             | Self::BytesPerSec
@@ -245,8 +254,10 @@ impl Unit {
             | Self::Average
             | Self::Cores
             | Self::EventsPerSec
+            | Self::PerMinute
             | Self::Megahertz
             | Self::Rpm => 0.0..=1e9,
+            Self::Custom => -EXACT / f64::from(CUSTOM_STEPS)..=EXACT / f64::from(CUSTOM_STEPS),
             Self::Bytes | Self::BytesPerSec | Self::PerSec | Self::Count | Self::Seconds => 0.0..=EXACT,
         }
     }
@@ -270,7 +281,8 @@ impl Unit {
             Self::Milliseconds => "ms",
             Self::Seconds => "s",
             Self::Megahertz => "MHz",
-            Self::Rpm => "1/min",
+            Self::Rpm | Self::PerMinute => "1/min",
+            Self::Custom => "any",
             Self::Count | Self::Average => "count",
             Self::Celsius => "°C",
             Self::Load => "tasks",

@@ -472,4 +472,16 @@ metrics! {
         "the agent" "Devices that were left out because there are more than the configured number."
     371 "collector.stale_ms" Milliseconds Level Max (Collector: stale_ms)
         "the agent" "How old the last good reading is of what a collector could not read anew; absent where all is fresh."
+
+    380 "app.response_time_ms" Milliseconds Level Max (Host: app.response_time_ms)
+        "pushed" "How long an answer takes; agents do not measure it, programs push it."
+    381 "app.requests_per_minute" PerMinute Rate Sum (Host: app.requests_per_minute)
+        "pushed" "Requests that a program serves."
+    382 "app.error_percent" Percent Rate Mean (Host: app.error_percent)
+        "pushed" "Share of the requests that fail."
+    383 "app.network_bytes_per_sec" BytesPerSec Rate Sum (Host: app.network_bytes_per_sec)
+        "pushed" "Bytes sent and received, where whoever pushes does not tell them apart."
+
+    390 "custom.value" Custom Level Max (Custom: value)
+        "pushed" "A figure of a program's own, under its own name, in a unit of its own."
 }

@@ -45,6 +45,9 @@ fn a_unit_is_in_the_name_unless_the_specification_names_the_field() {
             Unit::Seconds => "_seconds",
             Unit::Megahertz => "_mhz",
             Unit::Rpm => "_rpm",
+            Unit::PerMinute => "_per_minute",
+            Unit::Custom if metric.path == "custom.value" => continue,
+            Unit::Custom => "_value",
             Unit::Count | Unit::Load | Unit::Average => continue,
         };
         assert!(

@@ -1,4 +1,4 @@
-//! Who uses a host: processes, tasks, containers, units.
+//! Who uses a host: processes, tasks, containers, units, and programs that tell of themselves.
 
 use serde::Serialize;
 
@@ -149,5 +149,33 @@ section! {
     figures {
         /// 1: the unit failed. Units that did not are not listed.
         failed: u32,
+    }
+}
+
+section! {
+    /// What a program says of how it serves.
+    AppMetrics
+    figures {
+        /// How long an answer takes.
+        response_time_ms: f64,
+        /// Requests served.
+        requests_per_minute: f64,
+        /// Share of the requests that fail.
+        error_percent: f64,
+        /// Bytes sent and received, where they are not told apart.
+        network_bytes_per_sec: u64,
+    }
+}
+
+section! {
+    /// One figure of a program's own.
+    CustomMetrics
+    keys {
+        /// Its name.
+        name: String,
+    }
+    figures {
+        /// Its value, in a unit of its own.
+        value: f64,
     }
 }

@@ -314,6 +314,16 @@ same_fields!(
         stale_ms
     }
 );
+same_fields!(
+    model::AppMetrics,
+    v1::AppMetrics {
+        response_time_ms,
+        requests_per_minute,
+        error_percent,
+        network_bytes_per_sec
+    }
+);
+same_fields!(model::CustomMetrics, v1::CustomMetrics { name, value });
 same_fields!(model::CollectFailure, v1::CollectFailure { collector, reason });
 
 impl From<&model::ProcessMetrics> for v1::ProcessMetrics {
@@ -440,6 +450,8 @@ impl From<&Sample> for v1::MetricsDataResponse {
             power_meters: list(&sample.power_meters),
             batteries: list(&sample.batteries),
             collectors: list(&sample.collectors),
+            app: section(&sample.app),
+            custom: list(&sample.custom),
             gpus: list(&sample.gpus),
             temperatures: list(&sample.temperatures),
             failures: list(&sample.failures),
@@ -474,6 +486,8 @@ impl TryFrom<v1::MetricsDataResponse> for Sample {
             power_meters: data.power_meters.into_iter().map(Into::into).collect(),
             batteries: data.batteries.into_iter().map(Into::into).collect(),
             collectors: data.collectors.into_iter().map(Into::into).collect(),
+            app: data.app.map(Into::into).unwrap_or_default(),
+            custom: data.custom.into_iter().map(Into::into).collect(),
             gpus: data.gpus.into_iter().map(Into::into).collect(),
             temperatures: data.temperatures.into_iter().map(Into::into).collect(),
             failures: data

@@ -15,10 +15,7 @@ use super::parameters::{Parameters, wrong};
 use super::{Api, shapes};
 use crate::access::Caller;
 use crate::error::ApiError;
-use crate::queries::{Grouped, MAX_AGENTS, Order, Reading, Resolution, StoredHistory, first};
-
-/// Agents in a list of those with most unless the caller says otherwise, and at most.
-const FIRST: (usize, usize) = (10, 1_000);
+use crate::queries::{FIRST, Grouped, MAX_AGENTS, Order, Reading, Resolution, StoredHistory, first, within};
 
 /// The history of several agents, in aligned buckets.
 ///
@@ -286,13 +283,7 @@ pub(super) async fn top(
 ) -> Result<Response, ApiError> {
     let parameters = parameters.only(&["metric", "k", "order", "agents", "start", "end", "agg"])?;
     let selector = metric(&parameters)?;
-    let (usual, most) = FIRST;
-    let count = parameters
-        .parsed::<usize>("k", "a whole number")?
-        .unwrap_or(usual);
-    if !(1..=most).contains(&count) {
-        return Err(wrong("k", format!("{count} is not within 1 to {most}")));
-    }
+    let count = within("k", parameters.parsed::<u32>("k", "a whole number")?, FIRST)? as usize;
     let order = match parameters.text("order") {
         None | Some("desc") => Order::Highest,
         Some("asc") => Order::Lowest,

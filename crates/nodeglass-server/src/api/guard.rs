@@ -11,12 +11,13 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use tracing::{Instrument, info_span};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, info_span};
 
 use super::{Api, headers};
 use crate::access::{Call, Caller, Standing, Told, host, without_ticket};
 use crate::error::{ApiError, Problem};
-use crate::listener::Peer;
+use crate::listener::{Connection, Peer};
 use crate::policy::{self, Policy};
 
 /// The call's number: taken over from the caller, or made here.
@@ -78,7 +79,15 @@ pub(super) async fn number(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(told.clone());
     let number = id.to_str().unwrap_or_default().into();
     request.extensions_mut().insert(RequestId(number));
-    let span = info_span!("call", request_id = id.to_str().unwrap_or_default());
+    // What is not known yet is filled in by those who find it out.
+    let span = info_span!(
+        "call",
+        request_id = id.to_str().unwrap_or_default(),
+        method = Empty,
+        route = Empty,
+        caller = Empty,
+        status = Empty
+    );
     let mut response = next.run(request).instrument(span).await;
     let spent = response.extensions_mut().remove::<Standing>();
     if let Some(standing) = spent.or_else(|| told.standing()) {
@@ -128,6 +137,8 @@ pub(super) async fn admit(
     let (caller, standing) =
         admitted.inspect_err(|error| denied(&api, &call.nobody(), &action(&request), error))?;
     note(&request, standing);
+    Span::current().record("caller", &*caller.name);
+    vouch(&request);
     if let Some(uri) = without_ticket(request.method(), request.uri()) {
         *request.uri_mut() = uri;
     }
@@ -162,6 +173,13 @@ fn denied(api: &Api, caller: &Caller, action: &str, error: &ApiError) {
     let code = error.code();
     if matches!(code.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
         api.identity.audit.denied(caller, action, "", code.name);
+    }
+}
+
+/// Whoever showed a good token is no stranger to the listener any more.
+fn vouch(request: &Request) {
+    if let Some(connection) = request.extensions().get::<Connection>() {
+        connection.vouch();
     }
 }
 
@@ -224,6 +242,8 @@ pub(super) async fn admit_grpc(State(api): State<Api>, mut request: Request, nex
         denied(&api, &caller, &action, &error);
         return grpc_response(error);
     }
+    Span::current().record("caller", &*caller.name);
+    vouch(&request);
     request.extensions_mut().insert(caller.clone());
     let response = next.run(request).await;
     if caller.has_asked_for_foreign() {

@@ -27,6 +27,11 @@ const ROOT: &str = "disk.usage_percent@/";
 const DISK: &str = "disk.usage_percent";
 const SENT: &str = "network.bytes_sent_per_sec";
 const RECEIVED: &str = "network.bytes_recv_per_sec";
+/// Of a host that pushes, and does not tell them apart.
+const BOTH_WAYS: &str = "app.network_bytes_per_sec";
+const RESPONSE_TIME: &str = "app.response_time_ms";
+const REQUESTS: &str = "app.requests_per_minute";
+const ERRORS: &str = "app.error_percent";
 
 /// A few figures over time.
 #[derive(Serialize, ToSchema)]
@@ -55,6 +60,15 @@ pub(super) struct Entry {
     /// Bytes per second, sent and received.
     #[serde(skip_serializing_if = "Option::is_none")]
     network_io: Option<f64>,
+    /// Milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_time: Option<f64>,
+    /// Requests in a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests_per_minute: Option<f64>,
+    /// Percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_rate: Option<f64>,
 }
 
 /// The figures of the last `hours`.
@@ -77,7 +91,18 @@ pub(super) async fn metrics(
     };
     let points = POINTS.min(api.queries.max_points());
     let query = HistoryQuery::new(
-        &[CPU, MEMORY, ROOT, DISK, SENT, RECEIVED],
+        &[
+            CPU,
+            MEMORY,
+            ROOT,
+            DISK,
+            SENT,
+            RECEIVED,
+            BOTH_WAYS,
+            RESPONSE_TIME,
+            REQUESTS,
+            ERRORS,
+        ],
         range,
         None,
         Some(points),
@@ -103,7 +128,11 @@ fn entries(history: &History) -> Vec<Entry> {
             disk_usage: value(ROOT).or_else(|| value(DISK)),
             network_io: sent
                 .or(received)
-                .map(|_| sent.unwrap_or(0.0) + received.unwrap_or(0.0)),
+                .map(|_| sent.unwrap_or(0.0) + received.unwrap_or(0.0))
+                .or_else(|| value(BOTH_WAYS)),
+            response_time: value(RESPONSE_TIME),
+            requests_per_minute: value(REQUESTS),
+            error_rate: value(ERRORS),
         }
     };
     history.times.iter().enumerate().map(entry).collect()

@@ -67,14 +67,25 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 
 /// The parameters of one call.
 #[derive(Debug)]
-pub(super) struct Parameters(BTreeMap<String, String>);
+pub(crate) struct Parameters(BTreeMap<String, String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
-            .await
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        Self::of_uri(&parts.uri)
+    }
+}
+
+impl Parameters {
+    /// Those of a query, as it stands behind the question mark.
+    pub(crate) fn of_query(query: &str) -> Result<Self, ApiError> {
+        let uri = format!("/?{query}").parse::<Uri>();
+        Self::of_uri(&uri.map_err(|error| wrong("query", error.to_string()))?)
+    }
+
+    fn of_uri(uri: &Uri) -> Result<Self, ApiError> {
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
             .map_err(|error| wrong("query", error.body_text()))?;
         let mut all = BTreeMap::new();
         for (name, value) in pairs {
@@ -98,7 +109,7 @@ impl Parameters {
     }
 
     /// Refuses parameters that are not among `known`.
-    pub(super) fn only(self, known: &[&'static str]) -> Result<Self, ApiError> {
+    pub(crate) fn only(self, known: &[&'static str]) -> Result<Self, ApiError> {
         match self.0.keys().find(|name| !known.contains(&name.as_str())) {
             None => Ok(self),
             Some(unknown) => {
@@ -125,7 +136,7 @@ impl Parameters {
     }
 
     /// A parameter that is read in some way.
-    pub(super) fn parsed<T: FromStr>(&self, name: &'static str, expected: &str) -> Result<Option<T>, ApiError>
+    pub(crate) fn parsed<T: FromStr>(&self, name: &'static str, expected: &str) -> Result<Option<T>, ApiError>
     where
         T::Err: Display,
     {
@@ -139,7 +150,7 @@ impl Parameters {
     }
 
     /// A moment: seconds, milliseconds, RFC 3339, `now`, or relative to it (`-1h`).
-    pub(super) fn moment(
+    pub(crate) fn moment(
         &self,
         name: &'static str,
         default: &str,
@@ -162,7 +173,7 @@ impl Parameters {
     }
 
     /// A list separated by commas.
-    pub(super) fn list(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn list(&self, name: &str) -> Vec<&str> {
         let entries = self.text(name).unwrap_or_default().split(',').map(str::trim);
         entries.filter(|entry| !entry.is_empty()).collect()
     }

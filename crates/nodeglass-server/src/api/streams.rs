@@ -1,17 +1,17 @@
 //! An agent's samples as server-sent events.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
+use axum::response::Response;
 use futures_util::StreamExt;
-use http::{HeaderMap, header};
+use http::HeaderMap;
 use nodeglass_model::SampleId;
 
+use super::feeds::{
+    ALIVE, DEFAULT_SECONDS, LAST_EVENT_ID, MAX_SECONDS, SIGN_OF_LIFE, last_event, sse, view_of,
+};
 use super::parameters::{AgentName, Parameters, wrong};
 use super::{Api, shapes};
 use crate::access::Caller;
@@ -19,27 +19,18 @@ use crate::error::ApiError;
 use crate::listener::Connection;
 use crate::stream::{Wish, samples};
 
-/// The interval of a stream that doesn't ask for one.
-const DEFAULT_SECONDS: u64 = 5;
-/// The longest interval of a stream.
-const MAX_SECONDS: u64 = 3_600;
-/// How often a silent stream shows that it is alive, so that proxies leave it open.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
-/// A comment, which readers pass over.
-const ALIVE: Bytes = Bytes::from_static(b":\n\n");
-/// What a reader who comes back says that it has seen last.
-const LAST_EVENT_ID: &str = "last-event-id";
-
 /// An agent's samples as server-sent events.
 ///
 /// An event `metrics` with the latest sample at once, and with each new one, at most one in each `interval` seconds. A
-/// reader who comes back and says what it saw last has what it missed first, as far as it is still known.
+/// reader who comes back and says what it saw last has what it missed first, as far as it is still known. The last event is
+/// `error`, and says why the stream ends.
 #[utoipa::path(
     get, path = "/api/v1/agents/{id}/metrics/stream", operation_id = "agent_stream", tag = "agents",
     params(
         ("id" = String, Path, description = "The agent's name"),
         ("interval" = Option<u64>, Query, minimum = 1, maximum = 3_600,
             description = "Seconds between two events, at least; 5 without it"),
+        ("metrics" = Option<String>, Query, description = "What samples are to have: `cpu,disk.usage_percent`; everything without it"),
         ("last-event-id" = Option<String>, Header, description = "The last event that the reader has seen"),
     ),
     responses((status = 200, description = "Events, for as long as they are read.",
@@ -53,7 +44,7 @@ pub(super) async fn stream(
     headers: HeaderMap,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
-    let parameters = parameters.only(&["interval"])?;
+    let parameters = parameters.only(&["interval", "metrics"])?;
     let seconds = parameters
         .parsed::<u64>("interval", "a number of whole seconds")?
         .unwrap_or(DEFAULT_SECONDS);
@@ -72,13 +63,15 @@ pub(super) async fn stream(
         seen: headers.get(LAST_EVENT_ID).and_then(|id| seen(id.to_str().ok()?)),
         sign_of_life: Some(SIGN_OF_LIFE),
     };
-    let events = samples(&agent, wish, caller.ended().clone(), place)
-        .map(|live| Ok::<_, Infallible>(live.map_or(ALIVE, |live| live.event())));
-    let headers = [
-        (header::CONTENT_TYPE, "text/event-stream"),
-        (header::CACHE_CONTROL, "no-cache"),
-    ];
-    Ok((headers, Body::from_stream(events)).into_response())
+    let view = view_of(&parameters.list("metrics"))?;
+    let id = agent.id.clone();
+    let events = samples(&agent, wish, caller.ended().clone(), place).map(move |live| match (live, &view) {
+        (None, _) => ALIVE,
+        (Some(live), None) => live.event(),
+        (Some(live), Some(view)) => live.event_of(&view.text(&id, &live)),
+    });
+    let last = futures_util::stream::once(async move { last_event(&api) });
+    Ok(sse(events.chain(last)))
 }
 
 /// The sample that an event's id names. One of another making, from before an upgrade, is one that is not known.

@@ -1,7 +1,5 @@
 //! Who used a host: its tasks from start to end, and its processes at any moment.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::State;
 use nodeglass_model::sample::ProcessEntry;
@@ -14,12 +12,7 @@ use super::parameters::{AgentName, Parameters, wrong};
 use super::{Api, shapes};
 use crate::access::Caller;
 use crate::error::ApiError;
-
-/// Tasks in one answer unless the caller says otherwise, and at most.
-const TASKS: (u32, u32) = (100, 1_000);
-
-/// A task that runs is in every sample; one that was not seen for this long is on an agent that is away, or died with it.
-const UNSEEN: Duration = Duration::from_mins(5);
+use crate::queries::{TASKS, task_state, unseen_since, within};
 
 /// Tasks of an agent.
 #[derive(Serialize, ToSchema)]
@@ -64,11 +57,7 @@ enum TaskState {
 
 impl TaskBody {
     fn new(task: TaskRecord, unseen_since: UnixMillis) -> Self {
-        let state = match task.ended_at {
-            Some(_) => "ended",
-            None if task.last_seen_at < unseen_since => "lost",
-            None => "running",
-        };
+        let state = task_state(&task, unseen_since);
         Self {
             task_id: task.task_id,
             state,
@@ -110,21 +99,14 @@ pub(super) async fn tasks(
     if range.end <= range.start {
         return Err(wrong("end", "it must be after start".to_owned()));
     }
-    let (usual, most) = TASKS;
-    let limit = parameters
-        .parsed::<u32>("limit", "a whole number")?
-        .unwrap_or(usual);
-    if !(1..=most).contains(&limit) {
-        return Err(wrong("limit", format!("{limit} is not within 1 to {most}")));
-    }
+    let limit = within(
+        "limit",
+        parameters.parsed::<u32>("limit", "a whole number")?,
+        TASKS,
+    )?;
     let tasks = api.queries.tasks(&caller, &id, range, limit).await?;
-    let interval = api
-        .queries
-        .agent(&caller, &id)
-        .await?
-        .stored_interval()
-        .unwrap_or_default();
-    let unseen_since = now.minus(UNSEEN.max(interval * 3));
+    let interval = api.queries.agent(&caller, &id).await?.stored_interval();
+    let unseen_since = unseen_since(now, interval);
     Ok(Json(TasksBody {
         agent_id: id,
         tasks: tasks

@@ -71,6 +71,14 @@ codes! {
     NOTHING_BEGUN = "nothing_begun", CONFLICT, FailedPrecondition, "No one-time codes are being set up";
     TOO_LARGE = "too_large", PAYLOAD_TOO_LARGE, OutOfRange, "The body is too large";
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, InvalidArgument, "Bodies are not taken in this form";
+    INVALID_VALUE = "invalid_value", UNPROCESSABLE_ENTITY, InvalidArgument, "A figure can't be right";
+    INVALID_SAMPLE = "invalid_sample", UNPROCESSABLE_ENTITY, InvalidArgument, "The sample can't be stored";
+    FUTURE_TIMESTAMP = "future_timestamp", UNPROCESSABLE_ENTITY, InvalidArgument, "The sample is from the future";
+    PUSH_CONFLICT = "push_conflict", CONFLICT, AlreadyExists, "Another push had the same name";
+    AGENT_REPORTS_ITSELF = "agent_reports_itself", CONFLICT, FailedPrecondition, "The agent reports by itself";
+    NO_WEBSOCKET = "no_websocket", UPGRADE_REQUIRED, FailedPrecondition, "The path is a WebSocket's";
+    FOREIGN_ORIGIN = "foreign_origin", FORBIDDEN, PermissionDenied, "The page that calls is another site's";
+    NOT_STORED_YET = "not_stored_yet", SERVICE_UNAVAILABLE, Unavailable, "The sample is not stored yet";
     TOO_MANY_TRIES = "too_many_tries", TOO_MANY_REQUESTS, ResourceExhausted, "Too many tries to sign in";
     RATE_LIMITED = "rate_limited", TOO_MANY_REQUESTS, ResourceExhausted, "Too many calls";
     PROVIDER_UNAVAILABLE = "provider_unavailable", BAD_GATEWAY, Unavailable, "The provider of identities does not answer";

@@ -180,13 +180,13 @@ mod tests {
                 .unwrap()
                 .contains("Secure")
         );
-        let sent = headers(&[
+        let shown = headers(&[
             ("cookie", "a=b; nodeglass=ngs_abc;x"),
             ("cookie", "nodeglass-oidc=1"),
         ]);
-        assert_eq!(plain.session(&sent), Some("ngs_abc"));
-        assert_eq!(cookie(&sent, "nodeglass-oidc"), Some("1"));
-        assert_eq!(Cookies::new(true, vec![]).session(&sent), None);
+        assert_eq!(plain.session(&shown), Some("ngs_abc"));
+        assert_eq!(cookie(&shown, "nodeglass-oidc"), Some("1"));
+        assert_eq!(Cookies::new(true, vec![]).session(&shown), None);
         assert_eq!(plain.session(&headers(&[("cookie", "nodeglass=ngt_abc")])), None);
     }
 

@@ -6,13 +6,15 @@ mod samples;
 
 use std::collections::HashMap;
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use nodeglass_model::system::SystemInfo;
 use nodeglass_model::{UnixMillis, contiguous};
-use nodeglass_proto::limits::MAX_MESSAGE_BYTES;
+use nodeglass_proto::codec::encoded_len;
+use nodeglass_proto::limits::{MAX_BATCH_SAMPLES, MAX_MESSAGE_BYTES};
 use nodeglass_proto::packed::Unpacker;
 use nodeglass_proto::pushback::push_back;
 use nodeglass_proto::v1::agent_message::Message as Up;
@@ -49,6 +51,12 @@ const LAST_SEND: Duration = Duration::from_secs(1);
 const DRAIN: Duration = Duration::from_secs(3);
 /// How often a session that was turned away looks for room.
 const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
+/// A minute, within which an agent may say [`DESCRIPTIONS`] times what it is.
+const DESCRIPTIONS_WITHIN: Duration = Duration::from_mins(1);
+/// How often in a minute an agent may say what it is: once in its hello, and once more when it knows how to.
+const DESCRIPTIONS: u8 = 4;
+/// What that may have as JSON, without packages: a host with some hundred disks and interfaces has a third of it.
+const MAX_DESCRIPTION_BYTES: usize = 256 << 10;
 /// Requests waiting for one agent; people don't ask more at once.
 const REQUESTS: usize = 16;
 
@@ -120,6 +128,12 @@ pub(super) struct Session {
     clock: Option<(u64, Instant)>,
     /// Has the agent's side of the ledger kept.
     speaker: Speaker,
+    /// Until when nothing more is read, because the agent sends too fast.
+    held_back: Option<Instant>,
+    /// Whether the devices of the last live sample, and of the last of a backlog, were more than there may be.
+    too_many_devices: [bool; 2],
+    /// How often it may still say what it is in this minute, and since when that is.
+    descriptions: (u8, Instant),
     /// Whether a refusal was logged; the rest is only counted, so that a broken agent can't fill the log.
     refusal_logged: bool,
 }
@@ -155,6 +169,9 @@ impl Session {
             asked: 0,
             own_interval: Duration::ZERO,
             clock: None,
+            held_back: None,
+            too_many_devices: [false; 2],
+            descriptions: (DESCRIPTIONS, Instant::now()),
             refusal_logged: false,
         }
     }
@@ -214,6 +231,13 @@ impl Session {
             server_time: self.shared.clock.now().0.unsigned_abs(),
             settings: Some(settings),
             agent_id: self.agent.id.to_string(),
+            privacy_key: self
+                .shared
+                .settings
+                .privacy_key
+                .as_ref()
+                .filter(|_| hello.wants_privacy_key)
+                .map_or_else(String::new, |key| key.expose().to_owned()),
         };
         self.send(Down::Welcome(welcome)).await
     }
@@ -304,10 +328,18 @@ impl Session {
                     }
                 }
                 () = tokio::time::sleep_until(self.look_for_room), if self.turned_away => self.ask_again(),
-                message = inbound.message() => {
+                () = tokio::time::sleep_until(self.held_back.unwrap_or_else(Instant::now)), if self.held_back.is_some() => {
+                    self.held_back = None;
+                    heard = Instant::now();
+                    Next::default()
+                }
+                message = inbound.message(), if self.held_back.is_none() => {
                     heard = Instant::now();
                     match message {
-                        Ok(Some(message)) => self.take(message),
+                        Ok(Some(message)) => {
+                            self.hold_back(&message);
+                            self.take(message)
+                        }
                         Ok(None) => Next::end(Status::ok("the agent closed it")),
                         Err(status) => Next::end(status),
                     }
@@ -359,6 +391,27 @@ impl Session {
         }
     }
 
+    /// Reads nothing more until it is this agent's turn, if it sends too fast.
+    fn hold_back(&mut self, message: &v1::AgentMessage) {
+        let (mut samples, mut bytes) = (0, encoded_len(message));
+        if let Some(Up::Samples(batch)) = &message.message {
+            samples = batch.samples.len();
+            if let Some(packed) = &batch.packed {
+                let runs = packed.ids.iter();
+                let counts = runs.map(|run| run.last.saturating_sub(run.first).saturating_add(1));
+                let count = counts.fold(0, u64::saturating_add);
+                samples += usize::try_from(count)
+                    .unwrap_or(usize::MAX)
+                    .min(MAX_BATCH_SAMPLES);
+                bytes = bytes.saturating_add(packed.unpacked_bytes as usize);
+            }
+        }
+        self.held_back = self.agent.quota().message(samples, bytes);
+        if self.held_back.is_some() {
+            self.shared.books.held_back.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     fn take(&mut self, message: v1::AgentMessage) -> Next {
         match message.message {
             Some(Up::Samples(batch)) => self.take_samples(batch),
@@ -378,6 +431,10 @@ impl Session {
                     // Nobody waits any more if the caller has given up.
                     let _ = answer.send(response);
                 }
+                Next::default()
+            }
+            Some(Up::System(system)) => {
+                self.keep_system_info(SystemInfo::from(system));
                 Next::default()
             }
             Some(Up::ProbeAnswer(answer)) => {
@@ -492,8 +549,20 @@ impl Session {
         self.shared.registry.events().note(&self.agent, kind, &detail);
     }
 
-    fn keep_system_info(&self, info: SystemInfo) {
+    fn keep_system_info(&mut self, info: SystemInfo) {
+        let (left, since) = &mut self.descriptions;
+        if since.elapsed() >= DESCRIPTIONS_WITHIN {
+            (*left, *since) = (DESCRIPTIONS, Instant::now());
+        }
         let json = serde_json::to_string(&info).expect("system information has only text keys");
+        if *left == 0 || json.len() > MAX_DESCRIPTION_BYTES {
+            self.shared
+                .books
+                .descriptions_refused
+                .fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        *left -= 1;
         self.agent.describe(info);
         let (store, agent) = (self.shared.store.clone(), self.agent.clone());
         self.shared

@@ -6,13 +6,23 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use nodeglass_runtime::accept::Guest;
 use nodeglass_runtime::tls::key::PublicKey;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tokio::time::{Instant, Sleep};
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
+
+/// What somebody may send without a token, at once and in a second after that: some hundred calls, or the greeting of an
+/// agent. A flood of frames that cost little to send and something to answer ends up here.
+const STRANGER_BYTES: usize = 256 << 10;
+const STRANGER_BYTES_PER_SEC: usize = 64 << 10;
+/// How long somebody waits who has sent too much.
+const STRANGER_PAUSE: Duration = Duration::from_millis(100);
 
 /// A handle to a connection. It travels with each of its calls, in the request's extensions.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +34,9 @@ struct State {
     calls: AtomicU64,
     is_cut: AtomicBool,
     cut: Notify,
+    /// Whoever is at the other end has shown a token or a certificate.
+    is_known: AtomicBool,
+    guest: Option<Guest>,
     /// Of the other end.
     address: Option<SocketAddr>,
     /// For which the other end showed a certificate.
@@ -31,13 +44,29 @@ struct State {
 }
 
 impl Connection {
-    /// A connection with the other end at `address`, which showed an agent's certificate for `agent_key`.
-    pub(super) fn new(address: Option<SocketAddr>, agent_key: Option<PublicKey>) -> Self {
+    /// A connection with the other end at `address`, which showed an agent's certificate for `agent_key` or is counted among
+    /// those whom nobody knows.
+    pub(super) fn new(address: Option<SocketAddr>, agent_key: Option<PublicKey>, guest: Guest) -> Self {
         Self(Arc::new(State {
             address,
             agent_key,
+            guest: Some(guest),
             ..State::default()
         }))
+    }
+
+    /// Says that whoever is at the other end has proved who it is: it is read as fast as it sends, and is no longer counted
+    /// among the strangers of its address.
+    pub fn vouch(&self) {
+        if !self.0.is_known.swap(true, Ordering::Relaxed)
+            && let Some(guest) = &self.0.guest
+        {
+            guest.is_known();
+        }
+    }
+
+    fn is_known(&self) -> bool {
+        self.0.is_known.load(Ordering::Relaxed)
     }
 
     /// The address of the other end, which may be a proxy's.
@@ -93,11 +122,41 @@ pub(super) type Stream = Either<TcpStream, TlsStream<TcpStream>>;
 pub(super) struct Socket {
     stream: Stream,
     connection: Connection,
+    /// What a stranger may still send before it has to wait, and when that was worked out.
+    allowance: (usize, Instant),
+    /// Made when a stranger has to wait.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl Socket {
     pub(super) fn new(stream: Stream, connection: Connection) -> Self {
-        Self { stream, connection }
+        Self {
+            stream,
+            connection,
+            allowance: (STRANGER_BYTES, Instant::now()),
+            pause: None,
+        }
+    }
+
+    /// How much a stranger may send now; it waits for its turn if that is nothing.
+    fn poll_allowance(&mut self, context: &mut Context<'_>) -> Poll<usize> {
+        loop {
+            if let Some(pause) = &mut self.pause {
+                std::task::ready!(pause.as_mut().poll(context));
+                self.pause = None;
+            }
+            let (left, since) = &mut self.allowance;
+            let now = Instant::now();
+            let earned =
+                now.saturating_duration_since(*since).as_millis() as usize * STRANGER_BYTES_PER_SEC / 1000;
+            if earned > 0 {
+                (*left, *since) = (left.saturating_add(earned).min(STRANGER_BYTES), now);
+            }
+            if *left > 0 {
+                return Poll::Ready(*left);
+            }
+            self.pause = Some(Box::pin(tokio::time::sleep(STRANGER_PAUSE)));
+        }
     }
 }
 
@@ -120,7 +179,17 @@ impl AsyncRead for Socket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        if self.connection.is_known() {
+            self.pause = None;
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        }
+        let most = std::task::ready!(self.poll_allowance(context)).min(buffer.remaining());
+        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
+        std::task::ready!(Pin::new(&mut self.stream).poll_read(context, &mut part))?;
+        let read = part.filled().len();
+        buffer.advance(read);
+        self.allowance.0 -= read;
+        Poll::Ready(Ok(()))
     }
 }
 

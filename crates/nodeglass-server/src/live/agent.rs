@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tracing::warn;
 
-use super::{LiveSample, Profile, Ring};
-use crate::ingest::{PersistWindows, SessionHandle, gone};
+use super::{LiveSample, Order, Profile, Ring};
+use crate::ingest::{PersistWindows, Quota, SessionHandle, gone};
 use crate::ledger::AgentSide;
 use crate::registry::labels::Labels;
 
@@ -46,6 +46,8 @@ pub struct LiveAgent {
     /// Its name.
     pub id: AgentId,
     latest: watch::Sender<Latest>,
+    /// The order of all agents' samples.
+    order: Arc<Order>,
     /// The last few samples, while they are read.
     ring: Mutex<Option<Ring>>,
     system: ArcSwapOption<SystemInfo>,
@@ -55,6 +57,8 @@ pub struct LiveAgent {
     /// Whether what is of it is being erased, and nothing is to come after.
     is_erased: AtomicBool,
     session: Mutex<Option<SessionHandle>>,
+    /// Until when it counts as connected without a session, because it pushes.
+    present_until: Mutex<Option<Instant>>,
     /// Boxed: there is none of nearly all.
     cloned: Mutex<Option<Box<Cloned>>>,
     /// How often it sends when nobody looks on; 0 before its first session.
@@ -69,6 +73,8 @@ pub struct LiveAgent {
     watchers: watch::Sender<BTreeMap<Duration, usize>>,
     /// Samples that wait for the rest of their persist interval.
     pub(crate) windows: Mutex<PersistWindows>,
+    /// What it may still ask for.
+    quota: Mutex<Quota>,
 }
 
 /// What is known of an agent's samples.
@@ -103,7 +109,7 @@ pub struct Overview {
 }
 
 impl LiveAgent {
-    pub(super) fn new(record: &AgentRecord) -> Self {
+    pub(super) fn new(record: &AgentRecord, order: Arc<Order>) -> Self {
         let system = record.system_info.as_deref().and_then(|json| match serde_json::from_str(json) {
             Ok(info) => Some(Arc::new(info)),
             Err(error) => {
@@ -115,12 +121,14 @@ impl LiveAgent {
             key: record.key,
             id: record.id.clone(),
             latest: watch::Sender::default(),
+            order,
             ring: Mutex::default(),
             system: ArcSwapOption::new(system),
             profile: ArcSwap::default(),
             gone: CancellationToken::new(),
             is_erased: AtomicBool::new(false),
             session: Mutex::default(),
+            present_until: Mutex::default(),
             cloned: Mutex::default(),
             collection_interval_ms: AtomicU64::new(0),
             stored_interval_ms: AtomicU64::new(0),
@@ -128,6 +136,7 @@ impl LiveAgent {
             rejected: Mutex::default(),
             watchers: watch::Sender::default(),
             windows: Mutex::default(),
+            quota: Mutex::default(),
         }
     }
 
@@ -197,7 +206,7 @@ impl LiveAgent {
             let before = latest.sample.take();
             let before = before.filter(|live| layout.is_some() && live.layout == layout);
             let before = before.and_then(Arc::into_inner).map(|live| live.sample);
-            let mut live = LiveSample::new(make(before), Some(id), number);
+            let mut live = LiveSample::new(make(before), Some(id), number, self.order.next());
             live.layout = layout;
             let live = Arc::new(live);
             if let Some(ring) = ring.as_mut() {
@@ -209,6 +218,26 @@ impl LiveAgent {
             };
         });
         self.let_go(&mut ring);
+    }
+
+    /// Keeps the last few samples for somebody who reads many agents, and may come back, for a minute from now.
+    pub(crate) fn remember(&self) {
+        let mut ring = self.ring();
+        let known = self.latest.borrow().sample.clone();
+        let ring = ring.get_or_insert_with(|| {
+            let mut ring = Ring::new();
+            if let Some(sample) = known {
+                ring.push(sample);
+            }
+            ring
+        });
+        ring.touch();
+    }
+
+    /// What came after that place in the order of all samples, the oldest first and one in each interval, as far as it is known.
+    pub(crate) fn since(&self, order: u64, interval: Duration) -> Vec<Arc<LiveSample>> {
+        let since = self.ring().as_ref().map(|ring| ring.since(order));
+        crate::stream::spaced(since.unwrap_or_default(), interval).into()
     }
 
     /// Lets the last few samples go if nobody reads them any more.
@@ -234,7 +263,7 @@ impl LiveAgent {
         self.latest.send_if_modified(|latest| {
             let is_new = latest.update.is_none();
             if is_new {
-                let sample = sample.map(|sample| Arc::new(LiveSample::new(sample, None, 0)));
+                let sample = sample.map(|sample| Arc::new(LiveSample::new(sample, None, 0, 0)));
                 *latest = Latest {
                     update: Some(timestamp),
                     sample,
@@ -295,12 +324,14 @@ impl LiveAgent {
             key: self.key,
             id,
             latest: watch::Sender::new(self.latest()),
+            order: self.order.clone(),
             ring: Mutex::default(),
             system: ArcSwapOption::new(self.system()),
             profile: ArcSwap::new(self.profile()),
             gone: CancellationToken::new(),
             is_erased: AtomicBool::new(false),
             session: Mutex::default(),
+            present_until: Mutex::new(*self.present_until.lock().unwrap_or_else(PoisonError::into_inner)),
             cloned: Mutex::new(self.cloned.lock().unwrap_or_else(PoisonError::into_inner).clone()),
             collection_interval_ms: copy(&self.collection_interval_ms),
             stored_interval_ms: copy(&self.stored_interval_ms),
@@ -308,6 +339,7 @@ impl LiveAgent {
             rejected: Mutex::new(self.rejected()),
             watchers: watch::Sender::default(),
             windows: Mutex::new(windows),
+            quota: Mutex::default(),
         }
     }
 
@@ -367,6 +399,11 @@ impl LiveAgent {
         change(side.get_or_insert_default())
     }
 
+    /// What it may still ask for.
+    pub(crate) fn quota(&self) -> MutexGuard<'_, Quota> {
+        self.quota.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Counts a refused sample.
     pub(crate) fn count_rejection(&self, code: &'static str) {
         let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
@@ -389,12 +426,24 @@ impl LiveAgent {
             .clone()
     }
 
-    /// Whether a session is open.
+    /// Whether a session is open, or it pushed a short while ago.
     pub fn is_connected(&self) -> bool {
-        self.session
+        let has_session = self
+            .session
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .is_some()
+            .is_some();
+        has_session || self.is_present()
+    }
+
+    /// Counts it as connected for so long, because it gave a sign of life without a session.
+    pub fn hear(&self, present: Duration) {
+        *self.present_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + present);
+    }
+
+    fn is_present(&self) -> bool {
+        let until = *self.present_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Opens a session in the place of one, which ends, or of none; `false` if there is another.

@@ -57,6 +57,14 @@ impl Ring {
     }
 }
 
+impl Ring {
+    /// What came after that place in the order of all samples, as far as it is here.
+    pub(super) fn since(&self, order: u64) -> Vec<Arc<LiveSample>> {
+        let after = self.samples.iter().filter(|live| live.order > order);
+        after.cloned().collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use nodeglass_model::Sample;
@@ -68,7 +76,12 @@ mod tests {
         let id = |seq| SampleId { epoch: 1, seq };
         let mut ring = Ring::new();
         for seq in 1..=SAMPLES as u64 + 5 {
-            ring.push(Arc::new(LiveSample::new(Sample::default(), Some(id(seq)), seq)));
+            ring.push(Arc::new(LiveSample::new(
+                Sample::default(),
+                Some(id(seq)),
+                seq,
+                seq,
+            )));
         }
         let after = |seq| {
             let after = ring.after(id(seq));

@@ -1,11 +1,13 @@
 //! A sample as readers take it: turned into text once, however many they are.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use nodeglass_chunk::delta::LayoutNumber;
 use nodeglass_model::{AgentId, Sample, SampleId};
 
+/// Different parts of a sample that are kept as texts. A dashboard wants one or two, whoever looks at it.
+const MAX_VIEWS: usize = 8;
 /// What an event's line of data begins with.
 const DATA: &str = "\ndata: ";
 
@@ -20,6 +22,10 @@ pub struct LiveSample {
     pub number: u64,
     /// Which devices it is of, if it is as it came.
     pub(super) layout: Option<LayoutNumber>,
+    /// Its place among the samples of all agents in the order in which they were shown; 0 for one that was read from the store.
+    pub order: u64,
+    /// Its texts for those who want parts of it, by the number of what they want.
+    views: Mutex<Vec<(u64, Bytes)>>,
     frame: OnceLock<Frame>,
     snapshot: OnceLock<Bytes>,
 }
@@ -32,12 +38,14 @@ struct Frame {
 }
 
 impl LiveSample {
-    pub(super) fn new(sample: Sample, id: Option<SampleId>, number: u64) -> Self {
+    pub(crate) fn new(sample: Sample, id: Option<SampleId>, number: u64, order: u64) -> Self {
         Self {
             sample,
             id,
             number,
             layout: None,
+            order,
+            views: Mutex::default(),
             frame: OnceLock::new(),
             snapshot: OnceLock::new(),
         }
@@ -46,6 +54,22 @@ impl LiveSample {
     /// The sample as a whole server-sent event `metrics`, made once. It has an `id` if the sample has one.
     pub fn event(&self) -> Bytes {
         self.frame().bytes.clone()
+    }
+
+    /// An event `metrics` as [`LiveSample::event`] makes it, of another text of the sample.
+    pub fn event_of(&self, text: &[u8]) -> Bytes {
+        let mut bytes = self.head().into_bytes();
+        bytes.extend_from_slice(text);
+        bytes.extend_from_slice(b"\n\n");
+        bytes.into()
+    }
+
+    /// What stands before the JSON of an event.
+    fn head(&self) -> String {
+        let id = self
+            .id
+            .map(|SampleId { epoch, seq }| format!("\nid: {epoch}-{seq}"));
+        format!("event: metrics{}{DATA}", id.unwrap_or_default())
     }
 
     /// The sample as JSON.
@@ -66,12 +90,23 @@ impl LiveSample {
         self.snapshot.get_or_init(make).clone()
     }
 
+    /// The text that `make` makes for all readers who want what has this number. It is made once, unless readers want more
+    /// different things than are kept.
+    pub fn seen_as(&self, number: u64, make: impl FnOnce() -> Bytes) -> Bytes {
+        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, text)) = views.iter().find(|(known, _)| *known == number) {
+            return text.clone();
+        }
+        let text = make();
+        if views.len() < MAX_VIEWS {
+            views.push((number, text.clone()));
+        }
+        text
+    }
+
     fn frame(&self) -> &Frame {
         self.frame.get_or_init(|| {
-            let id = self
-                .id
-                .map(|SampleId { epoch, seq }| format!("\nid: {epoch}-{seq}"));
-            let mut bytes = format!("event: metrics{}{DATA}", id.unwrap_or_default()).into_bytes();
+            let mut bytes = self.head().into_bytes();
             let json = bytes.len();
             // Compact JSON has no line breaks, so one line of data holds it.
             serde_json::to_writer(&mut bytes, &self.sample).expect("a sample has only text keys");
@@ -90,7 +125,7 @@ mod tests {
     #[test]
     fn one_text_serves_every_reader() {
         let id = SampleId { epoch: 3, seq: 7 };
-        let live = LiveSample::new(Sample::default(), Some(id), 1);
+        let live = LiveSample::new(Sample::default(), Some(id), 1, 1);
         let json = serde_json::to_string(&Sample::default()).unwrap();
         assert_eq!(live.event(), format!("event: metrics\nid: 3-7\ndata: {json}\n\n"));
         assert_eq!(live.json(), json);
@@ -105,7 +140,7 @@ mod tests {
             "the same bytes again, not others like them"
         );
         assert_eq!(live.snapshot(&agent).as_ptr(), live.snapshot(&agent).as_ptr());
-        let restored = LiveSample::new(Sample::default(), None, 0);
+        let restored = LiveSample::new(Sample::default(), None, 0, 0);
         assert_eq!(restored.event(), format!("event: metrics\ndata: {json}\n\n"));
     }
 }

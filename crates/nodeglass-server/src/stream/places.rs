@@ -29,6 +29,10 @@ struct Shared {
     most: usize,
     /// What the readers' times count from.
     began: Instant,
+    /// Streams that were opened, for which there was no place, and whose readers were cut off.
+    opened: AtomicU64,
+    refused: AtomicU64,
+    cut: AtomicU64,
     readers: Mutex<Readers>,
 }
 
@@ -45,9 +49,25 @@ struct Reader {
     connection: Option<Connection>,
 }
 
-/// A stream's place, free again when it is dropped.
+/// What became of streams so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Books {
+    /// Those that are open.
+    pub open: usize,
+    /// Those that were opened.
+    pub opened: u64,
+    /// Those for which there was no place.
+    pub refused: u64,
+    /// Those whose readers were cut off.
+    pub cut: u64,
+}
+
+/// A stream's place, free again when it and all that share it are dropped.
+#[derive(Debug, Clone)]
+pub struct Place(Arc<Held>);
+
 #[derive(Debug)]
-pub struct Place {
+struct Held {
     places: Places,
     number: u64,
     reader: Arc<Reader>,
@@ -59,6 +79,9 @@ impl Places {
         Self(Arc::new(Shared {
             most,
             began: Instant::now(),
+            opened: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            cut: AtomicU64::new(0),
             readers: Mutex::default(),
         }))
     }
@@ -68,12 +91,25 @@ impl Places {
         self.0.most
     }
 
+    /// What became of streams so far.
+    pub fn books(&self) -> Books {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Books {
+            open: self.readers().open.len(),
+            opened: read(&self.0.opened),
+            refused: read(&self.0.refused),
+            cut: read(&self.0.cut),
+        }
+    }
+
     /// Takes one for a stream on that connection, if it is known; `None` if all are taken.
     pub fn take(&self, connection: Option<Connection>) -> Option<Place> {
         let mut readers = self.readers();
         if readers.open.len() >= self.0.most {
+            self.0.refused.fetch_add(1, Ordering::Relaxed);
             return None;
         }
+        self.0.opened.fetch_add(1, Ordering::Relaxed);
         let reader = Arc::new(Reader {
             given: AtomicU64::new(0),
             connection,
@@ -81,11 +117,11 @@ impl Places {
         let number = readers.next;
         readers.next += 1;
         readers.open.insert(number, reader.clone());
-        Some(Place {
+        Some(Place(Arc::new(Held {
             places: self.clone(),
             number,
             reader,
-        })
+        })))
     }
 
     /// Cuts readers off who don't read, until `stop`.
@@ -107,6 +143,9 @@ impl Places {
                 && let Some(connection) = &reader.connection
             {
                 debug!("a reader of a stream does not read; its connection is cut");
+                if !connection.is_cut() {
+                    self.0.cut.fetch_add(1, Ordering::Relaxed);
+                }
                 connection.cut();
             }
         }
@@ -124,16 +163,26 @@ impl Places {
 impl Place {
     /// The stream gives its reader something.
     pub(super) fn given(&self) {
-        self.reader.given.store(self.places.millis(), Ordering::Relaxed);
+        let held = &self.0;
+        held.reader.given.store(held.places.millis(), Ordering::Relaxed);
     }
 
     /// The reader has taken what it was given, and waits for more.
     pub(super) fn taken(&self) {
-        self.reader.given.store(0, Ordering::Relaxed);
+        self.0.reader.given.store(0, Ordering::Relaxed);
+    }
+
+    /// Cuts the reader off, because it does not read.
+    pub(crate) fn cut(&self) {
+        let held = &self.0;
+        held.places.0.cut.fetch_add(1, Ordering::Relaxed);
+        if let Some(connection) = &held.reader.connection {
+            connection.cut();
+        }
     }
 }
 
-impl Drop for Place {
+impl Drop for Held {
     fn drop(&mut self) {
         self.places.readers().open.remove(&self.number);
     }

@@ -10,6 +10,7 @@ use super::{NoData, Outcome};
 use crate::exposition::text::FamilyKind::Gauge;
 use crate::exposition::text::{Exposition, render_labels};
 use crate::linux::scan::{fields, lines, text};
+use crate::privacy::Privacy;
 
 /// Kinds of file systems without space of their own.
 const LEFT_OUT_KINDS: [&str; 24] = [
@@ -141,18 +142,19 @@ fn read_mounts(tree: &mut Tree) -> Result<Vec<Mount>, NoData> {
             true,
         ),
     };
+    let privacy = tree.privacy.clone();
     let mounts = tree.read(if own { "proc/self/mounts" } else { "proc/1/mounts" })?;
     let mut seen = HashSet::new();
     Ok(lines(mounts)
-        .filter_map(|line| parse_mount(line, &prefix))
+        .filter_map(|line| parse_mount(line, &prefix, &privacy))
         .filter(|mount| seen.insert(mount.labels.clone()))
         .collect())
 }
 
 /// `/dev/sda1 /mount/point ext4 rw,relatime 0 0`
-fn parse_mount(line: &[u8], prefix: &str) -> Option<Mount> {
+fn parse_mount(line: &[u8], prefix: &str, privacy: &Privacy) -> Option<Mount> {
     let mut fields = fields(line).map(text);
-    let [device, mount_point, kind] = [fields.next()?, fields.next()?, fields.next()?];
+    let [mut device, mount_point, kind] = [fields.next()?, fields.next()?, fields.next()?];
     let mount_point = mount_point.replace("\\040", " ").replace("\\011", "\t");
     let mount_point = match mount_point.strip_prefix(prefix)? {
         "" => "/",
@@ -162,6 +164,7 @@ fn parse_mount(line: &[u8], prefix: &str) -> Option<Mount> {
     if is_left_out(mount_point) || LEFT_OUT_KINDS.contains(&&*kind) {
         return None;
     }
+    privacy.treat_device(&mut device);
     Some(Mount {
         labels: render_labels(&[
             ("device", &device),
@@ -191,7 +194,8 @@ mod tests {
 
     #[test]
     fn mounts_of_nobody_s_data_are_left_out() {
-        let shown = |line: &str| parse_mount(line.as_bytes(), "").map(|mount| mount.mount_point);
+        let shown =
+            |line: &str| parse_mount(line.as_bytes(), "", &Privacy::default()).map(|mount| mount.mount_point);
         assert_eq!(shown("/dev/sda1 / ext4 rw 0 0").as_deref(), Some("/"));
         assert_eq!(
             shown(r"nas:/a /mnt/my\040data nfs4 rw 0 0").as_deref(),
@@ -216,7 +220,9 @@ mod tests {
 
     #[test]
     fn the_place_where_the_host_is_seen_is_not_part_of_its_mount_points() {
-        let seen = |line: &str| parse_mount(line.as_bytes(), "/host").map(|mount| mount.mount_point);
+        let seen = |line: &str| {
+            parse_mount(line.as_bytes(), "/host", &Privacy::default()).map(|mount| mount.mount_point)
+        };
         assert_eq!(seen("/dev/sda1 /host ext4 rw 0 0").as_deref(), Some("/"));
         assert_eq!(seen("/dev/sda2 /host/home ext4 rw 0 0").as_deref(), Some("/home"));
         assert_eq!(seen("/dev/sda3 /hostile ext4 rw 0 0"), None);

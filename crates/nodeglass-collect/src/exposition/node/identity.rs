@@ -8,6 +8,7 @@ use super::{NoData, Outcome};
 use crate::exposition::text::Exposition;
 use crate::exposition::text::FamilyKind::{Counter, Gauge};
 use crate::linux::clock::read_timex;
+use crate::privacy::Personal;
 
 const MILLISECONDS: f64 = 1e3;
 
@@ -34,10 +35,11 @@ pub(super) fn write_uname(tree: &mut Tree, out: &mut Exposition) -> Outcome {
     else {
         return Err(NoData);
     };
+    let shown = |name| tree.privacy.show(Personal::HostName, name).unwrap_or_default();
     let labels = [
-        ("domainname", &*domain),
+        ("domainname", &*shown(&domain)),
         ("machine", &machine),
-        ("nodename", &node),
+        ("nodename", &shown(&node)),
         ("release", &release),
         ("sysname", &system),
         ("version", &version),

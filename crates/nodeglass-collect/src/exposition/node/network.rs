@@ -7,6 +7,7 @@ use super::{NoData, Outcome};
 use crate::exposition::text::FamilyKind::{Counter, Gauge};
 use crate::exposition::text::{Exposition, FamilyKind};
 use crate::linux::scan::{fields, lines, parse_number, text};
+use crate::privacy::Personal;
 
 const CLASS: &str = "sys/class/net";
 /// Bytes in a megabit.
@@ -49,9 +50,14 @@ pub(super) fn write_netclass(tree: &mut Tree, out: &mut Exposition) -> Outcome {
     for device in &devices {
         let [address, broadcast, duplex, alias, state] =
             TEXTS.map(|file| tree.text(&format!("{CLASS}/{device}/{file}")).unwrap_or_default());
+        let shown = |address| {
+            tree.privacy
+                .show(Personal::MacAddress, address)
+                .unwrap_or_default()
+        };
         let labels = [
-            ("address", &*address),
-            ("broadcast", &broadcast),
+            ("address", &*shown(&address)),
+            ("broadcast", &shown(&broadcast)),
             ("device", device),
             ("duplex", &duplex),
             ("ifalias", &alias),

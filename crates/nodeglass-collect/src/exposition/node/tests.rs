@@ -62,7 +62,7 @@ impl Answer {
 
 fn read(tree: &str) -> String {
     let mut out = Exposition::new(Format::Text);
-    NodeReader::new(Path::new(tree), Duration::from_secs(20)).write(&mut out);
+    NodeReader::new(Path::new(tree), Duration::from_secs(20), Privacy::default()).write(&mut out);
     out.finish()
 }
 

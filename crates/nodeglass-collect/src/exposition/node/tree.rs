@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::linux::host_root::HostRoot;
+use crate::privacy::Privacy;
 
 /// Most files fit, those of `/sys` always: they have a page at most.
 const FIRST_SIZE: usize = 16 << 10;
@@ -12,6 +13,7 @@ const FIRST_SIZE: usize = 16 << 10;
 /// A host's files, read into one buffer.
 pub(super) struct Tree {
     pub(super) root: HostRoot,
+    pub(super) privacy: Privacy,
     /// Where `/sys` is.
     attributes: PathBuf,
     buffer: Vec<u8>,
@@ -20,10 +22,11 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    pub(super) fn new(root: HostRoot) -> Self {
+    pub(super) fn new(root: HostRoot, privacy: Privacy) -> Self {
         Self {
             attributes: root.path("sys"),
             root,
+            privacy,
             buffer: Vec::new(),
             stat: None,
         }

@@ -77,7 +77,8 @@ impl Session {
         rejected: &mut Vec<v1::Rejection>,
     ) -> Option<Arrived<'a>> {
         self.shared.books.received.fetch_add(1, Ordering::Relaxed);
-        match self.shared.check(id, sample) {
+        let checked = self.shared.check(&self.agent, id, sample);
+        match checked.and_then(|sample| self.check_devices(sample, backfill)) {
             Ok(mut sample) => {
                 if self.shared.keep(&self.agent, id, &mut sample, backfill) {
                     self.unacknowledged += 1;
@@ -92,6 +93,19 @@ impl Session {
                 None
             }
         }
+    }
+
+    /// Whether the agent may have these devices. Of those that were refused nothing is taken until others are described.
+    fn check_devices<'a>(&mut self, mut sample: Arrived<'a>, backfill: bool) -> Result<Arrived<'a>, Refusal> {
+        let described = sample.described();
+        let too_many = &mut self.too_many_devices[usize::from(backfill)];
+        if described > 0 {
+            *too_many = !self.agent.quota().has_room(described, sample.sample());
+        }
+        if *too_many {
+            return Err(Refusal::too_many_devices());
+        }
+        Ok(sample)
     }
 
     fn refuse(&mut self, epoch: u64, seq: u64, refusal: Refusal) -> v1::Rejection {
