@@ -1914,6 +1914,18 @@ export interface components {
             /** @description By rising time. */
             metrics: components["schemas"]["PlainFigures"][];
         };
+        /** @description An event of a stream of many agents. */
+        FleetEvent: {
+            /** @description A `Sample`, how an agent is connected, figures of all agents, or why the stream ends; as JSON. */
+            data: string;
+            /**
+             * @description `metrics`, `agent`, `overview` or `error`.
+             * @example metrics
+             */
+            event: string;
+            /** @description How far the reader has come with all agents: what `Last-Event-ID` takes. */
+            id?: string | null;
+        };
         /** @description History of several agents. */
         FleetHistory: components["schemas"]["Apart"] | components["schemas"]["Together"] | components["schemas"]["ByLabel"];
         /** @description A span of time without samples, and why. */
@@ -2074,11 +2086,20 @@ export interface components {
             uuid: string;
         };
         /** @description A group. */
-        GroupBody: components["schemas"]["GroupSaid"] & {
+        GroupBody: {
+            /** @description Names, patterns (`web-*`) and labels (`label:env=prod`); an agent is in the group if any of them means it. */
+            agents: string[];
             /** @description How many agents are in it, of those that the caller may see. */
             members: number;
             /** @description Its name. */
             name: string;
+            /**
+             * Format: int32
+             * @description Of two groups that ask for the same thing, the one with the higher place decides.
+             */
+            place: number;
+            /** @description What is asked of them. */
+            settings: components["schemas"]["AgentSettings"];
         };
         /** @description A group as it is said. */
         GroupSaid: {
@@ -3784,6 +3805,15 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description The agent was renamed. */
+        Moved: {
+            headers: {
+                /** @description The same call for the agent's name of now */
+                Location?: string;
+                [name: string]: unknown;
+            };
+            content?: never;
+        };
         /** @description Answers are not given in any form that the caller accepts. */
         NotAcceptable: {
             headers: {
@@ -4093,6 +4123,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            308: components["responses"]["Moved"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -4125,6 +4156,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            308: components["responses"]["Moved"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -4167,6 +4199,7 @@ export interface operations {
                     "application/json": components["schemas"]["EventsBody"];
                 };
             };
+            308: components["responses"]["Moved"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -4203,6 +4236,7 @@ export interface operations {
                     "application/json": components["schemas"]["GapsBody"];
                 };
             };
+            308: components["responses"]["Moved"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -4238,6 +4272,7 @@ export interface operations {
                     "application/json": components["schemas"]["Heard"];
                 };
             };
+            308: components["responses"]["Moved"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -4288,6 +4323,7 @@ export interface operations {
                     "application/json": components["schemas"]["LabelsBody"];
                 };
             };
+            308: components["responses"]["Moved"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -4323,6 +4359,7 @@ export interface operations {
                     "application/json": components["schemas"]["LabelsBody"];
                 };
             };
+            308: components["responses"]["Moved"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -4360,6 +4397,7 @@ export interface operations {
                     "application/json": components["schemas"]["LabelsBody"];
                 };
             };
+            308: components["responses"]["Moved"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -4393,6 +4431,7 @@ export interface operations {
                     "application/json": components["schemas"]["Statement"];
                 };
             };
+            308: components["responses"]["Moved"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -4434,6 +4473,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            308: components["responses"]["Moved"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -4472,6 +4512,7 @@ export interface operations {
                     "application/json": components["schemas"]["Pushed"];
                 };
             };
+            308: components["responses"]["Moved"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -4565,6 +4606,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            308: components["responses"]["Moved"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -4605,6 +4647,7 @@ export interface operations {
                     "text/event-stream": components["schemas"]["SampleEvent"];
                 };
             };
+            308: components["responses"]["Moved"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -4640,6 +4683,7 @@ export interface operations {
                     "application/json": components["schemas"]["SettingsBody"];
                 };
             };
+            308: components["responses"]["Moved"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -4679,6 +4723,7 @@ export interface operations {
                     "application/json": components["schemas"]["ProcessesBody"];
                 };
             };
+            308: components["responses"]["Moved"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -4714,6 +4759,7 @@ export interface operations {
                     "application/json": components["schemas"]["AgentBody"];
                 };
             };
+            308: components["responses"]["Moved"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -4754,6 +4800,7 @@ export interface operations {
                     "application/json": components["schemas"]["SettingsBody"];
                 };
             };
+            308: components["responses"]["Moved"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -4789,6 +4836,7 @@ export interface operations {
                     "application/json": components["schemas"]["SettingsBody"];
                 };
             };
+            308: components["responses"]["Moved"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -4826,6 +4874,7 @@ export interface operations {
                     "application/json": components["schemas"]["SettingsBody"];
                 };
             };
+            308: components["responses"]["Moved"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -4875,6 +4924,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            308: components["responses"]["Moved"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -4919,6 +4969,7 @@ export interface operations {
                     "application/json": components["schemas"]["TasksBody"];
                 };
             };
+            308: components["responses"]["Moved"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -5553,7 +5604,7 @@ export interface operations {
     fleet_stream: {
         parameters: {
             query?: {
-                /** @description Names and patterns (`web-*`), separated by commas; all without it */
+                /** @description Names, patterns (`web-*`), labels (`label:env=prod`) and groups (`group:web`), separated by commas; all without it */
                 agents?: string;
                 /** @description What samples are to have (`cpu,disk.usage_percent`), or the series of the overview; separated by commas */
                 metrics?: string;
@@ -5577,7 +5628,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": components["schemas"]["FleetEvent"];
                 };
             };
             400: components["responses"]["BadRequest"];

@@ -1,7 +1,7 @@
 //! Which agents somebody may see: all of them, or those that one of some entries fits.
 //!
-//! An entry is an agent's name, a pattern of names (`web-*`) or a label (`env=prod`, whose value may be a pattern, too, and
-//! has neither commas nor spaces: `?` stands for one).
+//! An entry is an agent's name, a pattern of names (`web-*`) or a label (`env=prod`, or `label:env=prod` as lists of agents have it;
+//! its value may be a pattern, too, and has neither commas nor spaces: `?` stands for one).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,8 @@ use crate::glob;
 /// Entries of one selector: each is tried for each agent of a list.
 pub const MAX_ENTRIES: usize = 64;
 /// What an entry looks like, for the API's document.
-pub const ENTRY_PATTERN: &str = r"^([A-Za-z0-9._*?-]{1,256}|[A-Za-z][A-Za-z0-9_./-]{0,62}=[!-+.-~]{1,128})$";
+pub const ENTRY_PATTERN: &str =
+    r"^([A-Za-z0-9._*?-]{1,256}|(label:)?[A-Za-z][A-Za-z0-9_./-]{0,62}=[!-+.-~]{1,128})$";
 /// The longest name of a label, and the longest pattern of its values, in bytes.
 const LABEL_BYTES: (usize, usize) = (63, 128);
 
@@ -105,7 +106,8 @@ impl Entry {
             (1..=LABEL_BYTES.1).contains(&value.len())
                 && value.chars().all(|c| c.is_ascii_graphic() && c != ',')
         };
-        match text.split_once('=') {
+        let label = text.strip_prefix("label:").unwrap_or(text);
+        match label.split_once('=') {
             Some((key, value)) if is_key(key) && is_value(value) => {
                 Ok(Self::Label(key.to_owned(), value.to_owned()))
             }
@@ -155,6 +157,9 @@ mod tests {
             assert_eq!(has(&selector, id, labels), expected, "{id} {labels:?}");
         }
         assert!(has(&Selector::of(["*"]).unwrap(), "anything", &[]));
+        let as_lists_have_it = Selector::of(["label:env=prod"]).unwrap();
+        assert!(has(&as_lists_have_it, "x", &[("env", "prod")]));
+        assert_eq!(as_lists_have_it, Selector::of(["env=prod"]).unwrap());
     }
 
     #[test]

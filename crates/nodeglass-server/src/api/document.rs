@@ -52,6 +52,9 @@ const TAGS: [(&str, &str); 9] = [
     ("server", "The server itself."),
 ];
 
+/// What the answer to calls for an agent's former name is called.
+const MOVED: &str = "Moved";
+
 /// The answers that any call may have: status, name, description.
 const COMMON: [(u16, &str, &str); 11] = [
     (
@@ -147,6 +150,7 @@ pub(super) fn empty() -> OpenApi {
             .responses
             .insert(name.to_owned(), answer(status, description).into());
     }
+    components.responses.insert(MOVED.to_owned(), moved().into());
     OpenApiBuilder::new()
         .info(info.build())
         .tags(Some(tags))
@@ -177,6 +181,15 @@ fn problem() -> RefOr<Schema> {
         extensions.insert("x-codes".to_owned(), Value::Array(table));
     }
     schema
+}
+
+/// The answer to calls for an agent's former name.
+fn moved() -> Answer {
+    let header = HeaderBuilder::new().description(Some("The same call for the agent's name of now"));
+    ResponseBuilder::new()
+        .description("The agent was renamed.")
+        .header("Location", header.build())
+        .build()
 }
 
 /// An error's answer.
@@ -249,6 +262,11 @@ fn complete(operation: &mut Operation, policy: Policy) {
     }
     let extensions = operation.extensions.get_or_insert_default();
     extensions.merge(says.into_iter().collect::<Extensions>());
+    if policy.scope == Scope::Agent {
+        let moved = || RefOr::Ref(Ref::from_response_name(MOVED));
+        let answers = &mut operation.responses.responses;
+        answers.entry("308".to_owned()).or_insert_with(moved);
+    }
     for (status, name, _) in COMMON {
         if !is_possible(status, policy, operation) {
             continue;

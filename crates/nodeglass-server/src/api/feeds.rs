@@ -14,15 +14,15 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, header};
 
-use super::Api;
 use super::parameters::{Parameters, wrong};
+use super::{Api, shapes};
 use crate::access::Caller;
 use crate::error::ApiError;
-use crate::glob;
 use crate::listener::Connection;
 use crate::live::LiveAgent;
 use crate::queries::Queries;
-use crate::stream::{Choice, Event, FeedWish, Seen, Shape, View, feed};
+use crate::registry::selector::{Choice, Choices};
+use crate::stream::{self, Event, FeedWish, Seen, Shape, View, feed};
 
 pub(super) use socket::{__path_socket, socket};
 
@@ -36,13 +36,13 @@ pub(crate) const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 pub(super) const ALIVE: Bytes = Bytes::from_static(b":\n\n");
 /// What a reader who comes back says that it has seen last.
 pub(super) const LAST_EVENT_ID: &str = "last-event-id";
-/// Names and patterns that a stream may be given.
+/// Entries that a stream's list of agents may have.
 const MAX_ENTRIES: usize = 1_000;
 
 /// What a caller asks for, by whatever way.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Asked<'a> {
-    /// Names and patterns; none for all agents.
+    /// Names, patterns, labels and groups; none for all agents.
     pub(crate) agents: Vec<&'a str>,
     /// Metrics.
     pub(crate) metrics: Vec<&'a str>,
@@ -87,15 +87,10 @@ impl Asked<'_> {
     }
 }
 
-/// Agents by names and patterns, as far as the caller may see them.
+/// Agents by names, patterns, labels and groups, as far as the caller may see them.
 struct Chosen {
     caller: Caller,
-    entries: Vec<Entry>,
-}
-
-enum Entry {
-    Name(String),
-    Pattern(String),
+    choices: Choices,
 }
 
 impl Chosen {
@@ -103,44 +98,27 @@ impl Chosen {
         if agents.len() > MAX_ENTRIES {
             return Err(wrong(
                 "agents",
-                format!("at most {MAX_ENTRIES} names and patterns: use wider patterns"),
+                format!("at most {MAX_ENTRIES} entries: use patterns, labels or groups"),
             ));
         }
-        let mut entries = Vec::new();
-        for agent in agents {
-            if agent.starts_with("label:") {
-                let problem = format!(
-                    "{agent:?} asks for a label, and agents have none: name agents, or use patterns such as web-*"
-                );
-                return Err(wrong("agents", problem));
+        let mut choices =
+            Choices::parse(agents.iter().copied()).map_err(|problem| wrong("agents", problem))?;
+        for choice in &mut choices.0 {
+            // A pattern, a label or a group may fit nobody yet.
+            if let Choice::Name(name) = choice {
+                *name = queries.agent(caller, name).await?.id.to_string();
             }
-            if agent.len() > glob::LONGEST {
-                return Err(wrong(
-                    "agents",
-                    format!("a name or pattern has at most {} bytes", glob::LONGEST),
-                ));
-            }
-            entries.push(if glob::is_pattern(agent) {
-                // It may fit nobody yet.
-                Entry::Pattern((*agent).to_owned())
-            } else {
-                Entry::Name(queries.agent(caller, agent).await?.id.to_string())
-            });
         }
         Ok(Self {
             caller: caller.clone(),
-            entries,
+            choices,
         })
     }
 }
 
-impl Choice for Chosen {
+impl stream::Choice for Chosen {
     fn means(&self, agent: &LiveAgent) -> bool {
-        let fits = |entry: &Entry| match entry {
-            Entry::Name(name) => name == agent.id.as_str(),
-            Entry::Pattern(pattern) => glob::fits(pattern, agent.id.as_str()),
-        };
-        (self.entries.is_empty() || self.entries.iter().any(fits)) && self.caller.may_see(agent)
+        self.choices.means(agent) && self.caller.may_see(agent)
     }
 }
 
@@ -153,7 +131,7 @@ impl Choice for Chosen {
 #[utoipa::path(
     get, path = "/api/v1/metrics/stream", operation_id = "fleet_stream", tag = "metrics",
     params(
-        ("agents" = Option<String>, Query, description = "Names and patterns (`web-*`), separated by commas; all without it"),
+        ("agents" = Option<String>, Query, description = "Names, patterns (`web-*`), labels (`label:env=prod`) and groups (`group:web`), separated by commas; all without it"),
         ("metrics" = Option<String>, Query,
             description = "What samples are to have (`cpu,disk.usage_percent`), or the series of the overview; separated by commas"),
         ("interval" = Option<u64>, Query, minimum = 1, maximum = 3_600,
@@ -162,7 +140,7 @@ impl Choice for Chosen {
         ("last-event-id" = Option<String>, Header, description = "The last event that the reader has seen"),
     ),
     responses((status = 200, description = "Events, for as long as they are read.",
-        body = String, content_type = "text/event-stream")),
+        body = shapes::FleetEvent, content_type = "text/event-stream")),
 )]
 pub(super) async fn stream(
     State(api): State<Api>,
@@ -266,14 +244,14 @@ mod tests {
     #[test]
     fn a_stream_has_whom_it_names_as_far_as_its_reader_may_see_them() {
         let live = Live::default();
-        let agents = ["web-1", "web-2", "db-1"].map(|name| {
+        let agents = [(1, "web-1"), (2, "web-2"), (3, "db-1")].map(|(key, name)| {
             live.admit(&AgentRecord {
-                key: AgentKey(1),
+                key: AgentKey(key),
                 id: name.parse().unwrap(),
                 system_info: None,
             })
         });
-        let meant = |selector: Selector, entries: Vec<Entry>| {
+        let meant = |selector: Selector, entries: &[&str]| {
             let caller = Caller::new(
                 "reader",
                 Role::Viewer,
@@ -281,15 +259,18 @@ mod tests {
                 CallerKind::Token,
                 CancellationToken::new(),
             );
-            let chosen = Chosen { caller, entries };
-            agents.each_ref().map(|agent| chosen.means(agent))
+            let choices = Choices::parse(entries.iter().copied()).unwrap();
+            let chosen = Chosen { caller, choices };
+            agents
+                .each_ref()
+                .map(|agent| stream::Choice::means(&chosen, agent))
         };
-        let pattern = |text: &str| Entry::Pattern(text.to_owned());
         let web = || Selector::of(["web-*"]).unwrap();
-        assert_eq!(meant(Selector::all(), Vec::new()), [true; 3]);
-        assert_eq!(meant(web(), Vec::new()), [true, true, false]);
-        assert_eq!(meant(web(), vec![pattern("*1")]), [true, false, false]);
-        let both = vec![Entry::Name("db-1".to_owned()), Entry::Name("web-2".to_owned())];
-        assert_eq!(meant(Selector::all(), both), [false, true, true]);
+        assert_eq!(meant(Selector::all(), &[]), [true; 3]);
+        assert_eq!(meant(web(), &[]), [true, true, false]);
+        assert_eq!(meant(web(), &["*1"]), [true, false, false]);
+        assert_eq!(meant(Selector::all(), &["db-1", "web-2"]), [false, true, true]);
+        assert_eq!(meant(Selector::all(), &["label:env!=prod"]), [true; 3]);
+        assert_eq!(meant(web(), &["label:env"]), [false; 3]);
     }
 }

@@ -32,6 +32,19 @@ pub(super) struct SampleEvent {
     data: String,
 }
 
+/// An event of a stream of many agents.
+#[derive(ToSchema)]
+pub(super) struct FleetEvent {
+    /// `metrics`, `agent`, `overview` or `error`.
+    #[schema(example = "metrics")]
+    event: String,
+    /// How far the reader has come with all agents: what `Last-Event-ID` takes.
+    id: Option<String>,
+    /// A `Sample`, how an agent is connected, figures of all agents, or why the stream ends; as JSON.
+    #[schema(content_media_type = "application/json")]
+    data: String,
+}
+
 /// The latest sample, or with `hours` a few figures over time.
 #[derive(ToSchema)]
 #[serde(untagged)]

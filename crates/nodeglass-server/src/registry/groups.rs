@@ -2,7 +2,9 @@
 //! pattern or label, so that who enrols a host says what it is and not what follows from it.
 
 use nodeglass_store::registry::GroupRecord;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use super::selector::{Choice, Choices};
 use super::settings::AgentSettings;
@@ -40,7 +42,18 @@ pub struct GroupSaid {
     /// Of two groups that ask for the same thing, the one with the higher place decides.
     pub place: i32,
     /// What is asked of them.
+    #[serde(deserialize_with = "object")]
     pub settings: AgentSettings,
+}
+
+/// Takes an object, and no list, which would be taken for the fields of one in their order.
+fn object<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let fields = serde_json::Map::deserialize(deserializer)?;
+    T::deserialize(Value::Object(fields)).map_err(D::Error::custom)
 }
 
 /// Checks a group's name.

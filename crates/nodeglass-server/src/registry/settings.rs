@@ -9,7 +9,7 @@ use nodeglass_proto::v1;
 use serde::{Deserialize, Serialize};
 
 /// The intervals that an agent may be asked for, in seconds: those of its own configuration.
-const INTERVALS: std::ops::RangeInclusive<u32> = 1..=3_600;
+pub(crate) const INTERVALS: std::ops::RangeInclusive<u32> = 1..=3_600;
 /// Processes of each kind that a sample has room for.
 const MAX_TOP: u32 = 100;
 /// Patterns in one list.

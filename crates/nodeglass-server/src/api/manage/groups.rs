@@ -13,14 +13,19 @@ use crate::api::parameters::{Named, Parameters};
 use crate::api::tokens::whole_fleet;
 use crate::error::ApiError;
 use crate::registry::groups::{ALL, Group, GroupSaid};
+use crate::registry::settings::AgentSettings;
 
 /// A group.
 #[derive(Serialize, ToSchema)]
 pub(in crate::api) struct GroupBody {
     /// Its name.
     name: String,
-    #[serde(flatten)]
-    said: GroupSaid,
+    /// Names, patterns (`web-*`) and labels (`label:env=prod`); an agent is in the group if any of them means it.
+    agents: Vec<String>,
+    /// Of two groups that ask for the same thing, the one with the higher place decides.
+    place: i32,
+    /// What is asked of them.
+    settings: AgentSettings,
     /// How many agents are in it, of those that the caller may see.
     members: usize,
 }
@@ -31,9 +36,16 @@ fn body(api: &Api, caller: &Caller, group: &Group) -> GroupBody {
         members += usize::from(caller.may_see(agent) && agent.profile().is_in(&group.name));
         true
     });
+    let GroupSaid {
+        agents,
+        place,
+        settings,
+    } = group.said();
     GroupBody {
         name: group.name.clone(),
-        said: group.said(),
+        agents,
+        place,
+        settings,
         members,
     }
 }

@@ -16,7 +16,7 @@ use crate::api::body::JsonBody;
 use crate::api::parameters::{Parameters, wrong};
 use crate::error::ApiError;
 use crate::live::LiveAgent;
-use crate::registry::settings::{AgentSettings, Problem};
+use crate::registry::settings::{AgentSettings, INTERVALS, Problem};
 
 /// How long a call that changes something waits for the agent to say what is in force.
 const APPLY: Duration = Duration::from_secs(5);
@@ -152,6 +152,7 @@ pub(in crate::api) struct StreamChange {
     action: Action,
     /// The time from one sample to the next, 1 to 3600; 0 or none is what the agent's own configuration says.
     #[serde(default)]
+    #[schema(maximum = 3_600)]
     interval_seconds: u32,
     /// What to collect: metrics, or beginnings of their names. Empty is everything.
     #[serde(default)]
@@ -179,6 +180,10 @@ pub(in crate::api) async fn stream(
         let problem =
             "they go with START; STOP and UPDATE_INTERVAL leave what is collected as it is".to_owned();
         return Err(wrong("metrics", problem));
+    }
+    if said.interval_seconds > *INTERVALS.end() {
+        let problem = format!("{} is more than {}", said.interval_seconds, INTERVALS.end());
+        return Err(wrong("interval_seconds", problem));
     }
     let StreamChange {
         action,
