@@ -22,6 +22,7 @@ use tonic::{Code, Status};
 
 on_every_database!(
     a_string_makes_one_host_an_agent,
+    labels_are_given_with_the_string,
     words_that_prove_a_key_count_once_in_their_time_and_for_one_server,
     who_is_revoked_is_gone_and_stays_away,
     a_host_that_takes_an_agent_s_place_ends_its_session,
@@ -107,6 +108,43 @@ async fn a_string_makes_one_host_an_agent(database: Database) {
     let string = Enrolment::decode(&server.add_agent("fourth").await).unwrap();
     let refused = enrol(&string, again(), elsewhere, None).await.unwrap_err();
     assert!(refused.to_string().contains("for the agent fourth"), "{refused}");
+}
+
+async fn labels_are_given_with_the_string(database: Database) {
+    let server = Server::start(&database).await;
+    let labelled = [
+        "agent", "add", "web-1", "--label", "env=prod", "--label", "rack=7",
+    ];
+    server.command(&labelled).await;
+    server.add_agent("db-1").await;
+    let labels = eventually("the server to know the agent", async || {
+        let (status, answer) = server.get("/api/v1/agents/web-1/labels").await;
+        status.is_success().then_some(answer)
+    })
+    .await;
+    assert_eq!(
+        labels["labels"],
+        serde_json::json!({
+            "env": { "value": "prod", "origin": "server" },
+            "rack": { "value": "7", "origin": "server" },
+        }),
+        "{labels}"
+    );
+    let listed = server.ok("/api/v1/agents?agents=label:env=prod").await;
+    let listed: Vec<_> = listed["agents"].as_array().unwrap().iter().collect();
+    assert!(
+        listed.len() == 1 && listed[0]["agent_id"] == "web-1",
+        "{listed:?}"
+    );
+    for (wrong, said) in [
+        (&["--label", "env"][..], "NAME=VALUE"),
+        (&["--label", "1=x"], "starting with a letter"),
+        (&["--label", "a=b", "--replace"], "cannot be used with"),
+    ] {
+        let arguments = [&["agent", "add", "web-2"], wrong].concat();
+        let complaint = server.failing_command(&arguments).await;
+        assert!(complaint.contains(said), "{complaint}");
+    }
 }
 
 async fn words_that_prove_a_key_count_once_in_their_time_and_for_one_server(database: Database) {
@@ -282,6 +320,10 @@ async fn a_fleet_token_makes_many_hosts_agents(database: Database) {
         "{listed}"
     );
     assert!(!listed.contains("ngf_"), "{listed}");
+
+    let of_zone = server.ok("/api/v1/agents?agents=label:zone=a").await;
+    let names: Vec<_> = of_zone["agents"].as_array().unwrap().iter().collect();
+    assert_eq!(names.len(), 3, "{of_zone}");
 
     let any = enrolment_in(&server.command(&["fleet-token", "add", "any", "--json"]).await);
     server.command(&["fleet-token", "revoke", "any"]).await;

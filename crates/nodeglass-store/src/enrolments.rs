@@ -37,6 +37,8 @@ pub struct Invitation {
     pub token: TokenHash,
     /// Whether there may be an agent of that name already. It keeps its key until the string is used.
     pub replace: bool,
+    /// The labels that a new agent is given, as JSON. One that there is keeps its own.
+    pub labels: Option<String>,
     /// When it is made.
     pub at: UnixMillis,
     /// The last moment at which it is good.

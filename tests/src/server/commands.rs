@@ -1,11 +1,12 @@
 //! The commands beside a running server: agents, tokens, and whatever else it is told.
 
+use std::process::Output;
 use std::time::Duration;
 
 use nodeglass_agent::identity::Identity;
 use nodeglass_model::{AgentId, SystemClock};
 use nodeglass_proto::enrolment::Enrolment;
-use nodeglass_server::enrol::strings;
+use nodeglass_server::enrol::strings::{self, InvitedAs};
 use serde_json::Value;
 
 use super::Server;
@@ -34,7 +35,8 @@ impl Server {
         let mut strings = vec![template.encode()];
         for number in 1..count {
             let agent: AgentId = format!("host-{number}").parse().expect("a name");
-            let token = strings::invite(store.as_ref(), &agent, false, VALID, &SystemClock).await;
+            let token =
+                strings::invite(store.as_ref(), &agent, InvitedAs::default(), VALID, &SystemClock).await;
             let enrolment = Enrolment {
                 agent: Some(agent),
                 token: token.expect("a string").expose().to_owned(),
@@ -75,12 +77,26 @@ impl Server {
     /// # Panics
     /// It fails.
     pub async fn command(&self, arguments: &[&str]) -> String {
-        let mut command = command("nodeglass-server");
-        command.args(arguments).arg("--data-dir").arg(self.data_dir());
-        let output = run(&mut command).await;
+        let output = self.output(arguments).await;
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {stderr}");
         String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// What a command beside the server complains of.
+    ///
+    /// # Panics
+    /// It does not fail.
+    pub async fn failing_command(&self, arguments: &[&str]) -> String {
+        let output = self.output(arguments).await;
+        assert!(!output.status.success(), "{arguments:?}");
+        String::from_utf8(output.stderr).expect("text")
+    }
+
+    async fn output(&self, arguments: &[&str]) -> Output {
+        let mut command = command("nodeglass-server");
+        command.args(arguments).arg("--data-dir").arg(self.data_dir());
+        run(&mut command).await
     }
 }
 

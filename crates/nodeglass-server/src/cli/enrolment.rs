@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use nodeglass_model::{AgentId, Clock, SystemClock};
+use nodeglass_model::{AgentId, Clock, SystemClock, label};
 use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_runtime::config::{Secret, parse_duration, show_duration};
 use nodeglass_runtime::tls::Pin;
 use nodeglass_store::{FleetToken, Store};
 
 use super::Target;
-use crate::enrol::strings::{self, LONGEST_VALID, NewFleetToken};
+use crate::enrol::strings::{self, InvitedAs, LONGEST_VALID, NewFleetToken};
 use crate::{audit, glob};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -33,6 +33,9 @@ pub(super) struct AddArgs {
     /// is used
     #[arg(long)]
     replace: bool,
+    /// A label that the agent is given; may be said again. One that there is has its labels changed with the API
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = parse_label, conflicts_with = "replace")]
+    labels: Vec<(String, String)>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -82,10 +85,16 @@ fn parse_span(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn parse_label(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("write KEY=VALUE".to_owned()),
+    label::parse(text).map_err(|error| error.to_string())
+}
+
+/// Labels that were said one by one.
+fn gathered(labels: Vec<(String, String)>) -> anyhow::Result<BTreeMap<String, String>> {
+    let labels: BTreeMap<_, _> = labels.into_iter().collect();
+    if labels.len() > label::MAX_LABELS {
+        bail!(label::LabelError::TooMany(labels.len()));
     }
+    Ok(labels)
 }
 
 /// What a string has besides its token, and how it is shown.
@@ -116,12 +125,13 @@ impl AddArgs {
     /// # Errors
     /// There is such an agent, or the database does not answer.
     pub(super) async fn run(self, store: &dyn Store, target: &Target) -> anyhow::Result<String> {
-        let token = strings::invite(store, &self.name, self.replace, self.valid, &SystemClock).await?;
-        let action = if self.replace {
-            "agent.replace"
+        let (action, invited_as) = if self.replace {
+            ("agent.replace", InvitedAs::Replacement)
         } else {
-            "agent.add"
+            let labels = gathered(self.labels)?;
+            ("agent.add", InvitedAs::New { labels })
         };
+        let token = strings::invite(store, &self.name, invited_as, self.valid, &SystemClock).await?;
         note(store, action, self.name.as_str(), "").await?;
         string(target, Some(self.name), &token, self.json)
     }
@@ -168,13 +178,12 @@ impl FleetCommand {
                 if names.len() > glob::LONGEST {
                     bail!("the pattern of the names is longer than {} bytes", glob::LONGEST);
                 }
-                let labels: BTreeMap<String, String> = labels.into_iter().collect();
                 let fleet = NewFleetToken {
                     name: name.clone(),
                     max_uses: uses,
                     valid,
                     pattern: names,
-                    labels: serde_json::to_string(&labels)?,
+                    labels: strings::label_text(&gathered(labels)?),
                 };
                 let token = strings::add_fleet_token(store, fleet, &SystemClock).await?;
                 let token = token.with_context(|| {

@@ -1,5 +1,6 @@
 //! Strings that make hosts agents: for one host, and for a fleet.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nodeglass_model::{AgentId, Clock};
@@ -11,15 +12,39 @@ use crate::tokens;
 /// The longest that a string for one host may be good.
 pub const LONGEST_VALID: Duration = Duration::from_hours(24 * 30);
 
-/// Makes the token of a string for one host. With `replace`, an agent that is there already keeps its key until the string
-/// is used, and the host that uses it takes its place then.
+/// What a host is invited as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InvitedAs {
+    /// An agent that there was not, with labels from the start.
+    New {
+        /// Names and values.
+        labels: BTreeMap<String, String>,
+    },
+    /// An agent that may be there already. It keeps its key until the string is used, and the host that uses it takes its
+    /// place then.
+    Replacement,
+}
+
+impl Default for InvitedAs {
+    fn default() -> Self {
+        let labels = BTreeMap::new();
+        Self::New { labels }
+    }
+}
+
+/// Labels as the store has them.
+pub(crate) fn label_text(labels: &BTreeMap<String, String>) -> String {
+    serde_json::to_string(labels).expect("labels are texts")
+}
+
+/// Makes the token of a string for one host.
 ///
 /// # Errors
-/// [`StoreError::AgentExists`] without `replace`, or a database that does not answer.
+/// [`StoreError::AgentExists`] for a new agent, or a database that does not answer.
 pub async fn invite(
     store: &dyn Store,
     agent: &AgentId,
-    replace: bool,
+    as_what: InvitedAs,
     valid: Duration,
     clock: &dyn Clock,
 ) -> Result<Secret, StoreError> {
@@ -28,7 +53,11 @@ pub async fn invite(
     let invitation = Invitation {
         agent: agent.clone(),
         token: tokens::hash(token.expose()),
-        replace,
+        replace: as_what == InvitedAs::Replacement,
+        labels: match as_what {
+            InvitedAs::New { labels } if !labels.is_empty() => Some(label_text(&labels)),
+            InvitedAs::New { .. } | InvitedAs::Replacement => None,
+        },
         at,
         until: at.plus(valid),
     };

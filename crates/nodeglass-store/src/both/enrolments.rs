@@ -37,6 +37,13 @@ macro_rules! implement_enrolments {
                             .execute(&mut *transaction)
                             .await?;
                     }
+                    if let Some(labels) = invitation.labels.as_ref().filter(|_| is_new) {
+                        sqlx::query(include_str!(concat!($sql, "/save_labels.sql")))
+                            .bind(agent.0)
+                            .bind(labels)
+                            .execute(&mut *transaction)
+                            .await?;
+                    }
                     transaction.commit().await?;
                     Ok((is_new || invitation.replace).then_some(agent))
                 });

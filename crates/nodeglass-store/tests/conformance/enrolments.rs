@@ -39,6 +39,7 @@ fn invitation(name: &str, number: u8, replace: bool) -> Invitation {
         agent: id(name),
         token: token(number),
         replace,
+        labels: None,
         at: NOW,
         until: NOW.plus(HOUR),
     }
