@@ -59,6 +59,17 @@ export class NodeglassClient {
     );
   }
 
+  /**
+   * Figures of all hosts in one stream: first of all of them, then in each `interval` of those of which something changed.
+   * Hosts that come later join.
+   */
+  streamOverview(query: t.OverviewQuery = {}, options: StreamOptions = {}): MetricsStream<t.FleetChange> {
+    const parameters = { ...query, view: "overview", interval: options.interval };
+    return this.stream("/metrics/stream", parameters, options, (event) =>
+      event.event === "overview" ? (JSON.parse(event.data) as t.FleetChange) : undefined,
+    );
+  }
+
   /** Aligned buckets of some series of a host. */
   getHistoricalMetrics(agentId: string, query: t.HistoryQuery, options: Call = {}): Promise<t.MetricsHistory> {
     return this.get(`${agent(agentId)}/metrics/history`, historyParameters(query), options);

@@ -83,6 +83,33 @@ export interface AgentsQuery {
   sort?: string;
 }
 
+/** What a stream about all hosts is to have. */
+export interface OverviewQuery {
+  /** Names, patterns, labels and groups; all hosts without it. */
+  agents?: readonly string[];
+  /** The series of each; the usual ones of a list without it. */
+  metrics?: readonly string[];
+}
+
+/** How one host stands. */
+export interface HostChange {
+  agent_id: string;
+  connected: boolean;
+  /** When its latest sample was taken, in Unix milliseconds. */
+  timestamp?: number;
+  /** Figures by series; absent if there is no new sample. */
+  values?: Record<string, number>;
+  /** It is not among the hosts any more. */
+  left?: boolean;
+}
+
+/** What changed of all hosts. */
+export interface FleetChange {
+  /** Whether all hosts are in it. */
+  full: boolean;
+  agents: HostChange[];
+}
+
 /** Which hosts come first. */
 export interface TopQuery {
   metric: string;

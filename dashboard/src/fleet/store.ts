@@ -1,12 +1,13 @@
 /** What all hosts do, second by second: the newest figures of each, and a short past for the small charts. */
 
-import { type AgentEntry, ApiError, type NodeglassClient } from "@nodeglass/client";
+import type { FleetChange, NodeglassClient } from "@nodeglass/client";
 
 /** Points of a small chart. */
 export const POINTS = 60;
-/** How often figures come, and how long to wait after a failure. */
-const EVERY_MS = 1_000;
-const LONGEST_PAUSE_MS = 10_000;
+/** Seconds between two figures of a host. */
+const EVERY_SECONDS = 1;
+/** How often it is asked which labels the hosts have. */
+const LABELS_EVERY_MS = 30_000;
 /** Of so many hosts at most the last minutes are asked for, so that small charts begin full. */
 const BACKFILLED = 60;
 /** What that past is. */
@@ -28,6 +29,7 @@ export const FIGURES = {
 /** One of them. */
 export type Figure = keyof typeof FIGURES;
 const NAMES = Object.keys(FIGURES) as Figure[];
+const SERIES = Object.values(FIGURES);
 
 /** Those with a small chart. */
 export type Charted = "cpu" | "memory" | "network" | "io";
@@ -119,6 +121,7 @@ export class Fleet {
   version = 0;
   private readonly listeners = new Set<() => void>();
   private stop: AbortController | undefined;
+  private labels: ReadonlyMap<string, Record<string, string>> = new Map<string, Record<string, string>>();
 
   constructor(private readonly client: NodeglassClient) {}
 
@@ -138,41 +141,50 @@ export class Fleet {
   private async run(): Promise<void> {
     const stop = new AbortController();
     this.stop = stop;
-    let pause = EVERY_MS;
-    while (!stop.signal.aborted) {
-      const began = performance.now();
-      try {
-        const page = await this.client.listAgents({ metrics: Object.values(FIGURES) }, { signal: stop.signal });
+    const { signal } = stop;
+    void this.followLabels(signal);
+    const stream = this.client.streamOverview(
+      { metrics: SERIES },
+      {
+        interval: EVERY_SECONDS,
+        signal,
+        onState: (state, error) => {
+          if (state === "waiting") this.fail(error ?? new Error("the stream broke off"));
+        },
+      },
+    );
+    try {
+      for await (const change of stream) {
         const isFirst = !this.state.isLoaded;
-        this.take(page.agents);
-        pause = EVERY_MS;
-        if (isFirst) void this.backfill(stop.signal);
-      } catch (error) {
-        if (stop.signal.aborted) return;
-        this.state = { ...this.state, error };
-        this.tell();
-        const said = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
-        pause = Math.max(said, Math.min(pause * 2, LONGEST_PAUSE_MS));
+        this.take(change);
+        if (isFirst) void this.backfill(signal);
       }
-      await rest(Math.max(100, pause - (performance.now() - began)), stop.signal);
+    } catch (error) {
+      if (!signal.aborted) this.fail(error);
     }
   }
 
-  private take(entries: readonly AgentEntry[]): void {
-    const gone = new Set(this.hosts.keys());
-    for (const entry of entries) {
-      gone.delete(entry.agent_id);
-      const host = this.hosts.get(entry.agent_id) ?? this.admit(entry.agent_id);
-      host.isConnected = entry.status === "connected";
-      host.labels = entry.labels ?? host.labels;
-      const isNew = (entry.last_metrics_update ?? undefined) !== host.updated;
-      host.updated = entry.last_metrics_update ?? undefined;
-      if (isNew && entry.metrics) {
+  private fail(error: unknown): void {
+    this.state = { ...this.state, error };
+    this.tell();
+  }
+
+  private take(change: FleetChange): void {
+    const gone = new Set(change.full ? this.hosts.keys() : []);
+    for (const { agent_id: id, connected, timestamp, values, left } of change.agents) {
+      if (left) {
+        gone.add(id);
+        continue;
+      }
+      gone.delete(id);
+      const host = this.hosts.get(id) ?? this.admit(id);
+      host.isConnected = connected;
+      const isNew = timestamp !== host.updated;
+      host.updated = timestamp ?? host.updated;
+      if (isNew && values) {
         const { figures, rings } = host;
         for (const name of NAMES) {
-          const path = FIGURES[name];
-          const dot = path.indexOf(".");
-          const value = entry.metrics[path.slice(0, dot)]?.[path.slice(dot + 1)];
+          const value = values[FIGURES[name]];
           if (value === undefined) delete figures[name];
           else figures[name] = value;
         }
@@ -188,9 +200,30 @@ export class Fleet {
     this.tell();
   }
 
+  /** Labels change seldom, and are in no sample: they are asked for now and then. */
+  private async followLabels(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const known = new Set(this.hosts.keys());
+      try {
+        const page = await this.client.listAgents({ metrics: [FIGURES.cpu] }, { signal });
+        this.labels = new Map(page.agents.map(({ agent_id, labels }) => [agent_id, labels ?? {}]));
+        for (const host of this.hosts.values()) {
+          const labels = this.labels.get(host.id);
+          if (labels) host.labels = labels;
+          // It left while the stream was broken.
+          else if (known.has(host.id)) this.hosts.delete(host.id);
+        }
+        this.tell();
+      } catch {
+        // The stream says what is wrong; labels stay as they were.
+      }
+      await rest(LABELS_EVERY_MS, signal);
+    }
+  }
+
   private admit(id: string): Host {
     const rings = Object.fromEntries(CHARTED.map((name) => [name, new Ring()])) as Record<Charted, Ring>;
-    const host: Host = { id, isConnected: false, labels: {}, updated: undefined, figures: {}, rings, health: "ok", score: 0 };
+    const host: Host = { id, isConnected: false, labels: this.labels.get(id) ?? {}, updated: undefined, figures: {}, rings, health: "ok", score: 0 };
     this.hosts.set(id, host);
     return host;
   }

@@ -359,9 +359,14 @@ impl Feed {
         });
         let left: Vec<_> = self
             .members
-            .keys()
-            .filter(|id| !meant.contains_key(*id))
-            .cloned()
+            .iter()
+            // One that was forgotten and is there again, under the same name, is another.
+            .filter(|(id, member)| {
+                meant
+                    .get(*id)
+                    .is_none_or(|agent| !Arc::ptr_eq(agent, &member.agent))
+            })
+            .map(|(id, _)| id.clone())
             .collect();
         for id in left {
             if let Some(member) = self.members.remove(&id) {
