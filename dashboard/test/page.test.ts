@@ -1,9 +1,13 @@
 /** The page in a real browser, against a real server with a real agent. */
 
-import { readFileSync } from "node:fs";
+import { execFile, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { TOKEN, TestServer, eventually } from "../../clients/typescript/test/server.ts";
+import { TOKEN, TestServer, eventually, program } from "../../clients/typescript/test/server.ts";
 import { violations } from "./axe.ts";
 import { open, startBrowser } from "./browser.ts";
 
@@ -237,7 +241,7 @@ test("what one may do is what one sees", async () => {
   expect(await viewer.page.getByRole("link", { name: "Tokens" }).count()).toBe(0);
   expect(await viewer.page.getByRole("link", { name: "Sessions" }).count()).toBe(1);
 
-  const admin = await open(browser, `${server.url}/manage`);
+  const admin = await open(browser, `${server.url}/manage/tokens`);
   const form = admin.page.getByRole("form", { name: "Make a token" });
   await form.getByLabel("Name").fill("grafana");
   await form.getByRole("textbox", { name: "Hosts" }).fill("web-*");
@@ -257,6 +261,36 @@ test("what one may do is what one sees", async () => {
   await admin.context.close();
 });
 
+test("a host is added from the page, labelled, and taken out", async () => {
+  const { page, context } = await open(browser, `${server.url}/manage`);
+  const form = page.getByRole("form", { name: "Add a host" });
+  await form.getByLabel("Name").fill("web-01");
+  await form.getByLabel("Labels").fill("env=prod, rack=7");
+  await form.getByRole("button", { name: "Add a host" }).click();
+  const [enroll = ""] = ((await page.locator(".made pre").textContent()) ?? "").split("\n");
+  const directory = mkdtempSync(join(tmpdir(), "nodeglass-agent-"));
+  const string = enroll.replace("nodeglass-agent enroll ", "");
+  await promisify(execFile)(program("nodeglass-agent"), ["enroll", string, "--data-dir", directory]);
+  writeFileSync(join(directory, "agent.yaml"), "local_endpoint: {enabled: false}\n");
+  const agent = spawn(program("nodeglass-agent"), ["run", "--data-dir", directory, "--config", join(directory, "agent.yaml")], { stdio: "ignore" });
+  try {
+    await page.locator(".made").getByText("is here").waitFor();
+    const row = page.getByRole("row", { name: /web-01/ });
+    await row.getByText("env=prod, rack=7").waitFor();
+    await row.getByRole("button", { name: "Edit" }).click();
+    await page.getByRole("form", { name: "Labels of web-01" }).getByLabel("Labels").fill("env=test");
+    await page.getByRole("button", { name: "Save" }).click();
+    await row.getByText("env=test").waitFor();
+    page.on("dialog", (dialog) => void dialog.accept());
+    await row.getByRole("button", { name: "Forget" }).click();
+    await row.waitFor({ state: "detached" });
+  } finally {
+    agent.kill("SIGKILL");
+    rmSync(directory, { recursive: true, force: true });
+  }
+  await context.close();
+});
+
 test("a search that fits nothing, a host and a page that are not there are said", async () => {
   const { page, context } = await open(browser, `${server.url}/?q=nothing-like-it`);
   await page.getByText("No host fits").waitFor();
@@ -272,7 +306,8 @@ describe.each(["light", "dark"] as const)("in %s colours", (theme) => {
     ["host", "/hosts/AGENT"],
     ["compare", "/compare?lines=AGENT:cpu.usage_percent~AGENT:memory.usage_percent"],
     ["boards", "/boards"],
-    ["tokens", "/manage"],
+    ["hosts", "/manage"],
+    ["tokens", "/manage/tokens"],
     ["audit", "/manage/audit"],
     ["server", "/server"],
   ];

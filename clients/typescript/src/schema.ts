@@ -68,7 +68,8 @@ export interface paths {
          */
         get: operations["agents"];
         put?: never;
-        post?: never;
+        /** Makes a string that makes a host an agent, as `nodeglass-server agent add` does. */
+        post: operations["add_agent"];
         delete?: never;
         options?: never;
         head?: never;
@@ -323,6 +324,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/agents/{id}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes an agent's key and its string from it, for good.
+         * @description Its session ends within moments, and its key opens none any more. What is stored of it stays.
+         */
+        post: operations["revoke_agent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/agents/{id}/settings": {
         parameters: {
             query?: never;
@@ -474,6 +495,41 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/fleet-tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists strings for many hosts, without what only those have who were given them. */
+        get: operations["fleet_tokens"];
+        put?: never;
+        /** Makes a string that makes many hosts agents, as `nodeglass-server fleet-token add` does. */
+        post: operations["add_fleet_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/fleet-tokens/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Makes a string for many hosts worth nothing. The agents that it made go on. */
+        delete: operations["revoke_fleet_token"];
         options?: never;
         head?: never;
         patch?: never;
@@ -992,6 +1048,18 @@ export interface components {
          * @enum {string}
          */
         Action: "START" | "STOP" | "UPDATE_INTERVAL";
+        /** @description A string that makes a host an agent. */
+        AddedAgent: {
+            /** @description The agent's name. */
+            agent_id: string;
+            /** @description What `nodeglass-agent enroll` takes. It is good for one host, and can't be had again. */
+            enrolment: string;
+            /**
+             * Format: int64
+             * @description When it is worth nothing any more, in Unix milliseconds.
+             */
+            expires_at: number;
+        };
         /** @description Everything that is known of an agent but its figures. */
         AgentBody: components["schemas"]["AgentEntry"] & {
             /**
@@ -1191,6 +1259,22 @@ export interface components {
              * @description How often one was sent since the agent started, repetitions included.
              */
             sent: number;
+        };
+        /** @description A host that is to be an agent. */
+        AgentToAdd: {
+            /** @description Its labels from the start. */
+            labels?: {
+                [key: string]: string;
+            };
+            /** @description Its name: letters, digits, '.', '_' and '-'. */
+            name: string;
+            /** @description Whether the host may take the place of an agent that there is, which goes on until the string is used. */
+            replace?: boolean;
+            /**
+             * Format: int64
+             * @description How long the string is good; an hour without it.
+             */
+            valid_seconds?: number | null;
         };
         /** @description A page of agents. */
         AgentsBody: {
@@ -1928,6 +2012,68 @@ export interface components {
         };
         /** @description History of several agents. */
         FleetHistory: components["schemas"]["Apart"] | components["schemas"]["Together"] | components["schemas"]["ByLabel"];
+        /** @description One of them as lists show it. */
+        FleetTokenBody: {
+            /**
+             * Format: int64
+             * @description Unix milliseconds, as the others.
+             */
+            created_at: number;
+            /**
+             * Format: int64
+             * @description When it is worth nothing any more; absent for never.
+             */
+            expires_at?: number | null;
+            labels: {
+                [key: string]: string;
+            };
+            /**
+             * Format: int64
+             * @description How many may; absent for any number.
+             */
+            max_uses?: number | null;
+            name: string;
+            /** @description What the hosts' names must be like. */
+            names: string;
+            /**
+             * Format: int64
+             * @description When somebody made it worth nothing.
+             */
+            revoked_at?: number | null;
+            /**
+             * Format: int64
+             * @description How many hosts have used it.
+             */
+            uses: number;
+        };
+        /** @description A string that is to make many hosts agents. */
+        FleetTokenToMake: {
+            /** @description The labels that the agents are given. */
+            labels?: {
+                [key: string]: string;
+            };
+            /**
+             * Format: int64
+             * @description How many hosts may use it; any number without it.
+             */
+            max_uses?: number | null;
+            /** @description Its name, unique among these, of revoked ones, too. */
+            name: string;
+            /**
+             * @description What the hosts' names must be like; any without it.
+             * @example web-*
+             */
+            names?: string | null;
+            /**
+             * Format: int64
+             * @description How long it is good; for ever without it.
+             */
+            valid_seconds?: number | null;
+        };
+        /** @description All of them. */
+        FleetTokensBody: {
+            fleet_tokens: components["schemas"]["FleetTokenBody"][];
+        };
         /** @description A span of time without samples, and why. */
         Gap: {
             /**
@@ -2253,6 +2399,12 @@ export interface components {
              * @description Over five minutes.
              */
             load5?: number | null;
+        };
+        /** @description The string, shown this once. */
+        MadeFleetToken: {
+            /** @description What `nodeglass-agent enroll` takes on each of the hosts. It can't be had again. */
+            enrolment: string;
+            name: string;
         };
         /** @description A token, shown this once. */
         MadeToken: components["schemas"]["TokenBody"] & {
@@ -4027,6 +4179,48 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    add_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentToAdd"];
+            };
+        };
+        responses: {
+            /** @description The string. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddedAgent"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description There is an agent of that name. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     register_agent: {
         parameters: {
             query?: never;
@@ -4779,6 +4973,36 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    revoke_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent's name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has neither any more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            308: components["responses"]["Moved"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     agent_settings: {
         parameters: {
             query?: never;
@@ -5252,6 +5476,104 @@ export interface operations {
                 content: {
                     "application/x-ndjson": string;
                 };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    fleet_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them, revoked ones, too. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FleetTokensBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    add_fleet_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FleetTokenToMake"];
+            };
+        };
+        responses: {
+            /** @description The string. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeFleetToken"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description There is one of that name. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    revoke_fleet_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The string's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is worth nothing. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];

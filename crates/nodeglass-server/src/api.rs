@@ -9,6 +9,7 @@ mod boards;
 mod body;
 mod books;
 mod document;
+mod enrolments;
 mod exposition;
 mod feeds;
 mod fleet;
@@ -60,6 +61,7 @@ pub(crate) use parameters::Parameters;
 
 use crate::access::Access;
 use crate::compaction::Totals;
+use crate::enrol::strings::Entrance;
 use crate::error::ApiError;
 use crate::identity::Identity;
 use crate::import::Importer;
@@ -96,6 +98,8 @@ pub struct Api {
     pub identity: Arc<Identity>,
     /// Who may ask.
     pub access: Arc<Access>,
+    /// What hosts are told that are to be agents.
+    pub entrance: Entrance,
     /// For `/ready`.
     pub store: Arc<dyn Store>,
     /// For `/ready`, too.
@@ -143,6 +147,13 @@ fn routes() -> Routes {
         .with(Policy::fleet(Admin), routes!(transfer::import))
         .with(Policy::fleet(Viewer), routes!(manage::list::agents))
         .with(Policy::agent(Viewer), routes!(manage::agent))
+        .with(Policy::fleet(Admin), routes!(enrolments::add))
+        .with(Policy::agent(Admin), routes!(enrolments::revoke))
+        .with(
+            Policy::fleet(Admin),
+            routes!(enrolments::fleet_tokens, enrolments::add_fleet_token),
+        )
+        .with(Policy::fleet(Admin), routes!(enrolments::revoke_fleet_token))
         .with(Policy::agent(Admin), routes!(manage::forget))
         .with(Policy::agent(Admin), routes!(manage::rename))
         .with(Policy::agent(Viewer), routes!(manage::show_labels))

@@ -119,6 +119,11 @@ impl Queries {
         self.clock.now()
     }
 
+    /// What says so.
+    pub fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
     /// The most points in one answer.
     pub fn max_points(&self) -> u32 {
         self.limits.max_points

@@ -89,6 +89,11 @@ impl Registry {
         Self::new(live, store, registrar, clock, events, None)
     }
 
+    /// Who knows the agents' keys.
+    pub fn registrar(&self) -> &Registrar {
+        &self.registrar
+    }
+
     /// Where events are noted.
     pub fn events(&self) -> &Arc<Events> {
         &self.events

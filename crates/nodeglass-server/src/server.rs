@@ -27,6 +27,7 @@ use crate::access::{Access, Selector};
 use crate::api::Api;
 use crate::compaction::Totals;
 use crate::config::{ServerConfig, host_of};
+use crate::enrol::strings::Entrance;
 use crate::identity::NewToken;
 use crate::import::Importer;
 use crate::ingest::{Ingest, IngestSettings};
@@ -279,7 +280,12 @@ impl Server {
             compaction: compacted.clone(),
             sizes: extent,
         };
+        let entrance = Entrance {
+            ca_pin: tls.as_ref().and_then(|tls| tls.pin()),
+            url: url.clone(),
+        };
         let api = Api {
+            entrance,
             pushes: Pushes::new(ingest.clone(), queries.clone(), store.clone(), clock.clone()),
             telemetry: Arc::new(telemetry),
             tasks: tasks.clone(),

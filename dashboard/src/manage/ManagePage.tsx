@@ -1,16 +1,18 @@
-/** What people manage: tokens, users, sessions, and the log of what was done; by role. */
+/** What people manage: hosts, tokens, users, sessions, and the log of what was done; by role. */
 
 import { type ComponentType, useEffect } from "react";
 import { Link, useRoute } from "../shell/route.tsx";
 import { useMe } from "../shell/session.ts";
 import { Audit } from "./Audit.tsx";
+import { Hosts } from "./Hosts.tsx";
 import { Sessions } from "./Sessions.tsx";
 import { Tokens } from "./Tokens.tsx";
 import { Users } from "./Users.tsx";
 
 /** The parts, and whether only those may see them who manage everybody. */
 const PARTS: readonly [path: string, name: string, part: ComponentType, forAdmins: boolean][] = [
-  ["/manage", "Tokens", Tokens, true],
+  ["/manage", "Hosts", Hosts, true],
+  ["/manage/tokens", "Tokens", Tokens, true],
   ["/manage/users", "Users", Users, true],
   ["/manage/sessions", "Sessions", Sessions, false],
   ["/manage/audit", "Audit log", Audit, true],

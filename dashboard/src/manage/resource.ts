@@ -8,12 +8,12 @@ import { useState } from "react";
 const REFRESH_MS = 10_000;
 
 /** A list of the server's. */
-export function useList<T>(path: string, parameters: Record<string, string | number> = {}) {
+export function useList<T>(path: string, parameters: Record<string, string | number> = {}, refreshMs = REFRESH_MS) {
   const client = useClient();
   return useQuery({
     queryKey: ["list", path, parameters],
     queryFn: ({ signal }) => client.get<T>(path, parameters, { signal }),
-    refetchInterval: REFRESH_MS,
+    refetchInterval: refreshMs,
   });
 }
 

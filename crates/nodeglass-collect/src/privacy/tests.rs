@@ -37,7 +37,7 @@ fn sample() -> Sample {
         "/dev/sda1",
         "nas.lan:/export",
         "10.1.2.3:/export",
-        "//files/share",
+        "//nas-07/share",
     ] {
         sample.disks.push(DiskMetrics {
             device: device.into(),
@@ -82,7 +82,7 @@ const TEXTS: [&str; 9] = [
     "backup",
     "nas.lan",
     "10.1.2.3",
-    "files",
+    "nas-07",
     "registry.lan",
     "web-01",
     "10.9.8.7",
@@ -182,7 +182,7 @@ fn devices_of_every_form_are_told_apart() {
         ("bob@shell.lan:", "@:"),
         ("bob@shell.lan:/home", "@:/home"),
         ("//10.0.0.1/c$", "///c$"),
-        ("//files", "//"),
+        ("//nas-07", "//"),
         ("tank/data:old", "tank/data:old"),
     ] {
         let mut treated = device.to_owned();

@@ -30,7 +30,7 @@ use list::AgentEntry;
 use settings::SettingsBody;
 
 /// The agent that a call names, to a caller who may see it: looked for before anything else of the call is looked at.
-pub(super) struct Found(Arc<LiveAgent>);
+pub(super) struct Found(pub(super) Arc<LiveAgent>);
 
 impl FromRequestParts<Api> for Found {
     type Rejection = Response;
@@ -46,7 +46,7 @@ impl FromRequestParts<Api> for Found {
 }
 
 /// Notes who changed what.
-fn note(api: &Api, caller: &Caller, action: &str, subject: &str, detail: &str) {
+pub(super) fn note(api: &Api, caller: &Caller, action: &str, subject: &str, detail: &str) {
     api.identity.audit.note(caller, action, subject, detail);
 }
 

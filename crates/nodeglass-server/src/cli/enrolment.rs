@@ -7,19 +7,16 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use nodeglass_model::{AgentId, Clock, SystemClock, label};
-use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_runtime::config::{Secret, parse_duration, show_duration};
 use nodeglass_runtime::tls::Pin;
 use nodeglass_store::{FleetToken, Store};
 
 use super::Target;
-use crate::enrol::strings::{self, InvitedAs, LONGEST_VALID, NewFleetToken};
+use crate::enrol::strings::{self, Entrance, InvitedAs, LONGEST_VALID, NewFleetToken};
 use crate::{audit, glob};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
-/// The longest name of a fleet token.
-const MAX_NAME_BYTES: usize = 64;
 
 /// A host that is to be an agent.
 #[derive(Debug, Args)]
@@ -99,13 +96,11 @@ fn gathered(labels: Vec<(String, String)>) -> anyhow::Result<BTreeMap<String, St
 
 /// What a string has besides its token, and how it is shown.
 fn string(target: &Target, agent: Option<AgentId>, token: &Secret, json: bool) -> anyhow::Result<String> {
-    let enrolment = Enrolment {
-        server: target.url.clone(),
-        ca_pin: target.ca.as_deref().map(Pin::read).transpose()?.map(|pin| pin.0),
-        agent,
-        token: token.expose().to_owned(),
-    }
-    .encode();
+    let entrance = Entrance {
+        url: target.url.clone(),
+        ca_pin: target.ca.as_deref().map(Pin::read).transpose()?,
+    };
+    let enrolment = entrance.string(agent, token);
     Ok(if json {
         serde_json::json!({ "enrolment": enrolment }).to_string()
     } else {
@@ -172,9 +167,7 @@ impl FleetCommand {
                 labels,
                 json,
             } => {
-                if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains(char::is_control) {
-                    bail!("a fleet token's name has 1 to {MAX_NAME_BYTES} bytes, and no control characters");
-                }
+                strings::check_fleet_name(&name).map_err(anyhow::Error::msg)?;
                 if names.len() > glob::LONGEST {
                     bail!("the pattern of the names is longer than {} bytes", glob::LONGEST);
                 }

@@ -4,13 +4,52 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nodeglass_model::{AgentId, Clock};
+use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_runtime::config::Secret;
+use nodeglass_runtime::tls::Pin;
 use nodeglass_store::{FleetToken, Invitation, Store, StoreError};
 
 use crate::tokens;
 
+/// The longest name of a fleet token.
+const MAX_NAME_BYTES: usize = 64;
 /// The longest that a string for one host may be good.
 pub const LONGEST_VALID: Duration = Duration::from_hours(24 * 30);
+
+/// Where hosts come in: what strings have besides their tokens.
+#[derive(Debug, Clone)]
+pub struct Entrance {
+    /// The address that agents are to connect to.
+    pub url: String,
+    /// The pin of the CA that the server's certificate comes from, if systems don't know it.
+    pub ca_pin: Option<Pin>,
+}
+
+impl Entrance {
+    /// The string with this token, for one agent or for many.
+    pub fn string(&self, agent: Option<AgentId>, token: &Secret) -> String {
+        Enrolment {
+            server: self.url.clone(),
+            ca_pin: self.ca_pin.as_ref().map(|pin| pin.0),
+            agent,
+            token: token.expose().to_owned(),
+        }
+        .encode()
+    }
+}
+
+/// Checks a fleet token's name.
+///
+/// # Errors
+/// It can't be one; says what could.
+pub fn check_fleet_name(name: &str) -> Result<(), String> {
+    if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains(char::is_control) {
+        return Err(format!(
+            "a fleet token's name has 1 to {MAX_NAME_BYTES} bytes, and no control characters"
+        ));
+    }
+    Ok(())
+}
 
 /// What a host is invited as.
 #[derive(Debug, Clone, PartialEq, Eq)]

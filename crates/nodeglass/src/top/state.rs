@@ -368,10 +368,10 @@ mod tests {
         let mut state = state();
         press(&mut state, "/web\n");
         assert_eq!(names(&state), ["web-1", "web-2"]);
-        press(&mut state, "q");
-        assert_eq!(state.mode, Mode::Over);
         press(&mut state, "\u{1b}");
         assert_eq!(names(&state).len(), 3);
+        press(&mut state, "q");
+        assert_eq!(state.mode, Mode::Over);
     }
 
     #[test]
