@@ -27,9 +27,14 @@ async fn call(server: &Server, method: Method, path: &str, body: Option<Value>) 
 
 async fn a_host_is_added_and_revoked_by_admins(database: Database) {
     let server = Server::start(&database).await;
+    // Somebody has just asked for an agent that is not there, so that it was just looked for new ones.
+    server.get("/api/v1/agents/web-1").await;
     let body = json!({ "name": "web-1", "labels": { "env": "prod" }, "valid_seconds": 600 });
     let (status, added) = call(&server, Method::POST, "/api/v1/agents", Some(body.clone())).await;
-    assert_eq!((status, &added["agent_id"]), (StatusCode::CREATED, &json!("web-1")));
+    assert_eq!(
+        (status, &added["agent_id"]),
+        (StatusCode::CREATED, &json!("web-1"))
+    );
     let left = added["expires_at"].as_i64().unwrap() - now().0;
     assert!((1..=600_000).contains(&left), "{added}");
     let listed = server.ok("/api/v1/agents?agents=label:env=prod").await;
@@ -41,11 +46,17 @@ async fn a_host_is_added_and_revoked_by_admins(database: Database) {
     agent.settled(1).await.expect("an open session");
 
     let (status, taken) = call(&server, Method::POST, "/api/v1/agents", Some(body)).await;
-    assert_eq!((status, &taken["code"]), (StatusCode::CONFLICT, &json!("name_taken")));
+    assert_eq!(
+        (status, &taken["code"]),
+        (StatusCode::CONFLICT, &json!("name_taken"))
+    );
     for (wrong, code) in [
         (json!({ "name": "a b" }), "invalid_parameter"),
         (json!({ "name": "x", "valid_seconds": 59 }), "invalid_parameter"),
-        (json!({ "name": "x", "labels": { "1": "y" } }), "invalid_parameter"),
+        (
+            json!({ "name": "x", "labels": { "1": "y" } }),
+            "invalid_parameter",
+        ),
         (
             json!({ "name": "web-1", "labels": { "a": "b" }, "replace": true }),
             "invalid_parameter",
@@ -79,7 +90,9 @@ async fn a_host_is_added_and_revoked_by_admins(database: Database) {
     for action in ["agent.add", "agent.revoke"] {
         assert!(log.contains(action), "{action} in {log}");
     }
-    let token = Enrolment::decode(added["enrolment"].as_str().unwrap()).unwrap().token;
+    let token = Enrolment::decode(added["enrolment"].as_str().unwrap())
+        .unwrap()
+        .token;
     assert!(!log.contains(&token));
 }
 
@@ -90,7 +103,10 @@ async fn a_fleet_token_is_made_listed_and_revoked(database: Database) {
     let (status, made) = call(&server, Method::POST, path, Some(body.clone())).await;
     assert_eq!(status, StatusCode::CREATED, "{made}");
     let (status, taken) = call(&server, Method::POST, path, Some(body)).await;
-    assert_eq!((status, &taken["code"]), (StatusCode::CONFLICT, &json!("name_taken")));
+    assert_eq!(
+        (status, &taken["code"]),
+        (StatusCode::CONFLICT, &json!("name_taken"))
+    );
     let enrolment = Enrolment::decode(made["enrolment"].as_str().unwrap()).unwrap();
     assert!(enrolment.agent.is_none());
 

@@ -13,7 +13,7 @@ use tokio::process::Command;
 use xtask::tools::python;
 
 /// How long it may take on a busy two-core machine.
-const PATIENCE: Duration = Duration::from_mins(5);
+const PATIENCE: Duration = Duration::from_mins(12);
 
 /// It asks as fast as it can.
 const UNLIMITED: &str =

@@ -39,7 +39,7 @@ impl Server {
                 strings::invite(store.as_ref(), &agent, InvitedAs::default(), VALID, &SystemClock).await;
             let enrolment = Enrolment {
                 agent: Some(agent),
-                token: token.expect("a string").expose().to_owned(),
+                token: token.expect("a string").1.expose().to_owned(),
                 ..template.clone()
             };
             strings.push(enrolment.encode());

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use nodeglass_model::{AgentId, UnixMillis, label};
-use nodeglass_store::{FleetToken, StoreError};
+use nodeglass_store::{AgentRecord, FleetToken, StoreError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -116,14 +116,19 @@ pub(super) async fn add(
     } else {
         ("agent.add", InvitedAs::New { labels })
     };
-    let token = strings::invite(api.store.as_ref(), &id, invited_as, valid, api.queries.clock()).await;
-    let token = token.map_err(|error| match error {
+    let invited = strings::invite(api.store.as_ref(), &id, invited_as, valid, api.queries.clock()).await;
+    let (key, token) = invited.map_err(|error| match error {
         StoreError::AgentExists(name) => ApiError::NameTaken(name),
         error => error.into(),
     })?;
     note(&api, &caller, action, id.as_str(), "");
-    // Lists have it from now on.
-    api.queries.agent(&caller, id.as_str()).await?;
+    // Lists have it from now on, with its labels.
+    api.queries.live().admit(&AgentRecord {
+        key,
+        id: id.clone(),
+        system_info: None,
+    });
+    api.registry().learn_all().await?;
     let added = AddedAgent {
         agent_id: id.to_string(),
         expires_at: api.queries.now().plus(valid),

@@ -126,7 +126,7 @@ impl AddArgs {
             let labels = gathered(self.labels)?;
             ("agent.add", InvitedAs::New { labels })
         };
-        let token = strings::invite(store, &self.name, invited_as, self.valid, &SystemClock).await?;
+        let (_, token) = strings::invite(store, &self.name, invited_as, self.valid, &SystemClock).await?;
         note(store, action, self.name.as_str(), "").await?;
         string(target, Some(self.name), &token, self.json)
     }

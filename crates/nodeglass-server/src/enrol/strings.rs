@@ -7,7 +7,7 @@ use nodeglass_model::{AgentId, Clock};
 use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_runtime::config::Secret;
 use nodeglass_runtime::tls::Pin;
-use nodeglass_store::{FleetToken, Invitation, Store, StoreError};
+use nodeglass_store::{AgentKey, FleetToken, Invitation, Store, StoreError};
 
 use crate::tokens;
 
@@ -76,7 +76,7 @@ pub(crate) fn label_text(labels: &BTreeMap<String, String>) -> String {
     serde_json::to_string(labels).expect("labels are texts")
 }
 
-/// Makes the token of a string for one host.
+/// Makes the token of a string for one host; gives it with the agent that it is for.
 ///
 /// # Errors
 /// [`StoreError::AgentExists`] for a new agent, or a database that does not answer.
@@ -86,7 +86,7 @@ pub async fn invite(
     as_what: InvitedAs,
     valid: Duration,
     clock: &dyn Clock,
-) -> Result<Secret, StoreError> {
+) -> Result<(AgentKey, Secret), StoreError> {
     let token = tokens::generate(tokens::AGENT);
     let at = clock.now();
     let invitation = Invitation {
@@ -100,7 +100,7 @@ pub async fn invite(
         at,
         until: at.plus(valid),
     };
-    store.invite(&invitation).await.map(|_| token)
+    store.invite(&invitation).await.map(|agent| (agent, token))
 }
 
 /// What a fleet token is to be.
