@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -29,6 +30,38 @@ pub struct Attack {
     /// A token that may read.
     pub token: String,
     done: Arc<Mutex<BTreeMap<&'static str, Counts>>>,
+}
+
+/// Threads of the attackers' own: those who mean well are not to wait for them within this process, but at the server alone.
+#[derive(Debug)]
+pub struct Field(Option<Runtime>);
+
+impl Default for Field {
+    /// Two threads, as the server has.
+    fn default() -> Self {
+        let mut runtime = Builder::new_multi_thread();
+        Self(Some(
+            runtime.worker_threads(2).enable_all().build().expect("threads"),
+        ))
+    }
+}
+
+impl Field {
+    /// Where tasks are started on it.
+    ///
+    /// # Panics
+    /// Never: it is there until it is dropped.
+    pub fn handle(&self) -> &Handle {
+        self.0.as_ref().expect("threads").handle()
+    }
+}
+
+impl Drop for Field {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// How often something was tried, and how often the server put an end to it.

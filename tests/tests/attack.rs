@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nodeglass_agent::identity::Identity;
 use nodeglass_runtime::tls::client::Trust;
-use nodeglass_tests::attack::{Attack, agents, http1, http2};
+use nodeglass_tests::attack::{Attack, Field, agents, http1, http2};
 use nodeglass_tests::database::Database;
 use nodeglass_tests::fake_agent::{FakeAgent, now, sample};
 use nodeglass_tests::server::{Server, https, plain_http};
@@ -103,12 +103,17 @@ async fn an_attack_from_all_sides_costs_nobody_else_anything() {
     ask(&server, Instant::now() + Duration::from_secs(1)).await;
     let before = server.resident_bytes();
 
-    let evil = agents::open(evil).await;
+    let field = Field::default();
+    let evil = field.handle().spawn(agents::open(evil));
+    let evil = evil.await.expect("their sessions");
     let attack = Attack::new(&server.url, reader, lasts());
     let mut attackers = JoinSet::new();
-    agents::start(&attack, &mut attackers, evil);
-    http1::start(&attack, &mut attackers, IDLE);
-    http2::start(&attack, &mut attackers);
+    {
+        let _on_the_field = field.handle().enter();
+        agents::start(&attack, &mut attackers, evil);
+        http1::start(&attack, &mut attackers, IDLE);
+        http2::start(&attack, &mut attackers);
+    }
     let honest = good.iter().map(|enrolment| report(enrolment, attack.until));
     let mut most = 0;
     let watching = async {
