@@ -90,10 +90,10 @@ async fn a_host_is_added_and_revoked_by_admins(database: Database) {
     for action in ["agent.add", "agent.revoke"] {
         assert!(log.contains(action), "{action} in {log}");
     }
-    let token = Enrolment::decode(added["enrolment"].as_str().unwrap())
+    let secret = Enrolment::decode(added["enrolment"].as_str().unwrap())
         .unwrap()
         .token;
-    assert!(!log.contains(&token));
+    assert!(!log.contains(&secret));
 }
 
 async fn a_fleet_token_is_made_listed_and_revoked(database: Database) {
