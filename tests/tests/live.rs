@@ -12,7 +12,8 @@ use serde_json::Value;
 on_every_database!(
     figures_agree_with_proc,
     shapes_are_those_of_the_specification,
-    a_stream_gives_each_sample
+    a_stream_gives_each_sample,
+    a_host_says_now_what_it_is_in_the_parts_that_are_asked_for
 );
 
 fn meminfo() -> HashMap<String, u64> {
@@ -260,4 +261,32 @@ async fn a_stream_gives_each_sample(database: Database) {
         timestamps.windows(2).all(|pair| pair[0] < pair[1]),
         "{timestamps:?}"
     );
+}
+
+async fn a_host_says_now_what_it_is_in_the_parts_that_are_asked_for(database: Database) {
+    let server = Server::start(&database).await;
+    let _agent = Agent::start(&server, "host").await;
+    eventually("a session", async || {
+        let (status, _) = server.get("/api/v1/agents/host/metrics").await;
+        status.is_success().then_some(())
+    })
+    .await;
+    let parts = ["hardware", "software", "network_interfaces"];
+    for (query, expected) in [
+        ("include_hardware=true", [true, false, false]),
+        ("include_software=true", [false, true, false]),
+        ("include_network=true", [false, false, true]),
+        (
+            "include_hardware=true&include_network=true&include_software=false",
+            [true, false, true],
+        ),
+    ] {
+        let system = server.ok(&format!("/api/v1/agents/host/system?{query}")).await;
+        let has = parts.map(|part| system.get(part).is_some_and(|part| !part.is_null()));
+        assert_eq!(has, expected, "{query}: {system}");
+    }
+    let (status, _) = server
+        .get("/api/v1/agents/host/system?include_hardware=perhaps")
+        .await;
+    assert_eq!(status, 400);
 }

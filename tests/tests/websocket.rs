@@ -6,6 +6,7 @@ use nodeglass_tests::database::Database;
 use nodeglass_tests::fake_agent::{FakeAgent, now, sample};
 use nodeglass_tests::server::{Server, TOKEN};
 use nodeglass_tests::{PATIENCE, python};
+use reqwest::Method;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -147,4 +148,21 @@ async fn who_may_not_read_gets_no_socket_and_places_are_shared_with_other_stream
     .await;
     let plain = server.request("/ws").send().await.unwrap();
     assert_eq!(plain.status(), 426, "a call that is no WebSocket's");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ticket_opens_a_socket_once() {
+    let database = Database::sqlite();
+    let server = Server::start(&database).await;
+    let made = server
+        .request_of(Method::POST, "/api/v1/tickets")
+        .send()
+        .await
+        .unwrap();
+    let made: Value = made.json().await.unwrap();
+    let path = format!("/ws?ticket={}", made["ticket"].as_str().unwrap());
+    let mut first = Client::open(&server, &path, "", "");
+    assert_eq!(first.line().await, "open");
+    let mut second = Client::open(&server, &path, "", "");
+    assert_eq!(second.line().await, "refused 401");
 }
