@@ -4,14 +4,15 @@ use nodeglass_proto::enrolment::Enrolment;
 use nodeglass_tests::database::Database;
 use nodeglass_tests::enrolled::by_string;
 use nodeglass_tests::fake_agent::{FakeAgent, now, sample};
-use nodeglass_tests::on_every_database;
 use nodeglass_tests::server::Server;
+use nodeglass_tests::{eventually, on_every_database};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 on_every_database!(
     a_host_is_added_and_revoked_by_admins,
     a_fleet_token_is_made_listed_and_revoked,
+    a_name_is_what_it_is_now,
 );
 
 async fn call(server: &Server, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
@@ -86,10 +87,22 @@ async fn a_host_is_added_and_revoked_by_admins(database: Database) {
     let (status, _) = call(&server, Method::POST, "/api/v1/agents/nobody/revoke", None).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 
-    let log = server.ok("/api/v1/audit").await.to_string();
-    for action in ["agent.add", "agent.revoke"] {
-        assert!(log.contains(action), "{action} in {log}");
-    }
+    eventually("the event", async || {
+        let events = server.ok("/api/v1/agents/web-1/events?kind=revoked").await;
+        (events["events"][0]["detail"]["by"] == "admin").then_some(())
+    })
+    .await;
+    let expected = [
+        "agent.add",
+        "agent.enrol",
+        "agent.revoke",
+        "/nodeglass.v1.AgentService/Session",
+    ];
+    let log = eventually("the log to have it all", async || {
+        let log = server.ok("/api/v1/audit").await.to_string();
+        expected.iter().all(|action| log.contains(action)).then_some(log)
+    })
+    .await;
     let secret = Enrolment::decode(added["enrolment"].as_str().unwrap())
         .unwrap()
         .token;
@@ -107,6 +120,11 @@ async fn a_fleet_token_is_made_listed_and_revoked(database: Database) {
         (status, &taken["code"]),
         (StatusCode::CONFLICT, &json!("name_taken"))
     );
+    for uses in [0, u64::MAX] {
+        let much = json!({ "name": "much", "max_uses": uses });
+        let (status, _) = call(&server, Method::POST, path, Some(much)).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{uses}");
+    }
     let enrolment = Enrolment::decode(made["enrolment"].as_str().unwrap()).unwrap();
     assert!(enrolment.agent.is_none());
 
@@ -138,4 +156,32 @@ async fn a_fleet_token_is_made_listed_and_revoked(database: Database) {
         (status, &gone["code"]),
         (StatusCode::NOT_FOUND, &json!("unknown_name"))
     );
+}
+
+/// Under a new name nothing says the old one, and an agent that was forgotten can be added again at once.
+async fn a_name_is_what_it_is_now(database: Database) {
+    let server = Server::start(&database).await;
+    let identity = server.enrolment("old").await;
+    let mut agent = FakeAgent::open(&identity, 1).await.expect("a session");
+    agent.send([(1, sample(now(), 1.0))]).await;
+    agent.settled(1).await.expect("an open session");
+    assert_eq!(server.ok("/api/v1/agents/old/metrics").await["agent_id"], "old");
+    let rename = json!({ "name": "new" });
+    let (status, _) = call(&server, Method::POST, "/api/v1/agents/old/rename", Some(rename)).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(server.ok("/api/v1/agents/new/metrics").await["agent_id"], "new");
+
+    let (status, _) = call(&server, Method::DELETE, "/api/v1/agents/new?data=keep", None).await;
+    assert!(status.is_success(), "{status}");
+    let (status, added) = call(
+        &server,
+        Method::POST,
+        "/api/v1/agents",
+        Some(json!({ "name": "new" })),
+    )
+    .await;
+    assert_eq!(status, StatusCode::CREATED, "{added}");
+    assert_eq!(server.ok("/api/v1/agents/new").await["agent_id"], "new");
+    let identity = by_string(added["enrolment"].as_str().unwrap()).await;
+    FakeAgent::open(&identity, 2).await.expect("a session");
 }

@@ -190,7 +190,17 @@ async fn the_overview_is_one_event_a_second_of_what_changed() {
     assert_eq!(changed[0]["values"]["cpu.usage_percent"], 9.0);
     let back = Reader::open(server.request(path).header("Last-Event-ID", first.id.unwrap()));
     let event = back.await.find(|event| event.name == "overview").await;
-    assert_eq!(event.data["full"], false, "it has the rest");
+    // All are in it, so that it is known who left, and figures of those alone that changed.
+    let again = event.data["agents"].as_array().unwrap();
+    let with_figures: Vec<_> = again
+        .iter()
+        .filter(|agent| agent.get("values").is_some())
+        .map(|agent| &agent["agent_id"])
+        .collect();
+    assert_eq!(
+        (&event.data["full"], again.len(), with_figures),
+        (&true.into(), 5, vec![&"host-3".into()])
+    );
     // The server says why it ends.
     server.terminate().await;
     let last = reader.find(|event| event.name == "error").await;

@@ -199,38 +199,62 @@ impl Privacy {
         }
     }
 
-    /// Treats the device of a mount, of which `host:/path` and `//host/share` name another host.
+    /// Treats the device of a mount that names other hosts: `host:/path`, `//host/share`, and several of them, as Ceph
+    /// (`10.0.0.1:6789,10.0.0.2:6789:/`, `user@cluster.fs=/`) and Lustre (`10.0.0.1@tcp:10.0.0.2@tcp:/fs`) write them.
     pub fn treat_device(&self, device: &mut String) {
-        let (before, host, after) = if let Some(rest) = device.strip_prefix("//") {
+        let (before, hosts, after) = if let Some(rest) = device.strip_prefix("//") {
             let end = rest.find('/').unwrap_or(rest.len());
             ("//", &rest[..end], &rest[end..])
         } else if device.starts_with('/') {
             return;
         } else {
-            // An IPv6 address has colons of its own, and brackets around it.
-            let brackets = device.find(']').filter(|_| device.starts_with('['));
-            let from = brackets.unwrap_or(0);
-            let Some(colon) = device[from..].find(':').map(|at| at + from) else {
+            let path = [":/", "=/"].iter().filter_map(|mark| device.find(mark)).min();
+            // A home directory has no path: `user@host:`.
+            let Some(end) = path.or_else(|| device.find(':')) else {
                 return;
             };
-            ("", &device[..colon], &device[colon..])
+            ("", &device[..end], &device[end..])
         };
-        if host.contains('/') {
+        if hosts.contains('/') {
             return;
         }
-        let (user, host) = host
-            .rsplit_once('@')
-            .map_or((None, host), |(user, host)| (Some(user), host));
-        let bare = host.trim_matches(['[', ']']);
-        let kind = if bare.parse::<IpAddr>().is_ok() {
-            Personal::Address
-        } else {
-            Personal::HostName
-        };
-        let shown = self.show(kind, host).unwrap_or_default();
-        let user = user.map(|user| format!("{}@", self.show(Personal::UserName, user).unwrap_or_default()));
-        let treated = format!("{before}{}{shown}{after}", user.unwrap_or_default());
+        let mut treated = before.to_owned();
+        let mut rest = hosts;
+        while !rest.is_empty() {
+            // An IPv6 address has colons of its own, and brackets around it.
+            let from = rest.find(']').filter(|_| rest.starts_with('[')).unwrap_or(0);
+            let end = rest[from..].find([',', ':']).map_or(rest.len(), |at| at + from);
+            treated += &self.other_host(&rest[..end]);
+            let separator = rest[end..].chars().next().map_or(0, char::len_utf8);
+            treated += &rest[end..end + separator];
+            rest = &rest[end + separator..];
+        }
+        treated += after;
         *device = treated;
+    }
+
+    /// A host that a device names, with a user or a kind of network; or a port.
+    fn other_host(&self, text: &str) -> String {
+        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return text.to_owned();
+        }
+        let show = |host: &str| {
+            let bare = host.trim_matches(['[', ']']);
+            let kind = if bare.parse::<IpAddr>().is_ok() {
+                Personal::Address
+            } else {
+                Personal::HostName
+            };
+            self.show(kind, host).unwrap_or_default().into_owned()
+        };
+        match text.rsplit_once('@') {
+            None => show(text),
+            Some((host, network)) if is_network(network) => format!("{}@{network}", show(host)),
+            Some((user, host)) => {
+                let user = self.show(Personal::UserName, user).unwrap_or_default();
+                format!("{user}@{}", show(host))
+            }
+        }
     }
 
     /// Treats the registry in the name of an image: `registry.example.org:5000/team/app:1`.
@@ -283,6 +307,12 @@ fn is_hash(text: &str) -> bool {
         && digits
             .bytes()
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Whether it is what Lustre calls a kind of network: `tcp`, `o2ib1`.
+fn is_network(text: &str) -> bool {
+    let kind = text.trim_end_matches(|letter: char| letter.is_ascii_digit());
+    matches!(kind, "tcp" | "o" | "o2ib" | "kfi" | "gni" | "ptl")
 }
 
 #[cfg(test)]

@@ -281,6 +281,7 @@ fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
             header::CONTENT_TYPE,
             header::IF_NONE_MATCH,
             HeaderName::from_static("last-event-id"),
+            HeaderName::from_static("idempotency-key"),
             guard::REQUEST_ID,
         ])
         .expose_headers(headers::EXPOSED)

@@ -158,6 +158,7 @@ impl ServerConfig {
                 persist_interval: persist,
                 collection_interval: (!collection.is_zero()).then_some(collection),
                 privacy_key: None,
+                audit: None,
                 kept: None,
             },
             limits: QueryLimits {

@@ -8,6 +8,7 @@ mod persist;
 mod quota;
 mod session;
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -26,10 +27,12 @@ use nodeglass_store::Store;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
+use crate::access::Caller;
+use crate::audit::Audit;
 use crate::enrol::Registrar;
-use crate::listener::Connection;
+use crate::listener::{Connection, Peer};
 use crate::live::{Live, LiveAgent};
 use crate::registry::Registry;
 use crate::retention::Kept;
@@ -53,6 +56,10 @@ const OUTBOUND_MESSAGES: usize = 32;
 /// How often samples are looked for whose persist interval ended without another sample to say so.
 const SWEEP: Duration = Duration::from_secs(5);
 
+/// What agents call, as the audit log has it.
+const SESSION: &str = "/nodeglass.v1.AgentService/Session";
+const ENROL: &str = "/nodeglass.v1.AgentService/Enrol";
+
 /// What the server asks of its agents, and how it stores what they send.
 #[derive(Debug, Clone)]
 pub struct IngestSettings {
@@ -66,6 +73,8 @@ pub struct IngestSettings {
     pub privacy_key: Option<Secret>,
     /// How long what comes is kept: what is older by far is not taken. `None` takes all.
     pub kept: Option<Arc<Kept>>,
+    /// Where it is noted who became an agent, and who was turned away.
+    pub audit: Option<Arc<Audit>>,
 }
 
 /// What came in so far, of all agents.
@@ -303,7 +312,25 @@ impl Arrived<'_> {
     }
 }
 
+/// Where somebody calls from.
+fn address<T>(request: &Request<T>) -> Option<IpAddr> {
+    let peer = request.extensions().get::<Peer>();
+    peer.map(|Peer(address)| address.ip())
+}
+
 impl Shared {
+    /// Notes that somebody was denied what agents may do, if that is why it failed.
+    fn denied(&self, caller: &Caller, action: &str, status: &Status) {
+        let reason = match status.code() {
+            Code::Unauthenticated => "unauthenticated",
+            Code::PermissionDenied => "permission_denied",
+            _ => return,
+        };
+        if let Some(audit) = &self.settings.audit {
+            audit.denied(caller, action, "", reason);
+        }
+    }
+
     /// Checks one sample from the wire, which its conversion let through or not.
     fn check<'a>(
         &self,
@@ -392,14 +419,17 @@ impl AgentService for Ingest {
             let status = Status::unavailable("many agents connect at once: come back a little later");
             return Err(push_back(status, delay));
         }
+        let address = address(&request);
         let (metadata, extensions, inbound) = request.into_parts();
         let connection = extensions.get::<Connection>().cloned();
         let headers = metadata.into_headers();
-        let known = self
-            .shared
-            .registrar
-            .identify(connection.as_ref(), &headers)
-            .await?;
+        let identified = self.shared.registrar.identify(connection.as_ref(), &headers);
+        let known = identified.await.map_err(|not_known| {
+            let status = Status::from(not_known);
+            self.shared
+                .denied(&Caller::nobody(address, None), SESSION, &status);
+            status
+        })?;
         let too_soon = known.agent.quota().begin();
         if let Err(delay) = too_soon {
             self.shared.books.sessions_refused.fetch_add(1, Ordering::Relaxed);
@@ -424,7 +454,14 @@ impl AgentService for Ingest {
             let status = Status::unavailable("many hosts come at once: come back a little later");
             return Err(push_back(status, delay));
         }
-        let enrolled = self.shared.registrar.enrol(request.into_inner()).await?;
+        let address = address(&request);
+        let enrolled = self.shared.registrar.enrol(request.into_inner()).await;
+        let enrolled = enrolled.inspect_err(|status| {
+            self.shared.denied(&Caller::nobody(address, None), ENROL, status);
+        })?;
+        if let (Some(audit), Ok(id)) = (&self.shared.settings.audit, enrolled.agent_id.parse()) {
+            audit.note(&Caller::agent(&id, address), "agent.enrol", id.as_str(), "");
+        }
         Ok(Response::new(enrolled))
     }
 }

@@ -184,6 +184,14 @@ impl Live {
             .clone()
     }
 
+    /// Makes an agent known that was enrolled just now, if need be again: that it was forgotten before is over.
+    pub fn admit_enrolled(&self, record: &AgentRecord) -> Arc<LiveAgent> {
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        names.forgotten.remove(&record.key);
+        drop(names);
+        self.admit(record)
+    }
+
     /// The agent of that key.
     pub fn of_key(&self, key: AgentKey) -> Option<Arc<LiveAgent>> {
         let id = self.names().by_key.get(&key)?.clone();

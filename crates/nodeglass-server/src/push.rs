@@ -1,7 +1,7 @@
 //! Samples that hosts and programs without our agent push as JSON: they go the way of all samples, to the live view, the
 //! writer and the ledger, and are answered once they are stored.
 //!
-//! A push has an identity as every sample has: its epoch is [`EPOCH`], its number comes from its `Idempotency-Key` or its time. So
+//! A push has an identity as every sample has: its epoch is [`EPOCH`] or the one before, its number comes from its `Idempotency-Key` or its time. So
 //! a push that is made again is stored once, by the same rule as an agent's sample that is sent again. What was pushed lately is
 //! remembered besides, so that a repetition without a time has the time that it had at first, and other figures under the same key
 //! or time are refused rather than lost.
@@ -234,7 +234,9 @@ impl Pusher {
                 self.last
             }
         };
-        (SampleId { epoch: EPOCH, seq }, given.unwrap_or(now))
+        // Numbers and times look alike: they are told apart by their epochs.
+        let epoch = if given.is_some() { EPOCH } else { EPOCH - 1 };
+        (SampleId { epoch, seq }, given.unwrap_or(now))
     }
 
     /// Whether the agent may have these custom metrics, too.

@@ -243,6 +243,7 @@ impl Server {
         let settings = IngestSettings {
             privacy_key: Some(privacy::key(&config.data_dir)?),
             kept: Some(kept.clone()),
+            audit: Some(identity.audit.clone()),
             ..config.ingest.clone()
         };
         let ingest = Ingest::new(

@@ -19,6 +19,8 @@ interface Added {
   enrolment: string;
 }
 
+/** Hosts in the list at most: as many as one answer has. */
+const MOST = 10_000;
 /** How often it is looked for a host that was just added. */
 const WATCH_MS = 1_000;
 
@@ -42,7 +44,7 @@ function labelText(labels: Record<string, string>): string {
 /** See the file. */
 export function Hosts() {
   const [added, setAdded] = useState<Added>();
-  const { data, error } = useList<{ agents: Agent[] }>("/agents", {}, added ? WATCH_MS : undefined);
+  const { data, error } = useList<{ agents: Agent[] }>("/agents", { limit: MOST }, added ? WATCH_MS : undefined);
   const { change, problem } = useChange();
   const [name, setName] = useState("");
   const [labels, setLabels] = useState("");

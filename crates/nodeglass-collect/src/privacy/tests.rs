@@ -184,6 +184,10 @@ fn devices_of_every_form_are_told_apart() {
         ("//10.0.0.1/c$", "///c$"),
         ("//nas-07", "//"),
         ("tank/data:old", "tank/data:old"),
+        ("10.0.0.1:6789,10.0.0.2:6789:/", ":6789,:6789:/"),
+        ("[fe80::1]:6789,[fe80::2]:6789:/", ":6789,:6789:/"),
+        ("10.0.0.1@tcp:10.0.0.2@o2ib1:/fs", "@tcp:@o2ib1:/fs"),
+        ("admin@cluster.fs=/", "@=/"),
     ] {
         let mut treated = device.to_owned();
         omitting.treat_device(&mut treated);

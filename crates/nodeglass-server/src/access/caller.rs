@@ -27,6 +27,8 @@ pub enum CallerKind {
     User,
     /// Somebody whom the provider knows.
     Oidc,
+    /// An agent, by its key.
+    Agent,
     /// Nothing: what is called is open, or denied.
     Nobody,
 }
@@ -38,6 +40,7 @@ impl CallerKind {
             Self::Token => "token",
             Self::User => "user",
             Self::Oidc => "oidc",
+            Self::Agent => "agent",
             Self::Nobody => "nobody",
         }
     }
@@ -100,6 +103,20 @@ impl Caller {
                 Role::Viewer,
                 Selector::all(),
                 CallerKind::Nobody,
+                CancellationToken::new(),
+            )
+        }
+    }
+
+    /// An agent that speaks for itself.
+    pub fn agent(id: &AgentId, address: Option<IpAddr>) -> Self {
+        Self {
+            address,
+            ..Self::new(
+                id.as_str(),
+                Role::Viewer,
+                Selector::all(),
+                CallerKind::Agent,
                 CancellationToken::new(),
             )
         }

@@ -8,8 +8,10 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use nodeglass_model::{AgentId, UnixMillis, label};
+use nodeglass_runtime::telemetry::chain;
 use nodeglass_store::{AgentRecord, FleetToken, StoreError};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 use utoipa::ToSchema;
 
 use super::Api;
@@ -21,6 +23,7 @@ use super::tokens::whole_fleet;
 use crate::access::Caller;
 use crate::enrol::strings::{self, InvitedAs, LONGEST_VALID, NewFleetToken};
 use crate::error::{ApiError, Problem};
+use crate::events::Kind;
 use crate::glob;
 use crate::identity::IdentityError;
 
@@ -28,6 +31,8 @@ use crate::identity::IdentityError;
 const VALID: (u64, u64) = (3_600, 60);
 /// The longest that a string for many hosts may be good, in seconds: ten years.
 const LONGEST_FLEET: u64 = 315_360_000;
+/// The most hosts that may use one string.
+const MOST_USES: u64 = 1_000_000_000;
 
 /// A host that is to be an agent.
 #[derive(Deserialize, ToSchema)]
@@ -123,12 +128,15 @@ pub(super) async fn add(
     })?;
     note(&api, &caller, action, id.as_str(), "");
     // Lists have it from now on, with its labels.
-    api.queries.live().admit(&AgentRecord {
+    api.queries.live().admit_enrolled(&AgentRecord {
         key,
         id: id.clone(),
         system_info: None,
     });
-    api.registry().learn_all().await?;
+    if let Err(error) = api.registry().learn_all().await {
+        // The string can't be had again, so it is given all the same; labels are read with the next look.
+        warn!(agent = %id, error = %chain(&error), "what is known of a new agent can't be read");
+    }
     let added = AddedAgent {
         agent_id: id.to_string(),
         expires_at: api.queries.now().plus(valid),
@@ -156,6 +164,8 @@ pub(super) async fn revoke(
     parameters.only(&[])?;
     if api.registry().registrar().revoke(&agent).await? {
         note(&api, &caller, "agent.revoke", agent.id.as_str(), "");
+        let by = serde_json::json!({ "by": &*caller.name });
+        api.registry().events().note(&agent, Kind::Revoked, &by);
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -279,8 +289,9 @@ pub(super) async fn add_fleet_token(
         let problem = format!("the pattern is longer than {} bytes", glob::LONGEST);
         return Err(wrong("names", problem));
     }
-    if said.max_uses == Some(0) {
-        return Err(wrong("max_uses", "at least one host is to use it".to_owned()));
+    if let Some(uses) = said.max_uses.filter(|uses| !(1..=MOST_USES).contains(uses)) {
+        let problem = format!("{uses} is not within 1 to {MOST_USES}");
+        return Err(wrong("max_uses", problem));
     }
     let valid = said.valid_seconds;
     let fleet = NewFleetToken {

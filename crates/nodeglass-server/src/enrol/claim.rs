@@ -82,7 +82,7 @@ impl Registrar {
             .map_err(|_| Status::from(ApiError::Overloaded))??;
         info!(agent = %enrolled.id, key = ?key_hash(&key), "a host was enrolled");
         // It is there from now on, for whoever asks for it, too.
-        self.live.admit(&AgentRecord {
+        self.live.admit_enrolled(&AgentRecord {
             key: enrolled.agent,
             id: enrolled.id.clone(),
             system_info: None,

@@ -33,6 +33,7 @@ pub use handle::{Answer, Origin, SessionHandle};
 use handle::Word;
 
 use super::Shared;
+use crate::access::Caller;
 use crate::enrol::{Known, NotKnown};
 use crate::events::Kind;
 use crate::listener::Connection;
@@ -534,6 +535,9 @@ impl Session {
 
     /// Notes how the session ended, unless it was for a reason that is noted elsewhere.
     fn note_end(&self, end: &End) {
+        // Another agent's name, a copy, a key that was revoked meanwhile.
+        self.shared
+            .denied(&Caller::agent(&self.agent.id, None), super::SESSION, end);
         let is_ours = self.shared.tasks.shutdown_token().is_cancelled()
             || self.agent.gone().is_cancelled()
             || self.agent.session().is_none_or(|open| open.number != self.number);

@@ -319,11 +319,13 @@ impl LiveAgent {
     /// The same agent under another name, with all that is known of it but its session and its readers.
     pub(super) fn renamed(&self, id: AgentId) -> Self {
         let copy = |millis: &AtomicU64| AtomicU64::new(millis.load(Ordering::Relaxed));
+        let mut latest = self.latest();
+        latest.sample = latest.sample.map(|live| Arc::new(live.without_texts()));
         let windows = std::mem::take(&mut *self.windows.lock().unwrap_or_else(PoisonError::into_inner));
         Self {
             key: self.key,
             id,
-            latest: watch::Sender::new(self.latest()),
+            latest: watch::Sender::new(latest),
             order: self.order.clone(),
             ring: Mutex::default(),
             system: ArcSwapOption::new(self.system()),

@@ -51,6 +51,11 @@ impl LiveSample {
         }
     }
 
+    /// The same sample without its texts, which have the name of its agent in them.
+    pub(super) fn without_texts(&self) -> Self {
+        Self::new(self.sample.clone(), self.id, self.number, self.order)
+    }
+
     /// The sample as a whole server-sent event `metrics`, made once. It has an `id` if the sample has one.
     pub fn event(&self) -> Bytes {
         self.frame().bytes.clone()

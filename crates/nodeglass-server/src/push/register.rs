@@ -101,7 +101,7 @@ impl Pushes {
                     id,
                     system_info: None,
                 };
-                Ok((self.queries.live().admit(&record), true))
+                Ok((self.queries.live().admit_enrolled(&record), true))
             }
             // Somebody else was faster.
             Err(StoreError::AgentExists(_)) => Ok((self.queries.agent(caller, name).await?, false)),

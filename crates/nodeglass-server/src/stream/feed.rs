@@ -204,8 +204,9 @@ impl Feed {
         // What is in the order up to here can be seen by now.
         let until = self.live.order();
         let mut events = self.choose(now);
-        if self.wish.shape == Shape::Overview && (now < self.due) {
-            return events;
+        if self.wish.shape == Shape::Overview && now < self.due {
+            // Who came and went is said with the rest when that is due.
+            return Vec::new();
         }
         let mut fresh = Vec::new();
         let mut complete = until;
@@ -298,7 +299,8 @@ impl Feed {
         } else {
             self.due
         } + self.wish.interval;
-        let full = self.is_first && self.wish.seen.is_none();
+        // It has all agents, so that whoever comes back finds out who left meanwhile.
+        let full = self.is_first;
         let mut text = format!("{{\"full\":{full},\"agents\":[").into_bytes();
         let mut gap: &[u8] = b"";
         for (agent, live) in fresh {

@@ -168,7 +168,7 @@ impl Place {
     }
 
     /// The reader has taken what it was given, and waits for more.
-    pub(super) fn taken(&self) {
+    pub(crate) fn taken(&self) {
         self.0.reader.given.store(0, Ordering::Relaxed);
     }
 

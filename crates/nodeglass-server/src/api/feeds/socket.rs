@@ -221,6 +221,8 @@ impl Session {
             self.send(out, message(event.name(), id, &event.data(&view)))
                 .await?;
         }
+        // It may be the last one that is read of this stream.
+        self.place.taken();
         Ok(())
     }
 
