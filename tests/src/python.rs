@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// # Panics
 /// It can't be had; says what to install.
 pub fn interpreter() -> PathBuf {
-    xtask::python::with_programs().expect("Python with packages of PyPI")
+    xtask::tools::python::programs().expect("Python with packages of PyPI")
 }
 
 /// A program of ours.

@@ -9,7 +9,6 @@ pub mod deny;
 pub mod generate;
 pub mod interrupt;
 pub mod postgres;
-pub mod python;
 pub mod test;
 pub mod tools;
 

@@ -15,8 +15,7 @@ use clap::Args;
 use crate::cargo;
 use crate::interrupt::Interrupt;
 use crate::postgres::{Binaries, Cluster, Options};
-use crate::python;
-use crate::tools::{NODE_EXPORTER, PGBOUNCER, PROMTOOL};
+use crate::tools::{NODE_EXPORTER, PGBOUNCER, PROMTOOL, python};
 use sum::Sum;
 
 /// Run all tests, on SQLite and on a PostgreSQL that is started for them.
@@ -41,7 +40,7 @@ impl Test {
                 .find_or_unpack()
                 .and(PROMTOOL.find_or_unpack())
                 .and(PGBOUNCER.find_or_unpack())
-                .and(python::with_programs())
+                .and(python::programs())
                 .map(drop)
         })?;
         timed("built the programs", || {

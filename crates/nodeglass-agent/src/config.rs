@@ -219,8 +219,8 @@ fn labels(reader: &mut ConfigReader) -> BTreeMap<String, String> {
             Err(error) => reader.problem("labels", error.to_string()),
         }
     }
-    if labels.len() > label::MAX_LABELS {
-        reader.problem("labels", label::LabelError::TooMany(labels.len()).to_string());
+    if let Err(error) = label::check_all(&labels) {
+        reader.problem("labels", error.to_string());
     }
     labels
 }

@@ -1,5 +1,7 @@
 //! What may be a label: a name and a value that say something about a host, such as `env` and `prod`.
 
+use std::collections::BTreeMap;
+
 /// Labels of one agent at most.
 pub const MAX_LABELS: usize = 64;
 /// The longest name, in bytes.
@@ -58,6 +60,20 @@ pub fn check(name: &str, value: &str) -> Result<(), LabelError> {
     is_good
         .then_some(())
         .ok_or_else(|| LabelError::Value(short(name)))
+}
+
+/// Checks the labels that an agent is to have.
+///
+/// # Errors
+/// One of them can't be one, or there are too many.
+pub fn check_all(labels: &BTreeMap<String, String>) -> Result<(), LabelError> {
+    for (name, value) in labels {
+        check(name, value)?;
+    }
+    if labels.len() > MAX_LABELS {
+        return Err(LabelError::TooMany(labels.len()));
+    }
+    Ok(())
 }
 
 /// Reads `NAME=VALUE`.

@@ -157,9 +157,6 @@ impl ServerConfig {
                 ),
                 persist_interval: persist,
                 collection_interval: (!collection.is_zero()).then_some(collection),
-                privacy_key: None,
-                audit: None,
-                kept: None,
             },
             limits: QueryLimits {
                 max_points: reader.integer(

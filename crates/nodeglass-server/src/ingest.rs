@@ -9,6 +9,7 @@ mod quota;
 mod session;
 
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -69,12 +70,30 @@ pub struct IngestSettings {
     pub persist_interval: Duration,
     /// How often agents send; `None` leaves it to their own configuration.
     pub collection_interval: Option<Duration>,
-    /// What agents hash under that are told to; all of a server's the same. `None` before it is read.
-    pub privacy_key: Option<Secret>,
-    /// How long what comes is kept: what is older by far is not taken. `None` takes all.
-    pub kept: Option<Arc<Kept>>,
+}
+
+/// What the service works with.
+pub struct Parts {
+    /// Who agents are.
+    pub registrar: Arc<Registrar>,
+    /// Where samples are shown.
+    pub live: Arc<Live>,
+    /// What is asked of agents.
+    pub registry: Arc<Registry>,
+    /// What is known of agents.
+    pub store: Arc<dyn Store>,
+    /// Where samples are stored.
+    pub queue: WriterQueue,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// In which sessions run.
+    pub tasks: TaskGroup,
+    /// How long what comes is kept: what is older by far is not taken.
+    pub kept: Arc<Kept>,
     /// Where it is noted who became an agent, and who was turned away.
-    pub audit: Option<Arc<Audit>>,
+    pub audit: Arc<Audit>,
+    /// What agents hash under that are told to; all of a server's the same.
+    pub privacy_key: Secret,
 }
 
 /// What came in so far, of all agents.
@@ -99,13 +118,7 @@ pub struct Ingest {
 }
 
 struct Shared {
-    registrar: Arc<Registrar>,
-    live: Arc<Live>,
-    registry: Arc<Registry>,
-    store: Arc<dyn Store>,
-    queue: WriterQueue,
-    clock: Arc<dyn Clock>,
-    tasks: TaskGroup,
+    parts: Parts,
     settings: IngestSettings,
     books: IngestBooks,
     sessions: AtomicU64,
@@ -113,33 +126,23 @@ struct Shared {
     sides: Arc<Sides>,
 }
 
+impl Deref for Shared {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
 impl Ingest {
     /// Sets the service up.
-    #[expect(clippy::too_many_arguments, reason = "what the server is made of meets here")]
-    pub fn new(
-        registrar: Arc<Registrar>,
-        live: Arc<Live>,
-        registry: Arc<Registry>,
-        store: Arc<dyn Store>,
-        queue: WriterQueue,
-        clock: Arc<dyn Clock>,
-        tasks: TaskGroup,
-        settings: IngestSettings,
-    ) -> Self {
-        let books = IngestBooks::default();
-        let sessions = AtomicU64::new(0);
+    pub fn new(parts: Parts, settings: IngestSettings) -> Self {
         Self {
             shared: Arc::new(Shared {
-                registrar,
-                live,
-                registry,
-                store,
-                queue,
-                clock,
-                tasks,
+                parts,
                 settings,
-                books,
-                sessions,
+                books: IngestBooks::default(),
+                sessions: AtomicU64::new(0),
                 admission: Admission::new(),
                 sides: Arc::default(),
             }),
@@ -326,9 +329,7 @@ impl Shared {
             Code::PermissionDenied => "permission_denied",
             _ => return,
         };
-        if let Some(audit) = &self.settings.audit {
-            audit.denied(caller, action, "", reason);
-        }
+        self.audit.denied(caller, action, "", reason);
     }
 
     /// Checks one sample from the wire, which its conversion let through or not.
@@ -366,15 +367,13 @@ impl Shared {
             );
             return refuse("future_timestamp", message);
         }
-        if let Some(kept) = &self.settings.kept {
-            let since = kept.since(agent.key, now);
-            let oldest = since.samples.min(since.hours).minus(MAX_BEHIND);
-            if timestamp < oldest {
-                let message = format!(
-                    "the sample is from {timestamp}, nothing from before {oldest} is kept: set the host's clock"
-                );
-                return refuse("too_old", message);
-            }
+        let since = self.kept.since(agent.key, now);
+        let oldest = since.samples.min(since.hours).minus(MAX_BEHIND);
+        if timestamp < oldest {
+            let message = format!(
+                "the sample is from {timestamp}, nothing from before {oldest} is kept: set the host's clock"
+            );
+            return refuse("too_old", message);
         }
         Ok(sample)
     }
@@ -459,9 +458,10 @@ impl AgentService for Ingest {
         let enrolled = enrolled.inspect_err(|status| {
             self.shared.denied(&Caller::nobody(address, None), ENROL, status);
         })?;
-        if let (Some(audit), Ok(id)) = (&self.shared.settings.audit, enrolled.agent_id.parse()) {
-            audit.note(&Caller::agent(&id, address), "agent.enrol", id.as_str(), "");
-        }
+        let agent = &enrolled.agent_id;
+        self.shared
+            .audit
+            .note(&Caller::agent(agent, address), "agent.enrol", agent, "");
         Ok(Response::new(enrolled))
     }
 }

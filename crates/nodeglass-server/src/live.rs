@@ -24,6 +24,7 @@ pub use agent::{Cloned, Latest, LiveAgent, Onlooker, Overview};
 pub use profile::Profile;
 use ring::Ring;
 pub use sample::LiveSample;
+pub(crate) use sample::named;
 
 /// How often samples are let go that were kept for readers who did not come back.
 const SWEEP: Duration = Duration::from_secs(10);

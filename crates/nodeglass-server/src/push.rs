@@ -1,7 +1,7 @@
 //! Samples that hosts and programs without our agent push as JSON: they go the way of all samples, to the live view, the
 //! writer and the ledger, and are answered once they are stored.
 //!
-//! A push has an identity as every sample has: its epoch is [`EPOCH`] or the one before, its number comes from its `Idempotency-Key` or its time. So
+//! A push has an identity as every sample has: its epoch is [`EPOCH`] or [`NUMBERED`], its number comes from its `Idempotency-Key` or its time. So
 //! a push that is made again is stored once, by the same rule as an agent's sample that is sent again. What was pushed lately is
 //! remembered besides, so that a repetition without a time has the time that it had at first, and other figures under the same key
 //! or time are refused rather than lost.
@@ -32,6 +32,8 @@ pub use register::Registration;
 
 /// The epoch of pushed samples. No journal comes near it, and every program can hold it as a number.
 pub const EPOCH: u64 = (1 << 53) - 1;
+/// The epoch of those without a time, which have a number instead: numbers and times look alike.
+const NUMBERED: u64 = EPOCH - 1;
 /// Bits of a number that is made of a key, for the same reason.
 const KEY_BITS: u32 = 53;
 /// The largest body of a push; the largest that makes sense has a few KiB.
@@ -234,8 +236,7 @@ impl Pusher {
                 self.last
             }
         };
-        // Numbers and times look alike: they are told apart by their epochs.
-        let epoch = if given.is_some() { EPOCH } else { EPOCH - 1 };
+        let epoch = if given.is_some() { EPOCH } else { NUMBERED };
         (SampleId { epoch, seq }, given.unwrap_or(now))
     }
 

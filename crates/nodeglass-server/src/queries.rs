@@ -45,7 +45,7 @@ const READERS: usize = 8;
 /// Exports at once; each holds a page of samples while its reader takes them.
 const EXPORTS: usize = 8;
 
-pub use bounds::{FIRST, TASKS, task_state, unseen_since, within};
+pub use bounds::{FIRST, TASKS, inside, task_state, unseen_since, within};
 pub use export::ExportQuery;
 pub use grouped::Grouped;
 pub use many::{MAX_AGENTS, Order, Reading, first};

@@ -30,7 +30,7 @@ use crate::config::{ServerConfig, host_of};
 use crate::enrol::strings::Entrance;
 use crate::identity::NewToken;
 use crate::import::Importer;
-use crate::ingest::{Ingest, IngestSettings};
+use crate::ingest::{self, Ingest};
 use crate::push::Pushes;
 use crate::queries::Queries;
 use crate::retention::Kept;
@@ -240,22 +240,19 @@ impl Server {
             "newest samples",
             latest::run(store.clone(), live.clone(), stop.clone()).map(Ok),
         );
-        let settings = IngestSettings {
-            privacy_key: Some(privacy::key(&config.data_dir)?),
-            kept: Some(kept.clone()),
-            audit: Some(identity.audit.clone()),
-            ..config.ingest.clone()
-        };
-        let ingest = Ingest::new(
+        let parts = ingest::Parts {
             registrar,
-            live.clone(),
+            live: live.clone(),
             registry,
-            store.clone(),
-            queue.clone(),
-            clock.clone(),
-            tasks.clone(),
-            settings,
-        );
+            store: store.clone(),
+            queue: queue.clone(),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            kept: kept.clone(),
+            audit: identity.audit.clone(),
+            privacy_key: privacy::key(&config.data_dir)?,
+        };
+        let ingest = Ingest::new(parts, config.ingest.clone());
         let sides = ingest.sides().clone();
         tasks.spawn("sides", sides.run(store.clone(), stop.clone()).map(Ok));
         let importer = Importer::new(

@@ -22,7 +22,7 @@ use crate::listener::Connection;
 use crate::live::Overview;
 use crate::queries::Queries;
 use crate::registry::labels::Label;
-use crate::stream::{Event, News, Wish, feed, samples};
+use crate::stream::{Event, News, Wish, feed, filter, samples};
 
 pub use programs::{reflection, report_health};
 
@@ -49,18 +49,6 @@ fn taken<T>(request: Request<T>) -> Result<(Caller, Option<Connection>, T), ApiE
 
 /// The answers of a call that has several.
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
-
-/// The metrics that these patterns name; all if there are none.
-fn filter(patterns: &[String]) -> Result<MetricFilter, ApiError> {
-    MetricFilter::new(patterns, &[]).map_err(|unknown| ApiError::Parameter {
-        name: "metrics",
-        problem: unknown
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("; "),
-    })
-}
 
 /// A sample on the wire, with what is wanted of it.
 fn part_of(sample: &nodeglass_model::Sample, filter: &MetricFilter) -> v1::MetricsDataResponse {

@@ -20,6 +20,7 @@ use crate::live::{Latest, LiveAgent, LiveSample, Onlooker};
 pub use feed::{Choice, Event, FeedWish, News, Seen, Shape, feed};
 pub use places::{Books, Place, Places};
 pub use view::View;
+pub(crate) use view::filter;
 
 /// What a reader wants.
 #[derive(Debug, Clone, Copy, Default)]

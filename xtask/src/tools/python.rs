@@ -8,6 +8,17 @@ use std::{fs, io};
 
 use anyhow::Context;
 
+/// The interpreter for programs of the tests' own, `tests/python`, with the libraries that they speak to servers with.
+///
+/// # Errors
+/// As for [`environment`].
+pub fn programs() -> anyhow::Result<PathBuf> {
+    environment(
+        "python-programs",
+        &crate::workspace().join("tests/python/requirements.txt"),
+    )
+}
+
 /// Makes the environment `name` with what the file of requirements names, or finds it; gives its interpreter.
 ///
 /// # Errors

@@ -109,11 +109,11 @@ impl Caller {
     }
 
     /// An agent that speaks for itself.
-    pub fn agent(id: &AgentId, address: Option<IpAddr>) -> Self {
+    pub fn agent(id: &str, address: Option<IpAddr>) -> Self {
         Self {
             address,
             ..Self::new(
-                id.as_str(),
+                id,
                 Role::Viewer,
                 Selector::all(),
                 CallerKind::Agent,

@@ -12,6 +12,7 @@ use super::parameters::{Parameters, wrong};
 use crate::access::Caller;
 use crate::error::ApiError;
 use crate::identity::IdentityError;
+use crate::queries::within;
 
 /// Entries in one answer unless the caller says otherwise, and at most.
 const ENTRIES: (u32, u32) = (100, 1_000);
@@ -125,13 +126,11 @@ pub(super) async fn audit(
         end: moment("end")?,
         before: cursor,
     };
-    let (usual, most) = ENTRIES;
-    let limit = parameters
-        .parsed::<u32>("limit", "a whole number")?
-        .unwrap_or(usual);
-    if !(1..=most).contains(&limit) {
-        return Err(wrong("limit", format!("{limit} is not within 1 to {most}")));
-    }
+    let limit = within(
+        "limit",
+        parameters.parsed::<u32>("limit", "a whole number")?,
+        ENTRIES,
+    )?;
     let mut entries = api.store.audit(&filter, limit + 1).await?;
     let is_last = entries.len() <= limit as usize;
     entries.truncate(limit as usize);

@@ -1,6 +1,7 @@
 //! Strings that make hosts agents, for one host and for fleets, and the end of an agent's key; for admins.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use axum::Json;
@@ -26,6 +27,7 @@ use crate::error::{ApiError, Problem};
 use crate::events::Kind;
 use crate::glob;
 use crate::identity::IdentityError;
+use crate::queries::inside;
 
 /// How long a string for one host is good unless the caller says otherwise, and at least; in seconds.
 const VALID: (u64, u64) = (3_600, 60);
@@ -65,23 +67,12 @@ pub(super) struct AddedAgent {
     expires_at: UnixMillis,
 }
 
-fn checked(labels: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, ApiError> {
-    for (name, value) in &labels {
-        label::check(name, value).map_err(|error| wrong("labels", error.to_string()))?;
-    }
-    if labels.len() > label::MAX_LABELS {
-        let error = label::LabelError::TooMany(labels.len());
-        return Err(wrong("labels", error.to_string()));
-    }
-    Ok(labels)
+fn checked(labels: &BTreeMap<String, String>) -> Result<(), ApiError> {
+    label::check_all(labels).map_err(|error| wrong("labels", error.to_string()))
 }
 
-fn within(seconds: u64, least: u64, most: u64) -> Result<Duration, ApiError> {
-    if (least..=most).contains(&seconds) {
-        return Ok(Duration::from_secs(seconds));
-    }
-    let problem = format!("{seconds} is not within {least} to {most}");
-    Err(wrong("valid_seconds", problem))
+fn valid_for(seconds: u64, bounds: RangeInclusive<u64>) -> Result<Duration, ApiError> {
+    inside("valid_seconds", seconds, bounds).map(Duration::from_secs)
 }
 
 /// Makes a string that makes a host an agent, as `nodeglass-server agent add` does.
@@ -105,12 +96,12 @@ pub(super) async fn add(
         .name
         .parse()
         .map_err(|error: nodeglass_model::IdError| wrong("name", error.to_string()))?;
-    let valid = within(
+    let valid = valid_for(
         said.valid_seconds.unwrap_or(VALID.0),
-        VALID.1,
-        LONGEST_VALID.as_secs(),
+        VALID.1..=LONGEST_VALID.as_secs(),
     )?;
-    let labels = checked(said.labels)?;
+    let labels = said.labels;
+    checked(&labels)?;
     let (action, invited_as) = if said.replace {
         if !labels.is_empty() {
             let problem =
@@ -289,19 +280,19 @@ pub(super) async fn add_fleet_token(
         let problem = format!("the pattern is longer than {} bytes", glob::LONGEST);
         return Err(wrong("names", problem));
     }
-    if let Some(uses) = said.max_uses.filter(|uses| !(1..=MOST_USES).contains(uses)) {
-        let problem = format!("{uses} is not within 1 to {MOST_USES}");
-        return Err(wrong("max_uses", problem));
+    if let Some(uses) = said.max_uses {
+        inside("max_uses", uses, 1..=MOST_USES)?;
     }
+    checked(&said.labels)?;
     let valid = said.valid_seconds;
     let fleet = NewFleetToken {
         name: said.name.clone(),
         max_uses: said.max_uses,
         valid: valid
-            .map(|seconds| within(seconds, VALID.1, LONGEST_FLEET))
+            .map(|seconds| valid_for(seconds, VALID.1..=LONGEST_FLEET))
             .transpose()?,
         pattern: names,
-        labels: strings::label_text(&checked(said.labels)?),
+        labels: strings::label_text(&said.labels),
     };
     let token = strings::add_fleet_token(api.store.as_ref(), fleet, api.queries.clock()).await?;
     let token = token.ok_or_else(|| IdentityError::NameTaken {

@@ -20,7 +20,7 @@ use crate::access::Caller;
 use crate::error::ApiError;
 use crate::listener::Connection;
 use crate::live::LiveAgent;
-use crate::queries::Queries;
+use crate::queries::{Queries, inside};
 use crate::registry::selector::{Choice, Choices};
 use crate::stream::{self, Event, FeedWish, Seen, Shape, View, feed};
 
@@ -61,10 +61,7 @@ impl Asked<'_> {
     /// What is wrong, and what would be right.
     pub(crate) async fn wish(&self, queries: &Queries, caller: &Caller) -> Result<FeedWish, ApiError> {
         let seconds = self.interval.unwrap_or(DEFAULT_SECONDS);
-        if !(1..=MAX_SECONDS).contains(&seconds) {
-            let problem = format!("{seconds} is not within 1 to {MAX_SECONDS} seconds");
-            return Err(wrong("interval", problem));
-        }
+        let seconds = inside("interval", seconds, 1..=MAX_SECONDS)?;
         let (shape, view) = match self.view {
             None | Some("samples") => (Shape::Samples, View::samples(&self.metrics)?),
             Some("overview") => (Shape::Overview, View::figures(&self.metrics)?),

@@ -11,9 +11,10 @@ use utoipa::ToSchema;
 
 use super::Api;
 use super::format::{Format, write_json};
-use super::parameters::{Parameters, wrong};
+use super::parameters::Parameters;
 use crate::access::Caller;
 use crate::error::ApiError;
+use crate::queries::inside;
 
 /// More points than a chart has pixels are no use.
 const POINTS: u32 = 1_000;
@@ -81,9 +82,7 @@ pub(super) async fn metrics(
     let hours = parameters
         .parsed::<u64>("hours", "a number of whole hours")?
         .unwrap_or(0);
-    if !(1..=MAX_HOURS).contains(&hours) {
-        return Err(wrong("hours", format!("{hours} is not within 1 to {MAX_HOURS}")));
-    }
+    let hours = inside("hours", hours, 1..=MAX_HOURS)?;
     let now = api.queries.now();
     let range = TimeRange {
         start: now.minus(Duration::from_secs(hours * 3_600)),

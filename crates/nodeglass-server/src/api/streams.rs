@@ -12,11 +12,12 @@ use nodeglass_model::SampleId;
 use super::feeds::{
     ALIVE, DEFAULT_SECONDS, LAST_EVENT_ID, MAX_SECONDS, SIGN_OF_LIFE, last_event, sse, view_of,
 };
-use super::parameters::{AgentName, Parameters, wrong};
+use super::parameters::{AgentName, Parameters};
 use super::{Api, shapes};
 use crate::access::Caller;
 use crate::error::ApiError;
 use crate::listener::Connection;
+use crate::queries::inside;
 use crate::stream::{Wish, samples};
 
 /// An agent's samples as server-sent events.
@@ -48,12 +49,7 @@ pub(super) async fn stream(
     let seconds = parameters
         .parsed::<u64>("interval", "a number of whole seconds")?
         .unwrap_or(DEFAULT_SECONDS);
-    if !(1..=MAX_SECONDS).contains(&seconds) {
-        return Err(wrong(
-            "interval",
-            format!("{seconds} is not within 1 to {MAX_SECONDS} seconds"),
-        ));
-    }
+    let seconds = inside("interval", seconds, 1..=MAX_SECONDS)?;
     let agent = api.queries.agent(&caller, &id).await?;
     let place = api
         .queries

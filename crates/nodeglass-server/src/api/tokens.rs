@@ -21,6 +21,7 @@ use super::session::no_store;
 use crate::access::{Caller, ENTRY_PATTERN, Selector};
 use crate::error::{ApiError, Problem};
 use crate::identity::{IdentityError, NewToken};
+use crate::queries::inside;
 
 /// What a caller may do.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
@@ -196,13 +197,8 @@ pub(super) async fn add_token(
 fn in_seconds(api: &Api, seconds: u64) -> Result<UnixMillis, ApiError> {
     /// Ten years.
     const MOST: u64 = 315_360_000;
-    if (1..=MOST).contains(&seconds) {
-        return Ok(api.queries.now().plus(Duration::from_secs(seconds)));
-    }
-    Err(ApiError::Parameter {
-        name: "expires_in_seconds",
-        problem: format!("{seconds} is not within 1 to {MOST}"),
-    })
+    let seconds = inside("expires_in_seconds", seconds, 1..=MOST)?;
+    Ok(api.queries.now().plus(Duration::from_secs(seconds)))
 }
 
 /// What to change of a token; what is absent stays.

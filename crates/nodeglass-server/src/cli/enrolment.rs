@@ -87,10 +87,8 @@ pub(super) fn parse_label(text: &str) -> Result<(String, String), String> {
 
 /// Labels that were said one by one.
 fn gathered(labels: Vec<(String, String)>) -> anyhow::Result<BTreeMap<String, String>> {
-    let labels: BTreeMap<_, _> = labels.into_iter().collect();
-    if labels.len() > label::MAX_LABELS {
-        bail!(label::LabelError::TooMany(labels.len()));
-    }
+    let labels = labels.into_iter().collect();
+    label::check_all(&labels)?;
     Ok(labels)
 }
 

@@ -232,13 +232,11 @@ impl Session {
             server_time: self.shared.clock.now().0.unsigned_abs(),
             settings: Some(settings),
             agent_id: self.agent.id.to_string(),
-            privacy_key: self
-                .shared
-                .settings
-                .privacy_key
-                .as_ref()
-                .filter(|_| hello.wants_privacy_key)
-                .map_or_else(String::new, |key| key.expose().to_owned()),
+            privacy_key: if hello.wants_privacy_key {
+                self.shared.privacy_key.expose().to_owned()
+            } else {
+                String::new()
+            },
         };
         self.send(Down::Welcome(welcome)).await
     }
@@ -537,7 +535,7 @@ impl Session {
     fn note_end(&self, end: &End) {
         // Another agent's name, a copy, a key that was revoked meanwhile.
         self.shared
-            .denied(&Caller::agent(&self.agent.id, None), super::SESSION, end);
+            .denied(&Caller::agent(self.agent.id.as_str(), None), super::SESSION, end);
         let is_ours = self.shared.tasks.shutdown_token().is_cancelled()
             || self.agent.gone().is_cancelled()
             || self.agent.session().is_none_or(|open| open.number != self.number);

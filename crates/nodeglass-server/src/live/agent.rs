@@ -175,14 +175,7 @@ impl LiveAgent {
         // Within the lock: a sample is either missed, or the receiver's news.
         let mut latest = self.latest.subscribe();
         let known = latest.borrow_and_update().sample.clone();
-        let ring = ring.get_or_insert_with(|| {
-            let mut ring = Ring::new();
-            if let Some(sample) = known {
-                ring.push(sample);
-            }
-            ring
-        });
-        ring.touch();
+        let ring = Self::kept(&mut ring, known);
         let missed = seen.and_then(|seen| ring.after(seen));
         (latest, missed)
     }
@@ -224,14 +217,7 @@ impl LiveAgent {
     pub(crate) fn remember(&self) {
         let mut ring = self.ring();
         let known = self.latest.borrow().sample.clone();
-        let ring = ring.get_or_insert_with(|| {
-            let mut ring = Ring::new();
-            if let Some(sample) = known {
-                ring.push(sample);
-            }
-            ring
-        });
-        ring.touch();
+        Self::kept(&mut ring, known);
     }
 
     /// What came after that place in the order of all samples, the oldest first and one in each interval, as far as it is known.
@@ -484,6 +470,19 @@ impl LiveAgent {
     }
 
     /// Opens a session that nobody is at the other end of.
+    /// The ring, which begins with the latest sample if nobody read so far; kept for a minute from now.
+    fn kept(ring: &mut Option<Ring>, latest: Option<Arc<LiveSample>>) -> &mut Ring {
+        let ring = ring.get_or_insert_with(|| {
+            let mut ring = Ring::new();
+            if let Some(sample) = latest {
+                ring.push(sample);
+            }
+            ring
+        });
+        ring.touch();
+        ring
+    }
+
     #[cfg(test)]
     pub(crate) fn pretend_session(&self) {
         self.open_session(SessionHandle::detached(), None);

@@ -86,13 +86,7 @@ impl LiveSample {
 
     /// The sample as JSON under the name of its agent, made once.
     pub fn snapshot(&self, agent: &AgentId) -> Bytes {
-        let make = || {
-            let json = self.json();
-            // A name needs no escaping, and every sample has a timestamp to go on with.
-            let head = format!("{{\"agent_id\":\"{agent}\",");
-            Bytes::from([head.as_bytes(), &json[1..]].concat())
-        };
-        self.snapshot.get_or_init(make).clone()
+        self.snapshot.get_or_init(|| named(agent, &self.json())).clone()
     }
 
     /// The text that `make` makes for all readers who want what has this number. It is made once, unless readers want more
@@ -121,6 +115,12 @@ impl LiveSample {
             Frame { bytes, json }
         })
     }
+}
+
+/// A sample's JSON under the name of its agent. A name needs no escaping, and every sample has a timestamp to go on with.
+pub(crate) fn named(agent: &AgentId, json: &[u8]) -> Bytes {
+    let head = format!("{{\"agent_id\":\"{agent}\",");
+    [head.as_bytes(), &json[1..]].concat().into()
 }
 
 #[cfg(test)]

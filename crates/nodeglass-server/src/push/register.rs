@@ -15,6 +15,7 @@ use super::{Pushes, SILENT_INTERVALS, USUAL, has_no_session, lock};
 use crate::access::Caller;
 use crate::error::ApiError;
 use crate::live::LiveAgent;
+use crate::queries::inside;
 
 /// The longest time that one may say to be between two words.
 const LONGEST: Duration = Duration::from_hours(24);
@@ -154,11 +155,8 @@ fn intervals(registration: &Registration) -> Result<Option<Duration>, ApiError> 
         ("heartbeat_interval", registration.heartbeat_interval),
     ];
     for (name, seconds) in named {
-        if let Some(seconds) = seconds
-            && !(1..=LONGEST.as_secs()).contains(&seconds)
-        {
-            let problem = format!("{seconds} is not within 1 to {} seconds", LONGEST.as_secs());
-            return Err(ApiError::Parameter { name, problem });
+        if let Some(seconds) = seconds {
+            inside(name, seconds, 1..=LONGEST.as_secs())?;
         }
     }
     // Whoever gives signs of life at all is silent no longer than between two of them.

@@ -1,6 +1,7 @@
 //! How much one question may be about, whichever way it is asked, and what a task's record comes to.
 
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use nodeglass_model::UnixMillis;
@@ -24,11 +25,22 @@ pub fn within<T: Copy + PartialOrd + From<u8> + Display>(
     given: Option<T>,
     (usual, most): (T, T),
 ) -> Result<T, ApiError> {
-    let number = given.unwrap_or(usual);
-    if (T::from(1)..=most).contains(&number) {
+    inside(name, given.unwrap_or(usual), T::from(1)..=most)
+}
+
+/// A number that a caller gave, if it is within these bounds.
+///
+/// # Errors
+/// It is not.
+pub fn inside<T: PartialOrd + Display>(
+    name: &'static str,
+    number: T,
+    bounds: RangeInclusive<T>,
+) -> Result<T, ApiError> {
+    if bounds.contains(&number) {
         return Ok(number);
     }
-    let problem = format!("{number} is not within 1 to {most}");
+    let problem = format!("{number} is not within {} to {}", bounds.start(), bounds.end());
     Err(ApiError::Parameter { name, problem })
 }
 

@@ -11,7 +11,7 @@ use nodeglass_model::filter::MetricFilter;
 use nodeglass_model::selector::Selector;
 
 use crate::error::ApiError;
-use crate::live::LiveSample;
+use crate::live::{LiveSample, named};
 
 /// Names of metrics that one reader may give.
 const MAX_NAMES: usize = 50;
@@ -59,15 +59,7 @@ impl View {
         }
         shared(format!("part {}", patterns.join(",")), || {
             let owned: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
-            let filter = MetricFilter::new(&owned, &[]).map_err(|unknown| ApiError::Parameter {
-                name: "metrics",
-                problem: unknown
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join("; "),
-            })?;
-            Ok(What::Part(filter))
+            filter(&owned).map(What::Part)
         })
     }
 
@@ -95,10 +87,7 @@ impl View {
                 let mut sample = live.sample.clone();
                 filter.apply(&mut sample);
                 let json = serde_json::to_vec(&sample).expect("a sample has only text keys");
-                // A name needs no escaping, and every sample has a timestamp to go on with.
-                [format!("{{\"agent_id\":\"{agent}\",").as_bytes(), &json[1..]]
-                    .concat()
-                    .into()
+                named(agent, &json)
             }),
             What::Figures(selectors) => live.seen_as(self.number, || {
                 let mut text = format!(
@@ -118,6 +107,21 @@ impl View {
             }),
         }
     }
+}
+
+/// The metrics that these patterns name; all if there are none.
+///
+/// # Errors
+/// A pattern that fits no metric.
+pub(crate) fn filter(patterns: &[String]) -> Result<MetricFilter, ApiError> {
+    MetricFilter::new(patterns, &[]).map_err(|unknown| ApiError::Parameter {
+        name: "metrics",
+        problem: unknown
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; "),
+    })
 }
 
 fn check_count(names: &[&str]) -> Result<(), ApiError> {

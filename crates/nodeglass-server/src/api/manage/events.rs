@@ -15,6 +15,7 @@ use crate::api::Api;
 use crate::api::parameters::{Parameters, wrong};
 use crate::error::ApiError;
 use crate::events::Kind;
+use crate::queries::within;
 
 /// Events in one answer unless the caller says otherwise, and at most.
 const LIMIT: (u32, u32) = (100, 1_000);
@@ -61,12 +62,11 @@ fn query(api: &Api, parameters: &Parameters) -> Result<EventQuery, ApiError> {
             format!("there is no {unknown:?}; there are {}", all.join(", ")),
         ));
     }
-    let limit = parameters
-        .parsed::<u32>("limit", "a whole number")?
-        .unwrap_or(LIMIT.0);
-    if !(1..=LIMIT.1).contains(&limit) {
-        return Err(wrong("limit", format!("{limit} is not within 1 to {}", LIMIT.1)));
-    }
+    let limit = within(
+        "limit",
+        parameters.parsed::<u32>("limit", "a whole number")?,
+        LIMIT,
+    )?;
     Ok(EventQuery {
         agent: None,
         kinds: kinds.into_iter().map(str::to_owned).collect(),

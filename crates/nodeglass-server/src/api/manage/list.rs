@@ -21,6 +21,7 @@ use crate::api::{Api, json};
 use crate::error::ApiError;
 use crate::glob;
 use crate::live::LiveAgent;
+use crate::queries::inside;
 use crate::registry::selector::Choice;
 
 /// Agents on one page at most, and unless the caller says otherwise.
@@ -202,9 +203,7 @@ impl<'a> Request<'a> {
         let limit = parameters
             .parsed::<usize>("limit", "a whole number")?
             .unwrap_or(USUAL_LIMIT);
-        if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(wrong("limit", format!("{limit} is not within 1 to {MAX_LIMIT}")));
-        }
+        let limit = inside("limit", limit, 1..=MAX_LIMIT)?;
         let sort = parameters.text("sort").unwrap_or("agent_id");
         let (descending, by) = match sort.strip_prefix('-') {
             Some(by) => (true, by),

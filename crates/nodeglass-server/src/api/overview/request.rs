@@ -9,6 +9,7 @@ use nodeglass_model::selector::Selector;
 use crate::api::parameters::{Parameters, wrong};
 use crate::error::ApiError;
 use crate::glob;
+use crate::queries::inside;
 use crate::registry::selector::Choices;
 
 /// What is shown of each agent unless the caller names something else.
@@ -80,11 +81,9 @@ impl Request {
             ));
         }
         let limit = parameters.parsed::<usize>("limit", "a whole number")?;
-        if let Some(limit) = limit
-            && !(1..=MAX_LIMIT).contains(&limit)
-        {
-            return Err(wrong("limit", format!("{limit} is not within 1 to {MAX_LIMIT}")));
-        }
+        let limit = limit
+            .map(|limit| inside("limit", limit, 1..=MAX_LIMIT))
+            .transpose()?;
         let sort = parameters.text("sort").unwrap_or("agent_id");
         let (descending, by) = match sort.strip_prefix('-') {
             Some(by) => (true, by),
