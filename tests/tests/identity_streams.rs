@@ -16,6 +16,7 @@ use tonic::Streaming;
 
 on_every_database!(
     what_is_open_ends_with_the_right_to_it,
+    streams_of_many_agents_end_with_the_right_to_them,
     what_nobody_touched_goes_on
 );
 
@@ -168,6 +169,35 @@ async fn what_is_open_ends_with_the_right_to_it(database: Database) {
     let since = Instant::now();
     admin(&server, Method::DELETE, "/api/v1/users/ann", &Value::Null).await;
     ends("user removed, SSE that a ticket opened", since, sse_end(sse)).await;
+}
+
+async fn streams_of_many_agents_end_with_the_right_to_them(database: Database) {
+    let server = Server::start(&database).await;
+    let _agent = host(&server).await;
+    let caller = TokenCaller::make(&server, &json!({ "name": "fleet", "role": "viewer" })).await;
+    let mut sse = opened(caller.call(Method::GET, "/api/v1/metrics/stream?interval=1")).await;
+    let overview = opened(caller.call(Method::GET, "/api/v1/metrics/stream?view=overview")).await;
+    let mut client = caller.grpc().await;
+    let ask = caller.ask(v1::StreamFleetRequest::default());
+    let mut grpc = client.stream_fleet(ask).await.unwrap().into_inner();
+    assert!(grpc.message().await.unwrap().is_some(), "the first message");
+    let since = Instant::now();
+    admin(&server, Method::DELETE, "/api/v1/tokens/fleet", &Value::Null).await;
+    let mut said = Vec::new();
+    let reading = async {
+        while let Ok(Some(chunk)) = sse.chunk().await {
+            said.extend_from_slice(&chunk);
+        }
+    };
+    ends("token revoked, SSE of many agents", since, reading).await;
+    let said = String::from_utf8(said).unwrap();
+    assert!(
+        said.contains("event: error") && said.contains("stream_ended"),
+        "{said}"
+    );
+    ends("token revoked, SSE of the overview", since, sse_end(overview)).await;
+    let reading = async { while let Ok(Some(_)) = grpc.message().await {} };
+    ends("token revoked, gRPC of many agents", since, reading).await;
 }
 
 async fn what_nobody_touched_goes_on(database: Database) {

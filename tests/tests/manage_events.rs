@@ -8,7 +8,7 @@ use nodeglass_tests::server::Server;
 use nodeglass_tests::{eventually, on_every_database};
 use serde_json::{Value, json};
 
-on_every_database!(what_happens_is_noted);
+on_every_database!(what_happens_is_noted, gaps_are_listed_with_their_reason);
 
 /// The events of a kind of an agent, once there are so many.
 async fn events(server: &Server, agent: &str, kind: &str, count: usize) -> Vec<Value> {
@@ -27,6 +27,39 @@ fn heartbeat(ahead_ms: i64) -> v1::Heartbeat {
         sent_at: (now().0 + ahead_ms).unsigned_abs(),
         ..Default::default()
     }
+}
+
+async fn gaps_are_listed_with_their_reason(database: Database) {
+    let server = Server::start(&database).await;
+    let agent = FakeAgent::open(&server.enrolment("host").await, 1).await.unwrap();
+    let ago = |seconds: i64| (now().0 - seconds * 1000).unsigned_abs();
+    let gap = |reason: &str, from, to| v1::Gap {
+        reason: reason.to_owned(),
+        from,
+        to,
+        samples: 7,
+    };
+    let (from, to) = (ago(600), ago(500));
+    let gaps = vec![gap("full", from, to), gap("age", ago(7_200), ago(7_100))];
+    agent
+        .send_message(Up::Heartbeat(v1::Heartbeat { gaps, ..heartbeat(0) }))
+        .await;
+    let listed = eventually("the gap", async || {
+        let answer = server.ok("/api/v1/agents/host/gaps?start=-1h").await;
+        let gaps = answer["gaps"].as_array()?.clone();
+        gaps.iter().any(|gap| gap["reason"] == "full").then_some(gaps)
+    })
+    .await;
+    let full = listed.iter().find(|gap| gap["reason"] == "full").unwrap();
+    assert_eq!(
+        (&full["from"], &full["to"], &full["samples"]),
+        (&json!(from), &json!(to), &json!(7)),
+        "{listed:?}"
+    );
+    assert!(
+        listed.iter().all(|gap| gap["reason"] != "age"),
+        "it was before: {listed:?}"
+    );
 }
 
 async fn what_happens_is_noted(database: Database) {

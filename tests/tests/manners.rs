@@ -108,7 +108,7 @@ async fn pages_of_named_origins_may_call(database: Database) {
             .anonymous_call(Method::OPTIONS, "/api/v1/metrics/agents")
             .header("origin", origin);
         let call = call.header("access-control-request-method", "GET");
-        let call = call.header("access-control-request-headers", "authorization");
+        let call = call.header("access-control-request-headers", "authorization,idempotency-key");
         call.send().await.unwrap()
     };
     let named = "https://dashboard.example";
@@ -124,7 +124,10 @@ async fn pages_of_named_origins_may_call(database: Database) {
     let answer = asked(&server, named).await;
     assert!(answer.status().is_success(), "{}", answer.status());
     assert_eq!(text(answer.headers(), "access-control-allow-origin"), named);
-    assert!(text(answer.headers(), "access-control-allow-headers").contains("authorization"));
+    for header in ["authorization", "idempotency-key"] {
+        let allowed = text(answer.headers(), "access-control-allow-headers");
+        assert!(allowed.contains(header), "{header} in {allowed}");
+    }
     assert!(
         answer.headers().get("access-control-allow-credentials").is_none(),
         "tokens, no cookies"

@@ -1,6 +1,7 @@
 //! The WebSocket with a client that we did not write: Python's `websockets`.
 
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use nodeglass_tests::database::Database;
 use nodeglass_tests::fake_agent::{FakeAgent, now, sample};
@@ -165,4 +166,23 @@ async fn a_ticket_opens_a_socket_once() {
     assert_eq!(first.line().await, "open");
     let mut second = Client::open(&server, &path, "", "");
     assert_eq!(second.line().await, "refused 401");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_socket_ends_with_the_right_to_it() {
+    let database = Database::sqlite();
+    let server = Server::start(&database).await;
+    let token = server.add_token("reader", "viewer").await;
+    let mut client = Client::open(&server, "/ws?agents=*", &token, "");
+    assert_eq!(client.line().await, "open");
+    let since = Instant::now();
+    let revoked = server
+        .request_of(Method::DELETE, "/api/v1/tokens/test-reader")
+        .send()
+        .await
+        .unwrap();
+    assert!(revoked.status().is_success());
+    assert_eq!(client.event("error").await["data"]["code"], "stream_ended");
+    assert!(client.line().await.starts_with("closed "));
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
 }

@@ -294,6 +294,11 @@ mod tests {
     fn a_push_has_the_identity_that_its_key_or_its_time_gives_it() {
         let at = Some(UnixMillis(NOW.0 - 5_000));
         let identify = |key, at| Pusher::default().identify(key, at, NOW);
+        assert_ne!(
+            identify(None, None).0,
+            identify(None, Some(NOW)).0,
+            "one that came at a moment, and one that is of it"
+        );
         assert_eq!(
             identify(None, at),
             Pusher::default().identify(None, at, UnixMillis(NOW.0 + 9))
