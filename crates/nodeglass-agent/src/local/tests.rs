@@ -46,9 +46,9 @@ fn sample() -> Sample {
         timestamp: TAKEN,
         disks: vec![DiskMetrics {
             mount_point: "/".into(),
-            used_bytes: Some(20),
-            available_bytes: Some(80),
-            total_bytes: Some(105),
+            used_bytes: Some(107_374_182_400),
+            available_bytes: Some(429_496_729_600),
+            total_bytes: Some(536_870_912_000),
             usage_percent: Some(20.0),
             ..DiskMetrics::default()
         }],
@@ -97,13 +97,10 @@ async fn ask_json(answers: &Answers, path: &str) -> (StatusCode, Value) {
 }
 
 #[tokio::test]
-async fn the_main_figures_as_json() {
+async fn the_main_figures_as_the_specification_prints_them() {
     let answers = answers(Some(sample()), Duration::ZERO);
-    let expected = json!({
-        "cpu": 45.2, "ram": 62.8, "gpu": 30.5, "temperature": 55.0,
-        "disk": {"used": 20, "free": 80, "total": 105, "percent": 20.0},
-        "timestamp": "2024-01-15T10:30:00Z",
-    });
+    let printed = include_str!("../../../../tests/fixtures/specification/collector.json");
+    let expected: Value = serde_json::from_str(printed).unwrap();
     assert_eq!(
         ask_json(&answers, "/metrics.json").await,
         (StatusCode::OK, expected.clone())
