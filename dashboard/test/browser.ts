@@ -20,6 +20,8 @@ export interface Look {
   height?: number;
   theme?: "light" | "dark";
   token?: string | undefined;
+  /** In place of a token. */
+  user?: { user: string; password: string };
   scale?: number;
 }
 
@@ -35,9 +37,10 @@ export async function open(browser: Browser, url: string, look: Look = {}): Prom
   const { width = 1440, height = 900, theme = "dark", scale = 1 } = look;
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, deviceScaleFactor: scale });
   const token = "token" in look ? look.token : TOKEN;
-  if (token) {
+  const data = look.user ?? (token ? { token } : undefined);
+  if (data) {
     const { origin } = new URL(url);
-    const answer = await context.request.post(`${origin}/api/v1/session`, { data: { token }, headers: { origin } });
+    const answer = await context.request.post(`${origin}/api/v1/session`, { data, headers: { origin } });
     if (!answer.ok()) throw new Error(`signing in: ${answer.status()} ${await answer.text()}`);
   }
   const page = await context.newPage();

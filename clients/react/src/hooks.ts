@@ -97,6 +97,9 @@ export function useMetricsStream(
   return { ...live.status, sample: live.latest };
 }
 
+/** How often a chart is asked for again while the agent still has some of its samples. */
+const WAITING_MS = 5_000;
+
 /** What a chart shows: the last so many milliseconds, going on, or from one moment to another. */
 export type Span = { last: number } | { from: number; to: number };
 
@@ -138,6 +141,7 @@ export function useTimeline(
       return { answer: await client.getHistoricalMetrics(agentId, asked, { signal }), spanKey };
     },
     enabled,
+    refetchInterval: ({ state }) => (isLive && state.data?.answer.gaps.some((gap) => gap.reason === "waiting") ? WAITING_MS : false),
     staleTime: isLive ? 0 : 60_000,
     gcTime: 60_000,
   });

@@ -15,6 +15,8 @@ export {
   useTimeline,
 } from "./hooks.ts";
 export type { Span } from "./hooks.ts";
+export { deriveLate, useLate } from "./late.ts";
+export type { LateSpan } from "./late.ts";
 export { LiveHost, LiveHosts } from "./live.ts";
 export type { LiveStatus } from "./live.ts";
 export { Timeline } from "./timeline.ts";

@@ -18,9 +18,12 @@ export interface ClientOptions {
   csrf?: () => string | undefined;
   /** Another `fetch`. */
   fetch?: typeof globalThis.fetch;
-  /** Told of each answer 401, so that a page can ask people to sign in again. */
+  /** Told of each answer 401 that is about who calls, so that a page can ask people to sign in again. */
   onUnauthorized?: () => void;
 }
+
+/** Errors of 401 that are about a password or a code in the call, and not about who calls. */
+const OF_WHAT_WAS_TYPED = new Set(["invalid_credentials", "code_required"]);
 
 interface Call {
   signal?: AbortSignal;
@@ -111,6 +114,15 @@ export class NodeglassClient {
     return this.get(`${agent(agentId)}/ledger`, {}, options);
   }
 
+  /** What happened to a host, the newest first. */
+  getEvents(
+    agentId: string,
+    query: { kind?: readonly string[]; start?: Moment; end?: Moment; before?: number; limit?: number } = {},
+    options: Call = {},
+  ): Promise<t.AgentEvents> {
+    return this.get(`${agent(agentId)}/events`, { ...query, start: moment(query.start), end: moment(query.end) }, options);
+  }
+
   /** How the server stands. */
   async getReadiness(options: Call = {}): Promise<t.Readiness> {
     const root = this.baseUrl.replace(/\/api(\/v1)?$/, "");
@@ -161,8 +173,9 @@ export class NodeglassClient {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     if (!response.ok) {
-      if (response.status === 401) options.onUnauthorized?.();
-      throw await ApiError.from(response);
+      const error = await ApiError.from(response);
+      if (error.status === 401 && !OF_WHAT_WAS_TYPED.has(error.code)) options.onUnauthorized?.();
+      throw error;
     }
     return response;
   }

@@ -48,6 +48,20 @@ export type Task = Schemas["TaskBody"];
 export type Tasks = Schemas["TasksBody"];
 /** What became of every sample. */
 export type Ledger = Schemas["Statement"];
+/** What an agent is asked to do; what is null or absent is left to whoever stands below. */
+export type AgentSettings = Partial<Schemas["AgentSettings"]>;
+/** What is asked of an agent, and what is in force there. */
+export type SettingsState = Omit<Schemas["SettingsBody"], "own" | "wanted" | "in_force"> & {
+  own: AgentSettings;
+  wanted: AgentSettings;
+  in_force: AgentSettings | null;
+};
+/** The labels of an agent, with who said each. */
+export type AgentLabels = Schemas["LabelsBody"];
+/** Something that happened to an agent. */
+export type AgentEvent = Schemas["EventBody"];
+/** What happened, the newest first. */
+export type AgentEvents = Schemas["EventsBody"];
 /** How the server stands. */
 export type Readiness = Schemas["Readiness"];
 /** What an error says. */

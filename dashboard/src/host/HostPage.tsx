@@ -1,7 +1,7 @@
 /** One host: what it does now, what it did, who used it, and what it is. */
 
 import { ApiError } from "@nodeglass/client";
-import { ChartViewProvider, Cursor, PANELS, SystemInfoCard, TimePanel, ago, bounds, duration, useMetricsStream, useSystemInfo, words } from "@nodeglass/react";
+import { ChartViewProvider, Cursor, PANELS, SystemInfoCard, TimePanel, ago, bounds, duration, useLate, useMetricsStream, useSystemInfo, words } from "@nodeglass/react";
 import { useEffect, useMemo, useRef } from "react";
 import { Link, setQuery, useRoute } from "../shell/route.tsx";
 import { useSettings } from "../shell/settings.ts";
@@ -26,16 +26,18 @@ export function HostPage({ agentId }: { agentId: string }) {
   if (name) lastName.current = name;
   const pinned = Number(query.get("at")) || undefined;
   const cursor = useMemo(() => new Cursor(), []);
+  const late = useLate(agentId, span);
   const view = useMemo(
     () => ({
       group: `host ${agentId}`,
       cursor,
       utc,
       theme,
+      late,
       onZoom: (from: number, to: number) => showSpan(from, to),
       onPick: (at: number) => setQuery({ at: String(Math.floor(at / 1000) * 1000) }),
     }),
-    [agentId, cursor, utc, theme],
+    [agentId, cursor, utc, theme, late],
   );
   const { sample, state, error } = useMetricsStream(agentId);
   const now = useNow(1_000);

@@ -4,7 +4,7 @@ import { ago } from "@nodeglass/react";
 import { type FormEvent, useState } from "react";
 import { Link } from "../shell/route.tsx";
 import { List } from "./Table.tsx";
-import { useChange, useList } from "./resource.ts";
+import { agentPath, labelsOf, useChange, useList } from "./resource.ts";
 
 interface Agent {
   agent_id: string;
@@ -23,17 +23,6 @@ interface Added {
 const MOST = 10_000;
 /** How often it is looked for a host that was just added. */
 const WATCH_MS = 1_000;
-
-/** Labels as a field has them: `env=prod, rack=7`. */
-function labelsOf(text: string): Record<string, string> {
-  const entries = text.split(",").map((entry) => entry.trim());
-  return Object.fromEntries(
-    entries.filter(Boolean).map((entry) => {
-      const at = entry.indexOf("=");
-      return at < 0 ? [entry, ""] : [entry.slice(0, at), entry.slice(at + 1)];
-    }),
-  );
-}
 
 function labelText(labels: Record<string, string>): string {
   return Object.entries(labels)
@@ -58,10 +47,10 @@ export function Hosts() {
   };
   const keep = async (event: FormEvent) => {
     event.preventDefault();
-    if (editing && (await change("PUT", `/agents/${encodeURIComponent(editing.id)}/labels`, labelsOf(editing.text)))) setEditing(undefined);
+    if (editing && (await change("PUT", `${agentPath(editing.id)}/labels`, labelsOf(editing.text)))) setEditing(undefined);
   };
-  const revoke = (id: string) => confirm(`Revoke the key of ${id}? Its session ends at once. What is stored of it stays.`) && void change("POST", `/agents/${encodeURIComponent(id)}/revoke`);
-  const forget = (id: string) => confirm(`Forget ${id}, with all that is stored of it? This can't be undone.`) && void change("DELETE", `/agents/${encodeURIComponent(id)}?data=delete`);
+  const revoke = (id: string) => confirm(`Revoke the key of ${id}? Its session ends at once. What is stored of it stays.`) && void change("POST", `${agentPath(id)}/revoke`);
+  const forget = (id: string) => confirm(`Forget ${id}, with all that is stored of it? This can't be undone.`) && void change("DELETE", `${agentPath(id)}?data=delete`);
   const arrived = added && data?.agents.find((agent) => agent.agent_id === added.agent_id && agent.status === "connected");
   return (
     <List
@@ -137,6 +126,9 @@ export function Hosts() {
             )}
           </td>
           <td>
+            <Link className="quiet small" to={`/manage/settings?host=${encodeURIComponent(agent.agent_id)}`}>
+              Settings<span className="ng-sr"> of {agent.agent_id}</span>
+            </Link>{" "}
             <button type="button" className="quiet small danger" onClick={() => revoke(agent.agent_id)}>
               Revoke<span className="ng-sr"> {agent.agent_id}</span>
             </button>{" "}

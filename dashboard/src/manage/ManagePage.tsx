@@ -1,4 +1,4 @@
-/** What people manage: hosts, tokens, users, sessions, and the log of what was done; by role. */
+/** What people manage: hosts, their settings, tokens, users, sessions, the log of what was done, and their own account; by role. */
 
 import { type ComponentType, useEffect } from "react";
 import { Link, useRoute } from "../shell/route.tsx";
@@ -8,14 +8,18 @@ import { Hosts } from "./Hosts.tsx";
 import { Sessions } from "./Sessions.tsx";
 import { Tokens } from "./Tokens.tsx";
 import { Users } from "./Users.tsx";
+import { Account } from "./account/Account.tsx";
+import { Settings } from "./settings/Settings.tsx";
 
 /** The parts, and whether only those may see them who manage everybody. */
 const PARTS: readonly [path: string, name: string, part: ComponentType, forAdmins: boolean][] = [
   ["/manage", "Hosts", Hosts, true],
+  ["/manage/settings", "Settings", Settings, false],
   ["/manage/tokens", "Tokens", Tokens, true],
   ["/manage/users", "Users", Users, true],
   ["/manage/sessions", "Sessions", Sessions, false],
   ["/manage/audit", "Audit log", Audit, true],
+  ["/manage/account", "Your account", Account, false],
 ];
 
 /** See the file. */

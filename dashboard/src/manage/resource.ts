@@ -17,8 +17,8 @@ export function useList<T>(path: string, parameters: Record<string, string | num
   });
 }
 
-/** A change: what it answers, or why not. Lists are looked at anew after it. */
-export function useChange() {
+/** A change: what it answers, or why not, as `said` has it. Lists are looked at anew after it. */
+export function useChange(said: (error: unknown) => string = words) {
   const client = useClient();
   const queries = useQueryClient();
   const [problem, setProblem] = useState<string>();
@@ -30,7 +30,7 @@ export function useChange() {
       // What a change without an answer gives is not nothing: it was made.
       return answer ?? ({} as T);
     } catch (error) {
-      setProblem(words(error));
+      setProblem(said(error));
       return undefined;
     }
   };
@@ -46,4 +46,20 @@ export function agentsOf(text: string): string[] | undefined {
 /** Which agents somebody may see. */
 export function scope(agents: readonly string[] | undefined): string {
   return agents ? agents.join(", ") : "all hosts";
+}
+
+/** The address of an agent below the API's. */
+export function agentPath(id: string): string {
+  return `/agents/${encodeURIComponent(id)}`;
+}
+
+/** Labels as a field has them: `env=prod, rack=7`. */
+export function labelsOf(text: string): Record<string, string> {
+  const entries = text.split(",").map((entry) => entry.trim());
+  return Object.fromEntries(
+    entries.filter(Boolean).map((entry) => {
+      const at = entry.indexOf("=");
+      return at < 0 ? [entry, ""] : [entry.slice(0, at), entry.slice(at + 1)];
+    }),
+  );
 }

@@ -62,6 +62,10 @@ export function Frame({ children }: { children: ReactNode }) {
             <Icon path={icon} />
             <span className="ng-sr">Colours: {name}; switch</span>
           </button>
+          <Link to="/manage/account" className="quiet" title="Your account" aria-current={here === "/manage/account" ? "page" : undefined}>
+            <Icon path="M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 7.5a3 3 0 1 0 0 6 3 3 0 0 0 0-6zM6.5 18.5a6.5 6.5 0 0 1 11 0" />
+            <span className="ng-sr">Your account</span>
+          </Link>
           <button type="button" className="quiet" onClick={() => void signOut()} title="Sign out">
             <Icon path="M10 5H5v14h5M14 8l4 4-4 4M18 12H9" />
             <span className="ng-sr">Sign out</span>

@@ -2,15 +2,15 @@
 
 import { type PointerEvent, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { type Span, bounds } from "../hooks.ts";
+import type { LateSpan } from "../late.ts";
 import type { Timeline } from "../timeline.ts";
 import { show } from "../units.ts";
 import type { ChartSeries } from "./TimeChart.tsx";
-import { AXIS_WIDTH, palette, timeTick } from "./paint.ts";
+import { AXIS_WIDTH, MARK_PX, RIGHT_PX, cameLate, palette, timeTick } from "./paint.ts";
 import { useChartView } from "./view.ts";
 
-/** Room for the time axis, and at the right edge, as other charts have it. */
+/** Room for the time axis. */
 const AXIS_PX = 26;
-const RIGHT_PX = 6;
 const TICK_PX = 90;
 /** From here on a cell has the colour of what is too much. */
 const HOT = 90;
@@ -39,7 +39,7 @@ export function HeatChart(props: { timeline: Timeline; series: readonly ChartSer
     let frame = 0;
     const draw = () => {
       frame = 0;
-      if (canvas.current) shown.current = paint(canvas.current, { timeline, series, span, width, height, utc: view.utc });
+      if (canvas.current) shown.current = paint(canvas.current, { timeline, series, span, width, height, utc: view.utc, late: view.late ?? [] });
     };
     const redraw = () => {
       frame ||= requestAnimationFrame(draw);
@@ -50,7 +50,7 @@ export function HeatChart(props: { timeline: Timeline; series: readonly ChartSer
       forget();
       cancelAnimationFrame(frame);
     };
-  }, [timeline, series, JSON.stringify(span), width, height, view.utc, view.theme]);
+  }, [timeline, series, JSON.stringify(span), width, height, view.utc, view.theme, view.late]);
 
   // The cursor of the other charts is a line over this one.
   useEffect(
@@ -121,10 +121,11 @@ interface Drawing {
   width: number;
   height: number;
   utc: boolean;
+  late: readonly LateSpan[];
 }
 
 /** Draws it all; gives the span that is shown, in seconds. */
-function paint(canvas: HTMLCanvasElement, { timeline, series, span, width, height, utc }: Drawing): { from: number; to: number } {
+function paint(canvas: HTMLCanvasElement, { timeline, series, span, width, height, utc, late }: Drawing): { from: number; to: number } {
   const { times, interval } = timeline;
   const [start, end] = bounds(span, Math.max((times.at(-1) ?? 0) * 1000, Date.now() - 5_000));
   const [from, to] = [start / 1000, end / 1000];
@@ -154,6 +155,12 @@ function paint(canvas: HTMLCanvasElement, { timeline, series, span, width, heigh
     }
   }
   context.globalAlpha = 1;
+  context.fillStyle = colours.late;
+  for (const [first, last] of cameLate(timeline, late)) {
+    const left = Math.max(AXIS_WIDTH, x(first));
+    const right = Math.min(Math.max(x(last), left + MARK_PX), AXIS_WIDTH + room);
+    if (right > left) context.fillRect(left, height - AXIS_PX, right - left, MARK_PX);
+  }
   context.fillStyle = colours.text;
   context.font = colours.font;
   context.textAlign = "right";

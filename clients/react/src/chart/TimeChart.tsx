@@ -5,7 +5,7 @@ import uPlot from "uplot";
 import { type Span, bounds } from "../hooks.ts";
 import type { Timeline } from "../timeline.ts";
 import { type ShownUnit, exact, show } from "../units.ts";
-import { axes, drawGaps, palette, stacked } from "./paint.ts";
+import { RIGHT_PX, axes, drawGaps, drawLate, palette, stacked } from "./paint.ts";
 import { type ChartView, useChartView } from "./view.ts";
 
 /** One line or area of a chart. */
@@ -79,6 +79,8 @@ export function TimeChart(props: TimeChartProps) {
     };
   }, [timeline, shape]);
 
+  useEffect(() => plot.current?.redraw(false), [view.late]);
+
   const spanKey = JSON.stringify(props.span);
   useEffect(() => {
     // The axis moves at once; the points follow when they are there.
@@ -111,7 +113,7 @@ function makePlot(element: HTMLElement, latest: Latest, legend: { current: HTMLU
     width: Math.max(80, Math.floor(element.clientWidth)),
     height,
     pxAlign: 1,
-    padding: [8, 6, 0, 0],
+    padding: [8, RIGHT_PX, 0, 0],
     legend: { show: false },
     tzDate: (at) => (view.utc ? uPlot.tzDate(new Date(at * 1000), "Etc/UTC") : new Date(at * 1000)),
     scales: { x: { time: true, auto: false }, y: { auto: true, range: (_plot, low, high) => valueRange(low, high, props) } },
@@ -125,6 +127,7 @@ function makePlot(element: HTMLElement, latest: Latest, legend: { current: HTMLU
     },
     hooks: {
       drawClear: [(plot) => drawGaps(plot, latest.current.props.timeline.gaps, colours)],
+      draw: [(plot) => drawLate(plot, latest.current.props.timeline, latest.current.view.late ?? [], colours)],
       setCursor: [
         (plot) => {
           const { left, idx } = plot.cursor;

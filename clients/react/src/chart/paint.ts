@@ -2,6 +2,8 @@
 
 import type { Gap } from "@nodeglass/client";
 import type uPlot from "uplot";
+import type { LateSpan } from "../late.ts";
+import type { Timeline } from "../timeline.ts";
 import { type ShownUnit, increments, moment, tick } from "../units.ts";
 
 /** Colours that a canvas needs, read from where the chart stands. */
@@ -10,6 +12,7 @@ export interface Palette {
   grid: string;
   gap: string;
   gapText: string;
+  late: string;
   font: string;
   series: (name: string) => string;
 }
@@ -23,6 +26,7 @@ export function palette(element: Element): Palette {
     grid: read("--ng-grid", "#8882"),
     gap: read("--ng-gap", "#8883"),
     gapText: read("--ng-text-dim", "#666"),
+    late: read("--ng-late", "#7c3aed"),
     font: `11px ${read("--ng-font", "system-ui, sans-serif")}`,
     series: (name) => (name.startsWith("--") ? read(name, "#3b82f6") : name),
   };
@@ -36,6 +40,12 @@ export function colour(index: number): string {
 /** The width of the value axis: the same for all, so that charts above one another have one time axis. */
 export const AXIS_WIDTH = 58;
 
+/** Room right of the last point. */
+export const RIGHT_PX = 6;
+/** The widths of `12:34` and of `12:34:56` at the axis. */
+const SHORT_PX = 32;
+const LONG_PX = 50;
+
 /** The axes. What is drawn below the line, as what goes out, has no sign. */
 export function axes(unit: ShownUnit, colours: Palette, utc: boolean): uPlot.Axis[] {
   const shared = { stroke: colours.text, font: colours.font, ticks: { show: false } };
@@ -46,7 +56,9 @@ export function axes(unit: ShownUnit, colours: Palette, utc: boolean): uPlot.Axi
       size: 26,
       gap: 6,
       space: 70,
-      values: (_plot, splits, _axis, _space, step) => splits.map((at) => timeTick(at, step, utc)),
+      // A label at the very end would be cut off.
+      values: (plot, splits, _axis, _space, step) =>
+        splits.map((at) => (plot.valToPos(at, "x") + (step < 60 ? LONG_PX : SHORT_PX) / 2 > plot.over.clientWidth + RIGHT_PX ? "" : timeTick(at, step, utc))),
     },
     {
       ...shared,
@@ -100,6 +112,32 @@ const REASONS: Record<string, string> = {
 /** A gap's reason in words. */
 export function reasonOf(gap: Gap): string {
   return REASONS[gap.reason] ?? gap.reason.replaceAll("_", " ");
+}
+
+/** The height of a mark, and the least that is seen of it. */
+export const MARK_PX = 3;
+
+/** Where points stand that came late, from the first bucket to the end of the last, in seconds: buckets that lie within. */
+export function cameLate({ times, interval }: Pick<Timeline, "times" | "interval">, late: readonly LateSpan[]): [number, number][] {
+  return late.flatMap(({ from, to }): [number, number][] => {
+    const within = times.filter((time) => time * 1000 >= from && (time + interval) * 1000 <= to);
+    const [first, last] = [within[0], within.at(-1)];
+    return first === undefined || last === undefined ? [] : [[first, last + interval]];
+  });
+}
+
+/** Marks what came late: a bar along the foot of the chart, below the points that it is about. */
+export function drawLate(plot: uPlot, timeline: Timeline, late: readonly LateSpan[], colours: Palette): void {
+  const { ctx, bbox } = plot;
+  const height = MARK_PX * devicePixelRatio;
+  ctx.save();
+  ctx.fillStyle = colours.late;
+  for (const [first, last] of cameLate(timeline, late)) {
+    const from = Math.max(plot.valToPos(first, "x", true), bbox.left);
+    const to = Math.min(Math.max(plot.valToPos(last, "x", true), from + height), bbox.left + bbox.width);
+    if (to > from) ctx.fillRect(from, bbox.top + bbox.height - height, to - from, height);
+  }
+  ctx.restore();
 }
 
 /** Draws gaps as hatched bands behind the series, with their reason where there is room. */

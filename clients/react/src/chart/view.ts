@@ -1,6 +1,7 @@
 /** What all charts of a page have in common: the cursor, how times are shown, and what a drag over a chart does. */
 
 import { createContext, useContext } from "react";
+import type { LateSpan } from "../late.ts";
 
 /** Where the pointer is, in Unix milliseconds; nowhere if it is over no chart. Charts hear of it, React does not. */
 export class Cursor {
@@ -27,6 +28,8 @@ export interface ChartView {
   utc: boolean;
   /** Changes with the colours: charts are drawn anew. */
   theme: string;
+  /** Spans that are marked: their samples came late. */
+  late?: readonly LateSpan[] | undefined;
   /** A span was chosen by dragging, in Unix milliseconds. */
   onZoom?: ((from: number, to: number) => void) | undefined;
   /** A moment was chosen by a click. */

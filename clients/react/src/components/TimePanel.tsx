@@ -3,8 +3,11 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 import { HeatChart } from "../chart/HeatChart.tsx";
 import { TimeChart } from "../chart/TimeChart.tsx";
+import { cameLate } from "../chart/paint.ts";
+import { useChartView } from "../chart/view.ts";
 import { type Span, useKeys, useTimeline } from "../hooks.ts";
 import type { Panel } from "../panels.ts";
+import { moment } from "../units.ts";
 
 /** What a panel shows, of which host. */
 export interface TimePanelProps {
@@ -41,6 +44,8 @@ export function TimePanel({ agentId, panel, span = QUARTER_HOUR, height = 168, e
   const { timeline, error, isLoading, drawn } = useTimeline(agentId, panel.metrics, span, { enabled: seen });
   const keys = useKeys(timeline);
   const series = useMemo(() => panel.series(keys), [panel, keys]);
+  const { late = [], utc } = useChartView();
+  const marked = timeline.isLoaded ? cameLate(timeline, late) : [];
   const isEmpty = timeline.isLoaded && series.length === 0;
   if (isEmpty && panel.isOptional) return null;
   return (
@@ -51,6 +56,11 @@ export function TimePanel({ agentId, panel, span = QUARTER_HOUR, height = 168, e
         {timeline.source === "store+agent" && timeline.isLoaded && (
           <small className="ng-note" title="The finest seconds come from the agent's own journal">
             agent detail
+          </small>
+        )}
+        {marked.length > 0 && (
+          <small className="ng-note ng-late" title={marked.map(([from, to]) => `${moment(from * 1000, utc)} – ${moment(to * 1000, utc, false)}: the agent had no session, and sent this when it was back`).join("\n")}>
+            part came late
           </small>
         )}
       </header>
