@@ -10,7 +10,7 @@ export const MOST_LINES = 12;
 /** Charts that follow live are brought up to date so often: in the span of minutes, a line moves a pixel in that time. */
 const REFRESH_MS = 5_000;
 /** As many points as a wide chart has pixels, about. */
-const POINTS = 800;
+const POINTS = 1_000;
 
 /** A line: a host's series. */
 export interface Line {
