@@ -24,8 +24,9 @@ async def commands(socket):
             return
 
 
-async def main(url, token, origin, ca):
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+async def main(url, header, origin, ca):
+    name, _, value = header.partition(": ")
+    headers = {name: value} if name else {}
     context = ssl.create_default_context(cafile=ca) if ca else None
     try:
         socket = await websockets.connect(
@@ -45,8 +46,8 @@ async def main(url, token, origin, ca):
     reader.cancel()
 
 
-url, token, origin, ca = sys.argv[1:5]
-asyncio.run(main(url, token, origin, ca))
+url, header, origin, ca = sys.argv[1:5]
+asyncio.run(main(url, header, origin, ca))
 import os
 
 os._exit(0)  # The thread that reads commands may still wait for one.

@@ -29,6 +29,8 @@ pub struct Attack {
     pub until: Instant,
     /// A token that may read.
     pub token: String,
+    /// One that may push for the agent `pusher`.
+    pub writer: String,
     done: Arc<Mutex<BTreeMap<&'static str, Counts>>>,
 }
 
@@ -78,12 +80,13 @@ impl Attack {
     ///
     /// # Panics
     /// It is none.
-    pub fn new(url: &str, token: String, lasts: Duration) -> Self {
+    pub fn new(url: &str, token: String, writer: String, lasts: Duration) -> Self {
         let (_, target) = url.split_once("://").expect("an address");
         Self {
             target: target.parse().expect("an address"),
             until: Instant::now() + lasts,
             token,
+            writer,
             done: Arc::default(),
         }
     }

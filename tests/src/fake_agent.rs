@@ -54,7 +54,30 @@ impl FakeAgent {
     /// # Panics
     /// It can't be reached.
     pub async fn open_as(identity: &Identity, name: &str, epoch: u64) -> Result<Self, Status> {
-        Self::begin(identity, name, epoch, true).await
+        Self::begin(identity, hello(identity, name, epoch), true).await
+    }
+
+    /// Opens a session with more in its greeting than who it is: its version, its host, its labels.
+    ///
+    /// # Errors
+    /// The server refuses.
+    ///
+    /// # Panics
+    /// It can't be reached.
+    pub async fn open_saying(identity: &Identity, epoch: u64, said: v1::Hello) -> Result<Self, Status> {
+        let v1::Hello {
+            agent_id,
+            epoch,
+            instance,
+            ..
+        } = hello(identity, identity.agent.as_str(), epoch);
+        let said = v1::Hello {
+            agent_id,
+            epoch,
+            instance,
+            ..said
+        };
+        Self::begin(identity, said, true).await
     }
 
     /// Opens a session as agents of ours do, who leave their messages as they are: what is worth it in them is packed.
@@ -65,13 +88,13 @@ impl FakeAgent {
     /// # Panics
     /// It can't be reached.
     pub async fn open_uncompressed(identity: &Identity, epoch: u64) -> Result<Self, Status> {
-        Self::begin(identity, identity.agent.as_str(), epoch, false).await
+        Self::begin(identity, hello(identity, identity.agent.as_str(), epoch), false).await
     }
 
-    async fn begin(identity: &Identity, name: &str, epoch: u64, compressed: bool) -> Result<Self, Status> {
-        match Self::begin_at(identity, name, epoch, compressed, now()).await {
+    async fn begin(identity: &Identity, hello: v1::Hello, compressed: bool) -> Result<Self, Status> {
+        match Self::begin_at(identity, hello.clone(), compressed, now()).await {
             Err(status) => match told_time(&status) {
-                Some(at) => Self::begin_at(identity, name, epoch, compressed, at).await,
+                Some(at) => Self::begin_at(identity, hello, compressed, at).await,
                 None => Err(status),
             },
             opened => opened,
@@ -80,13 +103,12 @@ impl FakeAgent {
 
     async fn begin_at(
         identity: &Identity,
-        name: &str,
-        epoch: u64,
+        hello: v1::Hello,
         compressed: bool,
         at: UnixMillis,
     ) -> Result<Self, Status> {
         let proof = identity.proof(at).expect("a proof");
-        Self::begin_with(identity, name, epoch, compressed, &proof).await
+        Self::begin_with(identity, hello, compressed, &proof).await
     }
 
     /// Opens a session with words of the test's choice as proof of its key.
@@ -97,13 +119,13 @@ impl FakeAgent {
     /// # Panics
     /// The words can't be sent.
     pub async fn open_with(identity: &Identity, epoch: u64, proof: &str) -> Result<Self, Status> {
-        Self::begin_with(identity, identity.agent.as_str(), epoch, true, proof).await
+        let hello = hello(identity, identity.agent.as_str(), epoch);
+        Self::begin_with(identity, hello, true, proof).await
     }
 
     async fn begin_with(
         identity: &Identity,
-        name: &str,
-        epoch: u64,
+        hello: v1::Hello,
         compressed: bool,
         proof: &str,
     ) -> Result<Self, Status> {
@@ -120,12 +142,7 @@ impl FakeAgent {
         if compressed {
             client = client.send_compressed(CompressionEncoding::Zstd);
         }
-        let hello = v1::Hello {
-            agent_id: name.to_owned(),
-            epoch,
-            instance: identity.instance.to_be_bytes().to_vec(),
-            ..Default::default()
-        };
+        let epoch = hello.epoch;
         let _ = outbound
             .send(v1::AgentMessage {
                 message: Some(Up::Hello(hello)),
@@ -246,6 +263,16 @@ impl FakeAgent {
         }
         stored.sort_unstable();
         Ok((stored, rejected))
+    }
+}
+
+/// A greeting that says who it is and nothing else.
+fn hello(identity: &Identity, name: &str, epoch: u64) -> v1::Hello {
+    v1::Hello {
+        agent_id: name.to_owned(),
+        epoch,
+        instance: identity.instance.to_be_bytes().to_vec(),
+        ..Default::default()
     }
 }
 

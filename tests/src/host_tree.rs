@@ -108,7 +108,7 @@ pub fn contents(directory: &Path) -> Vec<u8> {
     all
 }
 
-/// Whether bytes hold a text.
-pub fn holds(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+/// Whether bytes hold a text, or other bytes.
+pub fn holds(bytes: &[u8], text: impl AsRef<[u8]>) -> bool {
+    memchr::memmem::find(bytes, text.as_ref()).is_some()
 }

@@ -1,11 +1,14 @@
 //! Callers of a test: with tokens of their own, or signed in as a browser is, with a cookie and its token.
 
+use nodeglass_model::UnixMillis;
 use nodeglass_proto::v1::metrics_service_client::MetricsServiceClient;
+use nodeglass_server::identity::totp;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::fake_agent::now;
 use crate::server::Server;
 
 /// Somebody with a token.
@@ -189,4 +192,22 @@ pub async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
     let status = response.status();
     let text = response.text().await.expect("a body");
     (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+}
+
+/// The code of an authenticator with this secret, so many steps from now.
+///
+/// # Panics
+/// It is not in base 32.
+pub fn totp_code(secret: &str, steps: i64) -> String {
+    let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let (mut bytes, mut word, mut bits) = (Vec::new(), 0_u32, 0);
+    for letter in secret.chars() {
+        word = word << 5 | letters.find(letter).expect("a letter of base 32") as u32;
+        bits += 5;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push((word >> bits & 0xff) as u8);
+        }
+    }
+    totp::code_at(&bytes, UnixMillis(now().0 + steps * 30_000))
 }

@@ -20,6 +20,7 @@ on_every_database!(
     a_token_s_agents_are_all_there_are_to_it,
     tokens_have_names_and_ends,
     what_is_done_and_denied_is_in_the_log,
+    calls_of_grpc_are_in_the_log,
 );
 
 async fn agents_with_samples(server: &Server, names: &[&str]) -> Vec<FakeAgent> {
@@ -351,4 +352,82 @@ async fn what_is_done_and_denied_is_in_the_log(database: Database) {
     assert!(next["entries"][0]["id"].as_i64() < page["entries"][0]["id"].as_i64());
     let tokens = server.ok("/api/v1/audit?action=token.*&subject=looker").await;
     assert_eq!(tokens["entries"].as_array().unwrap().len(), 2, "{tokens}");
+}
+
+async fn calls_of_grpc_are_in_the_log(database: Database) {
+    let server = Server::start(&database).await;
+    let _agents = agents_with_samples(&server, &["web-1", "db-1"]).await;
+    let viewer = TokenCaller::make(&server, &json!({ "name": "looker", "role": "viewer" })).await;
+    let operator = json!({ "name": "doer", "role": "operator", "agents": ["web-*"] });
+    let operator = TokenCaller::make(&server, &operator).await;
+    let task = |agent: &str| {
+        let stream = v1::MetricsStreamRequest {
+            interval_seconds: 5,
+            ..Default::default()
+        };
+        let request = v1::MetricsRequest {
+            request_type: Some(v1::metrics_request::RequestType::StreamRequest(stream)),
+        };
+        v1::TaskRequest {
+            agent_id: agent.to_owned(),
+            task_id: "1".to_owned(),
+            task: Some(v1::task_request::Task::MetricsRequest(request)),
+        }
+    };
+    let stranger = TokenCaller::new(&server, "ngt_wrong");
+    for (caller, agent, code) in [
+        (&stranger, "web-1", Code::Unauthenticated),
+        (&viewer, "web-1", Code::PermissionDenied),
+        (&operator, "db-1", Code::NotFound),
+    ] {
+        let mut client = caller.grpc().await;
+        let refused = client.execute_task(caller.ask(task(agent))).await.unwrap_err();
+        assert_eq!(refused.code(), code, "{refused:?}");
+    }
+    // The agent is played, and carries nothing out.
+    let mut client = operator.grpc().await;
+    client
+        .execute_task(operator.ask(task("web-1")))
+        .await
+        .unwrap_err();
+    let path = "/api/v1/audit?limit=100";
+    let entries = eventually("the log to have it all", async || {
+        let log = server.ok(path).await;
+        let entries = log["entries"].as_array().unwrap().clone();
+        let has = |entry: &Value| entry["action"] == "agent.task";
+        entries.iter().any(has).then_some(entries)
+    })
+    .await;
+    let method = "POST /nodeglass.v1.MetricsService/ExecuteTask";
+    let denied: Vec<_> = entries
+        .iter()
+        .filter(|entry| entry["action"] == method)
+        .map(|entry| {
+            (
+                entry["kind"].as_str(),
+                entry["name"].as_str(),
+                entry["detail"].as_str(),
+            )
+        })
+        .collect();
+    for expected in [
+        ("nobody", "", "invalid_token"),
+        ("token", "looker", "forbidden"),
+        ("token", "doer", "unknown_agent"),
+    ] {
+        let (kind, name, detail) = expected;
+        assert!(
+            denied.contains(&(Some(kind), Some(name), Some(detail))),
+            "{expected:?} in {denied:?}"
+        );
+    }
+    let asked = entries
+        .iter()
+        .find(|entry| entry["action"] == "agent.task")
+        .unwrap();
+    assert_eq!(
+        (&asked["name"], &asked["subject"], &asked["outcome"]),
+        (&json!("doer"), &json!("web-1"), &json!("failed"))
+    );
+    assert_eq!(asked["detail"], "START interval_seconds 5: agent_timeout");
 }

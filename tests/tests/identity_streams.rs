@@ -17,6 +17,7 @@ use tonic::Streaming;
 on_every_database!(
     what_is_open_ends_with_the_right_to_it,
     streams_of_many_agents_end_with_the_right_to_them,
+    a_stream_ends_with_its_agent,
     what_nobody_touched_goes_on
 );
 
@@ -52,8 +53,24 @@ async fn follow(caller: &TokenCaller) -> Streaming<v1::MetricsDataResponse> {
     stream
 }
 
-async fn sse_end(mut stream: Response) {
-    while let Ok(Some(_)) = stream.chunk().await {}
+async fn sse_end(stream: Response) {
+    sse_rest(stream).await;
+}
+
+/// What a stream says until it ends.
+async fn sse_rest(mut stream: Response) -> String {
+    let mut said = Vec::new();
+    while let Ok(Some(chunk)) = stream.chunk().await {
+        said.extend_from_slice(&chunk);
+    }
+    String::from_utf8(said).expect("text")
+}
+
+/// The code of the last event, which says why there is no other.
+fn last_code(said: &str) -> String {
+    let (_, last) = said.rsplit_once("event: error\ndata: ").expect("an error");
+    let last: Value = serde_json::from_str(last.trim()).expect("JSON");
+    last["code"].as_str().expect("a code").to_owned()
 }
 
 async fn grpc_end(mut stream: Streaming<v1::MetricsDataResponse>) {
@@ -175,7 +192,7 @@ async fn streams_of_many_agents_end_with_the_right_to_them(database: Database) {
     let server = Server::start(&database).await;
     let _agent = host(&server).await;
     let caller = TokenCaller::make(&server, &json!({ "name": "fleet", "role": "viewer" })).await;
-    let mut sse = opened(caller.call(Method::GET, "/api/v1/metrics/stream?interval=1")).await;
+    let sse = opened(caller.call(Method::GET, "/api/v1/metrics/stream?interval=1")).await;
     let overview = opened(caller.call(Method::GET, "/api/v1/metrics/stream?view=overview")).await;
     let mut client = caller.grpc().await;
     let ask = caller.ask(v1::StreamFleetRequest::default());
@@ -183,21 +200,26 @@ async fn streams_of_many_agents_end_with_the_right_to_them(database: Database) {
     assert!(grpc.message().await.unwrap().is_some(), "the first message");
     let since = Instant::now();
     admin(&server, Method::DELETE, "/api/v1/tokens/fleet", &Value::Null).await;
-    let mut said = Vec::new();
-    let reading = async {
-        while let Ok(Some(chunk)) = sse.chunk().await {
-            said.extend_from_slice(&chunk);
-        }
-    };
+    let mut said = String::new();
+    let reading = async { said = sse_rest(sse).await };
     ends("token revoked, SSE of many agents", since, reading).await;
-    let said = String::from_utf8(said).unwrap();
-    assert!(
-        said.contains("event: error") && said.contains("stream_ended"),
-        "{said}"
-    );
+    assert_eq!(last_code(&said), "access_ended");
     ends("token revoked, SSE of the overview", since, sse_end(overview)).await;
     let reading = async { while let Ok(Some(_)) = grpc.message().await {} };
     ends("token revoked, gRPC of many agents", since, reading).await;
+}
+
+async fn a_stream_ends_with_its_agent(database: Database) {
+    let server = Server::start(&database).await;
+    let _agent = host(&server).await;
+    let sse = opened(server.request(STREAM)).await;
+    let since = Instant::now();
+    let path = "/api/v1/agents/host?data=keep";
+    admin(&server, Method::DELETE, path, &Value::Null).await;
+    let mut said = String::new();
+    let reading = async { said = sse_rest(sse).await };
+    ends("agent forgotten, SSE", since, reading).await;
+    assert_eq!(last_code(&said), "agent_gone");
 }
 
 async fn what_nobody_touched_goes_on(database: Database) {

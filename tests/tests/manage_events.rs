@@ -8,7 +8,11 @@ use nodeglass_tests::server::Server;
 use nodeglass_tests::{eventually, on_every_database};
 use serde_json::{Value, json};
 
-on_every_database!(what_happens_is_noted, gaps_are_listed_with_their_reason);
+on_every_database!(
+    what_happens_is_noted,
+    another_version_and_another_start_are_noted,
+    gaps_are_listed_with_their_reason
+);
 
 /// The events of a kind of an agent, once there are so many.
 async fn events(server: &Server, agent: &str, kind: &str, count: usize) -> Vec<Value> {
@@ -60,6 +64,47 @@ async fn gaps_are_listed_with_their_reason(database: Database) {
         listed.iter().all(|gap| gap["reason"] != "age"),
         "it was before: {listed:?}"
     );
+}
+
+/// A greeting of a program of this version, on a host that was started so long ago.
+fn greeting(version: &str, uptime_seconds: u64) -> v1::Hello {
+    let software = v1::SystemSoftware {
+        uptime_seconds: Some(uptime_seconds),
+        ..Default::default()
+    };
+    v1::Hello {
+        agent_version: version.to_owned(),
+        system: Some(v1::SystemInfoResponse {
+            software: Some(software),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+async fn another_version_and_another_start_are_noted(database: Database) {
+    let server = Server::start(&database).await;
+    let enrolment = server.enrolment("host").await;
+    let greet = async |epoch, said| {
+        let agent = FakeAgent::open_saying(&enrolment, epoch, said).await.unwrap();
+        agent.heartbeat().await;
+    };
+    greet(1, greeting("1.0.0", 86_400)).await;
+    // The program was started anew, and is another one.
+    greet(2, greeting("1.1.0", 86_400)).await;
+    let upgraded = events(&server, "host", "upgraded", 1).await;
+    assert_eq!(upgraded[0]["detail"], json!({ "from": "1.0.0", "to": "1.1.0" }));
+    events(&server, "host", "restarted", 1).await;
+    // The host was.
+    greet(3, greeting("1.1.0", 5)).await;
+    let rebooted = events(&server, "host", "rebooted", 1).await;
+    let at = rebooted[0]["detail"]["booted_at"].as_i64().unwrap();
+    assert!((now().0 - at) < 120_000, "{rebooted:?}");
+    // Each is said once, and a start of the host is no start of the program besides.
+    events(&server, "host", "connected", 3).await;
+    for kind in ["upgraded", "restarted", "rebooted"] {
+        assert_eq!(events(&server, "host", kind, 1).await.len(), 1, "{kind}");
+    }
 }
 
 async fn what_happens_is_noted(database: Database) {

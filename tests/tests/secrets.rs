@@ -2,6 +2,9 @@
 //! in a dump of the database, in the data directories but for the files that are there to keep them, and in the command
 //! lines of our processes. New kinds of secrets are planted in `plant`.
 
+#[path = "secrets/people.rs"]
+mod people;
+
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
@@ -26,7 +29,7 @@ const USER_PASSWORD: &str = "canary-password-of-a-user";
 
 /// Secrets by what they are.
 #[derive(Default)]
-struct Planted(Vec<(&'static str, String)>);
+struct Planted(Vec<(&'static str, Vec<u8>)>);
 
 impl Planted {
     fn plant(&mut self, what: &'static str, secret: &str) {
@@ -34,7 +37,11 @@ impl Planted {
             secret.len() >= 16,
             "{what} is long enough to be found by no chance"
         );
-        self.0.push((what, secret.to_owned()));
+        self.plant_bytes(what, secret.as_bytes().to_vec());
+    }
+
+    fn plant_bytes(&mut self, what: &'static str, secret: Vec<u8>) {
+        self.0.push((what, secret));
     }
 
     /// Checks that none of them is in a place.
@@ -181,6 +188,8 @@ async fn plant(system: &System, planted: &mut Planted) -> String {
     );
     let privacy = fs::read_to_string(system.server_dir.path().join("privacy.key")).expect("a key");
     planted.plant("the key for hashes", privacy.trim());
+    let sealing = fs::read(system.server_dir.path().join("identity.key")).expect("a key");
+    planted.plant_bytes("the key that seals", sealing);
     for key in private_keys(&system.server_dir.path().join("tls")) {
         planted.plant("a private key", &key);
     }
@@ -262,34 +271,7 @@ async fn answers(system: &System, planted: &mut Planted) -> String {
             .await
             .expect("a text");
     }
-    let session = format!("{}/api/v1/session", system.url);
-    let wrong_password = "canary-wrong-password-0123456789";
-    for password in [wrong_password, USER_PASSWORD] {
-        let body = serde_json::json!({ "user": "somebody", "password": password });
-        let answer = client.post(&session).json(&body).send().await.expect("an answer");
-        assert_eq!(
-            answer.status().is_success(),
-            password == USER_PASSWORD,
-            "{answer:?}"
-        );
-        // What a browser is given is its own; nobody else is to have it.
-        for cookie in answer.headers().get_all("set-cookie") {
-            let pair = cookie
-                .to_str()
-                .expect("text")
-                .split(';')
-                .next()
-                .unwrap_or_default();
-            let secret = pair.split_once('=').map_or("", |(_, value)| value);
-            if secret.len() >= 16 {
-                planted.plant("a session's cookie", secret);
-            }
-        }
-        if password != USER_PASSWORD {
-            said += &answer.text().await.expect("a text");
-        }
-    }
-    planted.plant("a wrong password", wrong_password);
+    said += &people::use_all(system, planted).await;
     planted.plant("a token that is none", wrong);
     planted.plant("a token in a URL", in_url);
     said
@@ -307,6 +289,9 @@ async fn no_secret_is_where_it_need_not_be(database: Database) {
         answer.status().is_success().then_some(())
     })
     .await;
+    let identity = fs::read(system.agent_dir.path().join("identity.json")).expect("the agent's identity");
+    let identity: serde_json::Value = serde_json::from_slice(&identity).expect("JSON");
+    planted.plant("the agent's key", identity["key"].as_str().expect("a key"));
     let said = answers(&system, &mut planted).await;
     planted.assert_none_in("an answer", said.as_bytes());
     let agent = system.agent.take().expect("a running agent");

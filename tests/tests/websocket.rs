@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use nodeglass_tests::database::Database;
 use nodeglass_tests::fake_agent::{FakeAgent, now, sample};
+use nodeglass_tests::people::SignedIn;
 use nodeglass_tests::server::{Server, TOKEN};
 use nodeglass_tests::{PATIENCE, python};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -21,11 +22,20 @@ struct Client {
 
 impl Client {
     fn open(server: &Server, path: &str, token: &str, origin: &str) -> Self {
+        let header = match token {
+            "" => String::new(),
+            token => format!("Authorization: Bearer {token}"),
+        };
+        Self::open_with(server, path, &header, origin)
+    }
+
+    /// With a header that says who it is.
+    fn open_with(server: &Server, path: &str, header: &str, origin: &str) -> Self {
         let url = format!("{}{path}", server.url.replacen("http", "ws", 1));
         let ca = server.ca().map(|ca| ca.display().to_string()).unwrap_or_default();
         let mut child = Command::new(python::interpreter())
             .arg(python::script("websocket_reader.py"))
-            .args([&url, token, origin, &ca])
+            .args([&url, header, origin, &ca])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -168,6 +178,24 @@ async fn a_ticket_opens_a_socket_once() {
     assert_eq!(second.line().await, "refused 401");
 }
 
+/// A browser shows its cookie by itself, whoever wrote the page: so it has to be a page of ours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cookie_opens_a_socket_for_pages_of_the_server() {
+    let database = Database::sqlite();
+    let server = Server::start(&database).await;
+    let signed_in = SignedIn::with(&server, &json!({ "token": TOKEN })).await.unwrap();
+    let cookie = format!("Cookie: {}", signed_in.cookie);
+    let mut own = Client::open_with(&server, "/ws", &cookie, &server.url);
+    assert_eq!(own.line().await, "open");
+    let mut foreign = Client::open_with(&server, "/ws", &cookie, "https://elsewhere.example");
+    assert_eq!(foreign.line().await, "refused 403");
+    let (status, _) = signed_in
+        .send(Method::DELETE, "/api/v1/session", &Value::Null)
+        .await;
+    assert!(status.is_success());
+    assert_eq!(own.event("error").await["data"]["code"], "access_ended");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_socket_ends_with_the_right_to_it() {
     let database = Database::sqlite();
@@ -182,7 +210,7 @@ async fn a_socket_ends_with_the_right_to_it() {
         .await
         .unwrap();
     assert!(revoked.status().is_success());
-    assert_eq!(client.event("error").await["data"]["code"], "stream_ended");
+    assert_eq!(client.event("error").await["data"]["code"], "access_ended");
     assert!(client.line().await.starts_with("closed "));
     assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
 }

@@ -277,6 +277,8 @@ impl Server {
             streams: queries.streams().clone(),
             compaction: compacted.clone(),
             sizes: extent,
+            events: queries.registry().events().clone(),
+            audit: identity.audit.clone(),
         };
         let entrance = Entrance {
             ca_pin: tls.as_ref().and_then(|tls| tls.pin()),

@@ -232,22 +232,41 @@ impl MetricsService for ClientService {
     ) -> Result<Response<v1::TaskResponse>, Status> {
         let (caller, _, request) = taken(request)?;
         let agent = self.queries.agent(&caller, &request.agent_id).await?;
-        if request.task.is_none() {
+        let Some(asked) = asked_for(&request) else {
             let problem = "name what the agent is to do: a metrics_request".to_owned();
             return Err(ApiError::Parameter {
                 name: "task",
                 problem,
             }
             .into());
-        }
-        let asked = self.queries.execute(&agent, request).await;
+        };
+        let answer = self.queries.execute(&agent, request).await;
         let id = agent.id.as_str();
-        match &asked {
-            Ok(_) => self.audit.note(&caller, "agent.task", id, ""),
-            Err(error) => self.audit.failed(&caller, "agent.task", id, error.code().name),
+        match &answer {
+            Ok(_) => self.audit.note(&caller, "agent.task", id, &asked),
+            Err(error) => {
+                let detail = format!("{asked}: {}", error.code().name);
+                self.audit.failed(&caller, "agent.task", id, &detail);
+            }
         }
-        Ok(Response::new(asked?))
+        Ok(Response::new(answer?))
     }
+}
+
+/// What an agent is asked to do, in the words of the audit log; `None` where nothing is asked.
+fn asked_for(request: &v1::TaskRequest) -> Option<String> {
+    use v1::metrics_request::RequestType;
+    use v1::task_request::Task;
+    let Task::MetricsRequest(request) = request.task.as_ref()?;
+    Some(match &request.request_type {
+        Some(RequestType::SystemInfo(_)) => "system_info".to_owned(),
+        Some(RequestType::StreamRequest(stream)) => {
+            let seconds = stream.interval_seconds;
+            format!("{} interval_seconds {seconds}", stream.action().as_str_name())
+        }
+        Some(RequestType::QueryRequest(query)) => format!("query {}", query.metrics.join(" ")),
+        None => "nothing".to_owned(),
+    })
 }
 
 /// An event of a stream of many agents; `None` for one that gRPC has other ways to say.

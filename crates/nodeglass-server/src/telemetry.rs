@@ -22,7 +22,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use crate::audit::Audit;
 use crate::compaction::Totals;
+use crate::events::Events;
 use crate::ingest::Ingest;
 use crate::live::Live;
 use crate::stream::Places;
@@ -53,6 +55,10 @@ pub struct Telemetry {
     pub compaction: Arc<Totals>,
     /// What the store takes.
     pub sizes: Arc<StoreSizes>,
+    /// What is noted of agents.
+    pub events: Arc<Events>,
+    /// What is noted of callers.
+    pub audit: Arc<Audit>,
 }
 
 /// What the store takes on disk, as it was found the last time.
@@ -145,6 +151,8 @@ impl Telemetry {
         page.one(&f::COMPACTION_MERGES, compaction.done.merges);
         page.one(&f::COMPACTION_FAILURES, compaction.failures);
         page.one(&f::COMPACTION_UNREADABLE, compaction.done.unreadable);
+        page.one(&f::EVENTS_DROPPED, self.events.dropped());
+        page.one(&f::AUDIT_DROPPED, self.audit.dropped());
         page.each(&f::LEDGER, fleet.ledger);
         process(&mut page);
         page.finish()

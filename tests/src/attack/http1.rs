@@ -72,6 +72,75 @@ pub fn start(attack: &Attack, attackers: &mut JoinSet<()>, idle: usize) {
         stream.write_all(body.as_bytes()).await?;
         end(stream).await
     });
+    guesses(attack, attackers);
+    pushes(attack, attackers);
+}
+
+/// Passwords and tokens that are guessed, one after the other on each connection.
+fn guesses(attack: &Attack, attackers: &mut JoinSet<()>) {
+    attack.repeat(attackers, "passwords", (8, 18), |attack, mut stream| async move {
+        for number in 0.. {
+            let body = format!(
+                r#"{{"user":"user-{}","password":"guess-{number}-guess"}}"#,
+                number % 50
+            );
+            post(&attack, &mut stream, "/api/v1/session", "", &body).await?;
+        }
+        Ok(())
+    });
+    attack.repeat(attackers, "tokens", (8, 19), |attack, mut stream| async move {
+        for number in 0.. {
+            let token = format!("ngt_guess{number}");
+            post(&attack, &mut stream, "/api/v1/tokens", &token, "{}").await?;
+        }
+        Ok(())
+    });
+}
+
+/// Pushes of somebody who may, each with a metric of another name and at another time.
+fn pushes(attack: &Attack, attackers: &mut JoinSet<()>) {
+    attack.repeat(attackers, "pushes", (4, 20), |attack, mut stream| async move {
+        for number in 0.. {
+            let body = format!(
+                r#"{{"cpu_usage":1,"timestamp":{},"custom_metrics":{{"m{number}":1}}}}"#,
+                1_700_000_000 + number
+            );
+            let writer = attack.writer.clone();
+            post(
+                &attack,
+                &mut stream,
+                "/api/v1/agents/pusher/metrics",
+                &writer,
+                &body,
+            )
+            .await?;
+        }
+        Ok(())
+    });
+}
+
+/// Posts, and reads what of the answer comes at once; an error if it was refused for having come too often.
+async fn post(
+    attack: &Attack,
+    stream: &mut TcpStream,
+    path: &str,
+    token: &str,
+    body: &str,
+) -> io::Result<()> {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await?;
+    let mut answer = [0; 4096];
+    let read = stream.read(&mut answer).await?;
+    let is_turned_away = answer[..read].starts_with(b"HTTP/1.1 429") || read == 0;
+    attack.note("posts", 1, u64::from(is_turned_away));
+    if is_turned_away {
+        return Err(io::Error::other("turned away"));
+    }
+    Ok(())
 }
 
 /// Sends a beginning, and then the same byte for ever, slowly.

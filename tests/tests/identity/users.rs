@@ -1,10 +1,7 @@
 //! People who sign in: passwords, cookies, one-time codes.
 
-use nodeglass_model::UnixMillis;
-use nodeglass_server::identity::totp;
 use nodeglass_tests::database::Database;
-use nodeglass_tests::fake_agent::now;
-use nodeglass_tests::people::{SignedIn, TokenCaller, answer};
+use nodeglass_tests::people::{SignedIn, TokenCaller, answer, totp_code};
 use nodeglass_tests::server::{Server, TOKEN};
 use nodeglass_tests::{eventually, on_every_database};
 use reqwest::{Method, StatusCode};
@@ -173,21 +170,6 @@ async fn users_sign_in_with_cookies_that_other_sites_can_t_use(database: Databas
     assert_eq!(idle.get("/api/v1/session").await.0, StatusCode::UNAUTHORIZED);
 }
 
-/// The code of an authenticator with this secret, so many steps from now.
-fn code(secret: &str, steps: i64) -> String {
-    let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let (mut bytes, mut word, mut bits) = (Vec::new(), 0_u32, 0);
-    for letter in secret.chars() {
-        word = word << 5 | letters.find(letter).unwrap() as u32;
-        bits += 5;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push((word >> bits & 0xff) as u8);
-        }
-    }
-    totp::code_at(&bytes, UnixMillis(now().0 + steps * 30_000))
-}
-
 async fn one_time_codes_are_taken_once(database: Database) {
     let server = Server::start_logged(&database, "{}").await;
     add_user(&server, "ann", "viewer").await;
@@ -207,7 +189,7 @@ async fn one_time_codes_are_taken_once(database: Database) {
         ann.send(Method::PUT, totp, &json!({ "code": "000000" })).await.0,
         StatusCode::UNAUTHORIZED
     );
-    let first = code(&secret, 0);
+    let first = totp_code(&secret, 0);
     let (status, confirmed) = ann.send(Method::PUT, totp, &json!({ "code": first })).await;
     assert_eq!(status, StatusCode::OK, "{confirmed}");
 
@@ -221,7 +203,7 @@ async fn one_time_codes_are_taken_once(database: Database) {
         SignedIn::with(&server, &with(&first)).await.is_err(),
         "that one was used"
     );
-    let next = code(&secret, 1);
+    let next = totp_code(&secret, 1);
     let signed_in = SignedIn::with(&server, &with(&next)).await.unwrap();
     assert_eq!(signed_in.me["one_time_codes"], true);
     assert!(SignedIn::with(&server, &with(&next)).await.is_err(), "nor twice");

@@ -162,7 +162,7 @@ pub(super) async fn stream(
     let view = wish.view.clone();
     let events =
         feed(api.queries.agents().await.clone(), wish, ended, place).map(move |events| text(&events, &view));
-    let last = futures_util::stream::once(async move { last_event(&api) });
+    let last = futures_util::stream::once(async move { last_event(&api, &caller) });
     Ok(sse(events.chain(last)))
 }
 
@@ -201,24 +201,29 @@ fn write_event(text: &mut Vec<u8>, name: &str, id: Option<Seen>, data: &[u8]) {
     text.extend_from_slice(b"\n\n");
 }
 
-/// Why a stream ends, as its last event.
-pub(super) fn last_event(api: &Api) -> Bytes {
+/// Why a stream of this caller ends, as its last event.
+pub(super) fn last_event(api: &Api, caller: &Caller) -> Bytes {
     let mut text = Vec::new();
-    write_event(&mut text, "error", None, &ending(api));
+    write_event(&mut text, "error", None, &ending(api, caller));
     text.into()
 }
 
 /// Why a stream ends that was not closed by its reader, as JSON.
-pub(super) fn ending(api: &Api) -> Bytes {
+pub(super) fn ending(api: &Api, caller: &Caller) -> Bytes {
     let (code, message) = if api.stop.is_cancelled() {
         (
             "server_stopping",
             "the server is stopping: come back in a moment, with the last event's id",
         )
+    } else if caller.ended().is_cancelled() {
+        (
+            "access_ended",
+            "the token or the session has ended, or may do other things now: sign in again, or use another token",
+        )
     } else {
         (
-            "stream_ended",
-            "the agent is gone, or the token's rights have changed or ended: sign in again, or use another token",
+            "agent_gone",
+            "the agent was renamed or forgotten: look for it in the list of agents",
         )
     };
     format!(r#"{{"code":"{code}","message":"{message}"}}"#).into()

@@ -66,7 +66,7 @@ pub(super) async fn stream(
         (Some(live), None) => live.event(),
         (Some(live), Some(view)) => live.event_of(&view.text(&id, &live)),
     });
-    let last = futures_util::stream::once(async move { last_event(&api) });
+    let last = futures_util::stream::once(async move { last_event(&api, &caller) });
     Ok(sse(events.chain(last)))
 }
 

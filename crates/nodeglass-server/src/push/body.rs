@@ -33,9 +33,11 @@ pub struct Push {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Moment>,
     /// Percent of all cores.
+    #[schema(minimum = 0, maximum = 100)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_usage: Option<f64>,
     /// Percent.
+    #[schema(minimum = 0, maximum = 100)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_usage: Option<f64>,
     /// Percent of `/`, or of each mount.
@@ -45,12 +47,15 @@ pub struct Push {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_io: Option<NetworkIo>,
     /// Milliseconds.
+    #[schema(minimum = 0)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_time: Option<f64>,
     /// Requests in a minute.
+    #[schema(minimum = 0)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<f64>,
     /// Percent.
+    #[schema(minimum = 0, maximum = 100)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_rate: Option<f64>,
     /// Figures of one's own by name.

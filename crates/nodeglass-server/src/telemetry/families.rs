@@ -82,6 +82,9 @@ families! {
     COMPACTION_MERGES Counter "nodeglass_server_compaction_merges_total" [] "Full chunks made of small ones."
     COMPACTION_FAILURES Counter "nodeglass_server_compaction_failures_total" [] "Rounds of compaction that failed."
     COMPACTION_UNREADABLE Counter "nodeglass_server_compaction_unreadable_total" [] "Stored samples that could not be read, and were left out."
+    EVENTS_DROPPED Counter "nodeglass_server_events_dropped_total" []
+        "Events that were not kept: there was no room, or there were too many of one agent."
+    AUDIT_DROPPED Counter "nodeglass_server_audit_entries_dropped_total" [] "Entries of the audit log that found no room."
     LEDGER Gauge "nodeglass_server_ledger_samples" ["state"]
         "What agents say became of their samples, added up over all agents: sampled, and of those acknowledged, buffered, rejected and evicted."
     CPU Counter "process_cpu_seconds_total" [] "Processor time, user and system."

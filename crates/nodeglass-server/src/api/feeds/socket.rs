@@ -173,7 +173,7 @@ impl Session {
         let closing = loop {
             let sent = tokio::select! {
                 () = self.caller.ended().cancelled() => {
-                    let _ = self.send(&mut out, message("error", None, &ending(&self.api))).await;
+                    let _ = self.send(&mut out, message("error", None, &ending(&self.api, &self.caller))).await;
                     break Some(Closing(close_code::AWAY, "the stream has ended"));
                 }
                 events = next(&mut self.reading) => self.give(&mut out, events).await,
@@ -213,7 +213,9 @@ impl Session {
         let view = self.reading.as_ref().map(|reading| reading.view.clone());
         let (Some(events), Some(view)) = (events, view) else {
             self.reading = None;
-            let _ = self.send(out, message("error", None, &ending(&self.api))).await;
+            let _ = self
+                .send(out, message("error", None, &ending(&self.api, &self.caller)))
+                .await;
             return Err(Some(Closing(close_code::AWAY, "the stream has ended")));
         };
         for event in &events {
