@@ -200,6 +200,16 @@ test(`${HOSTS} hosts, each second`, async () => {
   await end(fleet);
 });
 
+test("a live host's page", async () => {
+  const { page, context } = await open(browser, `${server.url}/hosts/${server.agent}?range=5m`);
+  await page.locator("[data-panel=cpu][data-drawn]").waitFor();
+  const cdp = await watched(page);
+  const before = await busySeconds(cdp);
+  await page.waitForTimeout(MEASURED_MS);
+  say("live host page, a sample each second: main thread busy", ((await busySeconds(cdp)) - before) / (MEASURED_MS / 100_000), "%");
+  await context.close();
+});
+
 test("heap of a host's page left open", async () => {
   const { page, context } = await open(browser, `${server.url}/hosts/${server.agent}?range=5m`);
   await page.locator("[data-panel=cpu][data-drawn]").waitFor();

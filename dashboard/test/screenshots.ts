@@ -1,7 +1,7 @@
 /**
  * Pictures of each page, in light and dark and as a phone has it: `npm run screenshots -w @nodeglass/dashboard`. They show
  * the host that they are taken on and, where there is a recording, a fleet that is played after it. `NODEGLASS_SETTLE_SECONDS` says
- * how long to wait before.
+ * how long to wait before, `NODEGLASS_PAGES` which pages.
  */
 
 import type { ChildProcess } from "node:child_process";
@@ -14,6 +14,8 @@ import { type Look, open, startBrowser } from "./browser.ts";
 import { end, hasTrace, play } from "./fleet.ts";
 
 const OUT = process.env.NODEGLASS_SCREENSHOTS ?? fileURLToPath(new URL("../../docs/screenshots/", import.meta.url));
+/** Only these, by name; without it all. */
+const ONLY = process.env.NODEGLASS_PAGES?.split(",");
 const SETTLE_MS = Number(process.env.NODEGLASS_SETTLE_SECONDS ?? 60) * 1000;
 /** What a page needs until it stands still. */
 const DRAWN_MS = 2_500;
@@ -75,7 +77,7 @@ test("every page is drawn", async () => {
     ["host", `/hosts/${encodeURIComponent(agent)}?range=5m`],
     ["compare", `/compare?range=5m&lines=${agent}:cpu.usage_percent~${agent}:pressure.cpu_some_percent~${agent}:network.bytes_recv_per_sec`],
     ["boards", "/boards"],
-    ["board", "/boards/web-tier"],
+    ["board", "/boards/web-tier?range=5m"],
     ["manage", "/manage"],
     ["settings", `/manage/settings?host=${encodeURIComponent(agent)}`],
     ["tokens", "/manage/tokens"],
@@ -89,11 +91,12 @@ test("every page is drawn", async () => {
     ["light", { theme: "light", width: 1440, height: 900 }],
     ["phone", { theme: "dark", width: 390, height: 844 }],
   ];
-  for (const [name, path] of pages)
+  for (const [name, path] of pages.filter(([name]) => ONLY?.includes(name) ?? true))
     for (const [suffix, look] of looks) {
       const signedIn = name === "sign-in" ? { token: undefined } : name === "account" ? { user: ADA } : {};
       const { page, context } = await open(browser, url + path, { ...look, ...signedIn });
       await page.locator("h1").first().waitFor();
+      if (path.includes("range=") || name === "board") await page.locator(".ng-legend li").first().waitFor();
       await page.waitForTimeout(DRAWN_MS);
       if (name === "host" && suffix !== "phone") {
         // The cursor over a chart: the process table shows who it was.
