@@ -278,9 +278,13 @@ test("a host is added from the page, labelled, and taken out", async () => {
     const row = page.getByRole("row", { name: /web-01/ });
     await row.getByText("env=prod, rack=7").waitFor();
     await row.getByRole("button", { name: "Edit" }).click();
-    await page.getByRole("form", { name: "Labels of web-01" }).getByLabel("Labels").fill("env=test");
+    await page.getByRole("form", { name: "Labels of web-01" }).getByLabel("Labels").fill("env=test, rack=7");
     await page.getByRole("button", { name: "Save" }).click();
-    await row.getByText("env=test").waitFor();
+    await row.getByText("env=test, rack=7").waitFor();
+    const said = await eventually("the change in the audit log", () =>
+      page.evaluate(async () => (await (await fetch("/api/v1/audit?action=agent.label&subject=web-01")).json()).entries[0]?.detail as string | undefined),
+    );
+    expect(said, "what was not touched is not said anew").toBe('{"env":"test"}');
     page.on("dialog", (dialog) => void dialog.accept());
     await row.getByRole("button", { name: "Forget" }).click();
     await row.waitFor({ state: "detached" });

@@ -4,7 +4,7 @@ import { ago } from "@nodeglass/react";
 import { type FormEvent, useState } from "react";
 import { Link } from "../shell/route.tsx";
 import { List } from "./Table.tsx";
-import { agentPath, labelsOf, useChange, useList } from "./resource.ts";
+import { agentPath, labelChanges, labelsOf, useChange, useList } from "./resource.ts";
 
 interface Agent {
   agent_id: string;
@@ -37,7 +37,7 @@ export function Hosts() {
   const { change, problem } = useChange();
   const [name, setName] = useState("");
   const [labels, setLabels] = useState("");
-  const [editing, setEditing] = useState<{ id: string; text: string }>();
+  const [editing, setEditing] = useState<{ id: string; labels: Record<string, string>; text: string }>();
   const add = async (event: FormEvent) => {
     event.preventDefault();
     const made = await change<Added>("POST", "/agents", { name, labels: labelsOf(labels) });
@@ -47,7 +47,9 @@ export function Hosts() {
   };
   const keep = async (event: FormEvent) => {
     event.preventDefault();
-    if (editing && (await change("PUT", `${agentPath(editing.id)}/labels`, labelsOf(editing.text)))) setEditing(undefined);
+    if (!editing) return;
+    const changes = labelChanges(editing.labels, labelsOf(editing.text));
+    if (await change("PATCH", `${agentPath(editing.id)}/labels`, changes)) setEditing(undefined);
   };
   const revoke = (id: string) => confirm(`Revoke the key of ${id}? Its session ends at once. What is stored of it stays.`) && void change("POST", `${agentPath(id)}/revoke`);
   const forget = (id: string) => confirm(`Forget ${id}, with all that is stored of it? This can't be undone.`) && void change("DELETE", `${agentPath(id)}?data=delete`);
@@ -110,7 +112,7 @@ export function Hosts() {
           <td>
             {editing?.id === agent.agent_id ? (
               <form className="toolbar" onSubmit={keep} aria-label={`Labels of ${agent.agent_id}`}>
-                <input aria-label="Labels" autoFocus value={editing.text} onChange={(event) => setEditing({ id: agent.agent_id, text: event.target.value })} />
+                <input aria-label="Labels" autoFocus value={editing.text} onChange={(event) => setEditing({ ...editing, text: event.target.value })} />
                 <button className="primary small">Save</button>
                 <button type="button" className="quiet small" onClick={() => setEditing(undefined)}>
                   Cancel
@@ -119,7 +121,7 @@ export function Hosts() {
             ) : (
               <>
                 {labelText(agent.labels)}{" "}
-                <button type="button" className="quiet small" onClick={() => setEditing({ id: agent.agent_id, text: labelText(agent.labels) })}>
+                <button type="button" className="quiet small" onClick={() => setEditing({ id: agent.agent_id, labels: agent.labels, text: labelText(agent.labels) })}>
                   Edit<span className="ng-sr"> labels of {agent.agent_id}</span>
                 </button>
               </>

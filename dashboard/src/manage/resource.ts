@@ -53,6 +53,13 @@ export function agentPath(id: string): string {
   return `/agents/${encodeURIComponent(id)}`;
 }
 
+/** What has to be said for labels to be as they are wanted; what stays as it is may be said by the host itself. */
+export function labelChanges(now: Record<string, string>, wanted: Record<string, string>): Record<string, string | null> {
+  const gone = Object.keys(now).filter((name) => !(name in wanted));
+  const changed = Object.entries(wanted).filter(([name, value]) => now[name] !== value);
+  return Object.fromEntries([...gone.map((name): [string, null] => [name, null]), ...changed]);
+}
+
 /** Labels as a field has them: `env=prod, rack=7`. */
 export function labelsOf(text: string): Record<string, string> {
   const entries = text.split(",").map((entry) => entry.trim());
