@@ -100,9 +100,13 @@ async fn short_lives_beside_it_leave_nothing_with_the_agent() {
         round(pid, kind, number).await;
     }
     quiet().await;
-    let after = holdings(pid);
-    println!("descriptors and KiB before: {before:?}, after: {after:?}");
-    assert!(after.0 <= before.0 + 2, "descriptors: {before:?}, then {after:?}");
+    // Whatever else runs here ends, too, and its files are closed at the next scan; what leaks stays.
+    let after = eventually("descriptors to be as many as before", async || {
+        let after = holdings(pid);
+        println!("descriptors and KiB before: {before:?}, after: {after:?}");
+        (after.0 <= before.0 + 2).then_some(after)
+    })
+    .await;
     assert!(
         after.1 <= before.1 + MORE_KIB,
         "memory: {before:?}, then {after:?}"
