@@ -108,9 +108,9 @@ async fn an_attack_from_all_sides_costs_nobody_else_anything() {
     let evil = field.handle().spawn(agents::open(evil));
     let evil = evil.await.expect("their sessions");
     let writer = server.add_token("writer", "operator").await;
-    let pusher = serde_json::json!({ "agent_id": "pusher" });
+    let registration = serde_json::json!({ "agent_id": "pusher" });
     let (status, registered) = server
-        .change("POST", "/api/v1/agents/register", Some(pusher))
+        .change("POST", "/api/v1/agents/register", Some(registration))
         .await;
     assert!(status.is_success(), "{registered}");
     let attack = Attack::new(&server.url, reader, writer, lasts());
@@ -140,6 +140,9 @@ async fn an_attack_from_all_sides_costs_nobody_else_anything() {
         assert_eq!(own, *sent + warmed, "{name}: all that it sent is stored, once");
         assert!(*sent >= lasts().as_secs() / 10, "{name} sent {sent}");
     }
+    let taken = stored.iter().filter(|(agent, ..)| *agent == "pusher").count();
+    println!("pushes taken: {taken}");
+    assert!(taken > 0, "some of the pushes were taken");
     let allowed = before + MORE_BYTES;
     let after = eventually("the server to be as large as before", async || {
         let after = server.resident_bytes();

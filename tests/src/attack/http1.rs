@@ -1,6 +1,8 @@
 //! Attacks over HTTP/1 and on the sockets below it.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -8,12 +10,16 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::Attack;
+use crate::fake_agent::now;
 
 /// The pace of those who send a byte now and then.
 const SLOWLY: Duration = Duration::from_millis(500);
 
 /// Starts all of them. `idle` connections are held and say nothing.
 pub fn start(attack: &Attack, attackers: &mut JoinSet<()>, idle: usize) {
+    // These are at the door before it is crowded.
+    guesses(attack, attackers);
+    pushes(attack, attackers);
     attack.repeat(
         attackers,
         "idle connections",
@@ -72,8 +78,6 @@ pub fn start(attack: &Attack, attackers: &mut JoinSet<()>, idle: usize) {
         stream.write_all(body.as_bytes()).await?;
         end(stream).await
     });
-    guesses(attack, attackers);
-    pushes(attack, attackers);
 }
 
 /// Passwords and tokens that are guessed, one after the other on each connection.
@@ -97,25 +101,21 @@ fn guesses(attack: &Attack, attackers: &mut JoinSet<()>) {
     });
 }
 
-/// Pushes of somebody who may, each with a metric of another name and at another time.
+/// Pushes of somebody who may, each with a metric of another name and at another moment of the hour before.
 fn pushes(attack: &Attack, attackers: &mut JoinSet<()>) {
-    attack.repeat(attackers, "pushes", (4, 20), |attack, mut stream| async move {
-        for number in 0.. {
-            let body = format!(
-                r#"{{"cpu_usage":1,"timestamp":{},"custom_metrics":{{"m{number}":1}}}}"#,
-                1_700_000_000 + number
-            );
-            let writer = attack.writer.clone();
-            post(
-                &attack,
-                &mut stream,
-                "/api/v1/agents/pusher/metrics",
-                &writer,
-                &body,
-            )
-            .await?;
+    let (from, pushed) = (now().0 - 3_600_000, Arc::<AtomicI64>::default());
+    attack.repeat(attackers, "pushes", (4, 20), move |attack, mut stream| {
+        let pushed = pushed.clone();
+        async move {
+            loop {
+                let number = pushed.fetch_add(1, Ordering::Relaxed);
+                let at = from + number;
+                let body =
+                    format!(r#"{{"cpu_usage":1,"timestamp":{at},"custom_metrics":{{"m{number}":1}}}}"#);
+                let path = "/api/v1/agents/pusher/metrics";
+                post(&attack, &mut stream, path, &attack.writer, &body).await?;
+            }
         }
-        Ok(())
     });
 }
 

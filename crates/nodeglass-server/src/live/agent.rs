@@ -220,6 +220,19 @@ impl LiveAgent {
         Self::kept(&mut ring, known);
     }
 
+    /// The ring, which begins with the latest sample if nobody read so far; kept for a minute from now.
+    fn kept(ring: &mut Option<Ring>, latest: Option<Arc<LiveSample>>) -> &mut Ring {
+        let ring = ring.get_or_insert_with(|| {
+            let mut ring = Ring::new();
+            if let Some(sample) = latest {
+                ring.push(sample);
+            }
+            ring
+        });
+        ring.touch();
+        ring
+    }
+
     /// What came after that place in the order of all samples, the oldest first and one in each interval, as far as it is known.
     pub(crate) fn since(&self, order: u64, interval: Duration) -> Vec<Arc<LiveSample>> {
         let since = self.ring().as_ref().map(|ring| ring.since(order));
@@ -470,19 +483,6 @@ impl LiveAgent {
     }
 
     /// Opens a session that nobody is at the other end of.
-    /// The ring, which begins with the latest sample if nobody read so far; kept for a minute from now.
-    fn kept(ring: &mut Option<Ring>, latest: Option<Arc<LiveSample>>) -> &mut Ring {
-        let ring = ring.get_or_insert_with(|| {
-            let mut ring = Ring::new();
-            if let Some(sample) = latest {
-                ring.push(sample);
-            }
-            ring
-        });
-        ring.touch();
-        ring
-    }
-
     #[cfg(test)]
     pub(crate) fn pretend_session(&self) {
         self.open_session(SessionHandle::detached(), None);
