@@ -36,16 +36,18 @@ mod transfer;
 mod users;
 mod workloads;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::error_handling::HandleErrorLayer;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, middleware};
 use http::{HeaderName, HeaderValue, Method, Uri, header};
 use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_store::{Role, Store};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
@@ -69,11 +71,13 @@ use crate::policy::Policy;
 use crate::push::{MAX_PUSH_BYTES, Pushes};
 use crate::queries::Queries;
 use crate::registry::Registry;
-use crate::telemetry::{Telemetry, calls};
+use crate::telemetry::Telemetry;
+use crate::telemetry::calls::Route;
 
 use body::MAX_BODY_BYTES;
 pub use document::openapi;
 pub(crate) use feeds::Asked;
+use guard::Door;
 use routes::Routes;
 
 /// Calls in hand at once; more are turned away at once rather than made to wait in line. A stream counts until it begins.
@@ -87,9 +91,20 @@ const WORTH_COMPRESSING: u16 = 2_048;
 /// How long a browser may go by what it was told of another origin's calls.
 const PREFLIGHT: Duration = Duration::from_mins(10);
 
-/// What handlers need.
+/// What handlers need; each call takes a few clones of it.
 #[derive(Clone)]
-pub struct Api {
+pub struct Api(Arc<Parts>);
+
+impl Deref for Api {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// What handlers need, part by part.
+pub struct Parts {
     /// The answers.
     pub queries: Arc<Queries>,
     /// Takes back what was exported.
@@ -205,6 +220,11 @@ fn routes() -> Routes {
 }
 
 impl Api {
+    /// The API of these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
     /// What people do with agents.
     fn registry(&self) -> &Registry {
         self.queries.registry()
@@ -213,32 +233,30 @@ impl Api {
     /// All paths.
     pub fn router(self) -> Router {
         let Routes { guarded, open, .. } = routes();
+        let door = Door {
+            api: self.clone(),
+            places: Arc::new(Semaphore::new(CALLS_AT_ONCE)),
+            time: CALL,
+        };
         let guarded = guarded
             .method_not_allowed_fallback(wrong_method)
             .fallback(no_such_path)
+            .with_state(self.clone());
+        let guarded = ServiceBuilder::new()
+            .layer(middleware::from_fn_with_state(door, guard::admit))
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-            .layer(
-                ServiceBuilder::new()
-                    .layer(HandleErrorLayer::new(async |error: axum::BoxError| {
-                        not_taken(&error)
-                    }))
-                    .layer(LoadShedLayer::new())
-                    .layer(GlobalConcurrencyLimitLayer::new(CALLS_AT_ONCE))
-                    .timeout(CALL),
-            )
-            // Outside of the places: a call without a token takes none from one that has one.
-            .layer(middleware::from_fn_with_state(self.clone(), guard::admit));
-        open.method_not_allowed_fallback(wrong_method)
-            .merge(guarded)
-            .layer(compression())
-            .layer(middleware::from_fn_with_state(self.clone(), guard::knock))
+            .service(guarded);
+        let all = open
+            .method_not_allowed_fallback(wrong_method)
+            .fallback_service(guarded)
+            .with_state(self.clone());
+        let all = ServiceBuilder::new()
+            .layer(middleware::from_fn_with_state(self.clone(), guard::number))
             .layer(option_layer(cors(&self.cors)))
-            .layer(middleware::from_fn_with_state(
-                self.telemetry.calls.clone(),
-                calls::watch,
-            ))
-            .layer(middleware::from_fn(guard::number))
-            .with_state(self)
+            .layer(middleware::from_fn_with_state(self, guard::knock))
+            .layer(compression())
+            .service(all);
+        Router::new().fallback_service(all)
     }
 
     /// The same guards before the gRPC services for programs; what they refuse has a gRPC status.
@@ -254,11 +272,7 @@ impl Api {
                     .timeout(CALL),
             )
             .layer(middleware::from_fn_with_state(self.clone(), guard::admit_grpc))
-            .layer(middleware::from_fn_with_state(
-                self.telemetry.calls.clone(),
-                calls::watch,
-            ))
-            .layer(middleware::from_fn(guard::number))
+            .layer(middleware::from_fn_with_state(self.clone(), guard::number))
     }
 }
 
@@ -310,8 +324,9 @@ async fn no_such_path(uri: Uri) -> ApiError {
     ApiError::NoSuchPath(uri.path().chars().take(200).collect())
 }
 
-async fn wrong_method(method: Method) -> ApiError {
-    ApiError::Method(method.to_string())
+async fn wrong_method(request: Request) -> ApiError {
+    Route::note_pattern(request.extensions());
+    ApiError::Method(request.method().to_string())
 }
 
 /// Bytes that are JSON already.

@@ -99,11 +99,10 @@ impl Live {
 
     /// The agent of that name.
     pub fn find(&self, id: &str) -> Option<Arc<LiveAgent>> {
-        let id: AgentId = id.parse().ok()?;
         self.agents
             .read()
             .unwrap_or_else(PoisonError::into_inner)
-            .get(&id)
+            .get(id)
             .cloned()
     }
 
@@ -201,11 +200,10 @@ impl Live {
 
     /// The agent that had that name before, unless another has it now.
     pub fn renamed(&self, id: &str) -> Option<Arc<LiveAgent>> {
-        let former: AgentId = id.parse().ok()?;
         if self.find(id).is_some() {
             return None;
         }
-        let key = *self.names().former.get(&former)?;
+        let key = *self.names().former.get(id)?;
         self.of_key(key)
     }
 

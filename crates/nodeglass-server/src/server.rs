@@ -39,7 +39,7 @@ use crate::state::{DataDirLock, ServerState};
 use crate::telemetry::{StoreSizes, Telemetry};
 use crate::tls::{Tls, authority_directory};
 use crate::writer::Writer;
-use crate::{enrol, latest, listener, privacy, tokens};
+use crate::{api, enrol, latest, listener, privacy, tokens};
 
 use parts::{fleet, identity, limited, open_store, restore, routes, tidy};
 
@@ -284,7 +284,7 @@ impl Server {
             ca_pin: tls.as_ref().and_then(|tls| tls.pin()),
             url: url.clone(),
         };
-        let api = Api {
+        let api = Api::new(api::Parts {
             entrance,
             pushes: Pushes::new(ingest.clone(), queries.clone(), store.clone(), clock.clone()),
             telemetry: Arc::new(telemetry),
@@ -297,7 +297,7 @@ impl Server {
             compaction: compacted.clone(),
             cors: config.cors.into(),
             stop: stop.clone(),
-        };
+        });
         let (reporter, health) = tonic_health::server::health_reporter();
         tasks.spawn(
             "health",

@@ -72,7 +72,8 @@ pub struct Caller {
     pub request_id: Option<Arc<str>>,
     /// Its session, if it came with a cookie.
     pub session: Option<TokenHash>,
-    ended: CancellationToken,
+    /// Shared, because a clone of a cancellation token takes its lock.
+    ended: Arc<CancellationToken>,
     /// Whether the call asked for an agent that there is and that it may not see.
     asked_for_foreign: Arc<AtomicBool>,
 }
@@ -88,7 +89,7 @@ impl Caller {
             address: None,
             request_id: None,
             session: None,
-            ended,
+            ended: Arc::new(ended),
             asked_for_foreign: Arc::default(),
         }
     }
@@ -131,12 +132,12 @@ impl Caller {
     }
 
     /// The same as whoever makes this call.
-    pub(crate) fn in_call(&self, address: Option<IpAddr>, request_id: Option<Arc<str>>) -> Self {
+    pub(crate) fn in_call(self, address: Option<IpAddr>, request_id: Option<Arc<str>>) -> Self {
         Self {
             address,
             request_id,
             asked_for_foreign: Arc::default(),
-            ..self.clone()
+            ..self
         }
     }
 

@@ -4,14 +4,13 @@ use std::hash::Hash;
 
 use axum::extract::State;
 use axum::response::Response;
-use http::HeaderMap;
 use nodeglass_model::system::{SystemInfo, SystemParts};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::format::write_json;
 use super::parameters::{AgentName, Parameters};
-use super::tag::Tag;
+use super::tag::{Known, Tag};
 use super::{Api, guide, json, shapes};
 use crate::access::Caller;
 use crate::error::ApiError;
@@ -47,7 +46,7 @@ pub(super) async fn system(
     State(api): State<Api>,
     caller: Caller,
     AgentName(id): AgentName,
-    headers: HeaderMap,
+    known: Known,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
     const PARTS: [&str; 3] = ["include_hardware", "include_software", "include_network"];
@@ -76,7 +75,7 @@ pub(super) async fn system(
     };
     let mut body = Vec::new();
     write_json(&mut body, &SystemBody { agent_id: id, info });
-    Ok(Tag::of(&body).answer(&headers, || json(body.into())))
+    Ok(Tag::of(&body).answer(&known, || json(body.into())))
 }
 
 /// The latest sample, or with `hours` a few figures over time.
@@ -98,7 +97,7 @@ pub(super) async fn metrics(
     State(api): State<Api>,
     caller: Caller,
     AgentName(id): AgentName,
-    headers: HeaderMap,
+    known: Known,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
     let parameters = parameters.only(&["hours"])?;
@@ -107,5 +106,5 @@ pub(super) async fn metrics(
     }
     let (agent, live) = api.queries.metrics(&caller, &id).await?;
     let tag = Tag::new(api.queries.live(), |state| live.number.hash(state));
-    Ok(tag.answer(&headers, || json(live.snapshot(&agent.id))))
+    Ok(tag.answer(&known, || json(live.snapshot(&agent.id))))
 }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::header;
 use serde_json::{Value, json};
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{Operation, ParameterIn, PathItem, Paths};
@@ -19,7 +19,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::headers::OF_PAGES;
 use super::routes;
-use super::tag::Tag;
+use super::tag::{Known, Tag};
 use crate::error::{MEDIA_TYPE, Problem, codes};
 use crate::policy::{Policy, Scope};
 
@@ -296,8 +296,8 @@ static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| openapi().to_string().into()
         (status = 304, description = "It has not changed."),
     ),
 )]
-pub(super) async fn openapi_json(headers: HeaderMap) -> Response {
-    Tag::of(&DOCUMENT).answer(&headers, || super::json(DOCUMENT.clone()))
+pub(super) async fn openapi_json(known: Known) -> Response {
+    Tag::of(&DOCUMENT).answer(&known, || super::json(DOCUMENT.clone()))
 }
 
 /// The page that shows this document, without anything from elsewhere.

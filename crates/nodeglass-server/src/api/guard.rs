@@ -1,16 +1,21 @@
 //! What a call passes before its handler: it gets a number, its caller is found out, and must be allowed to make it. The
 //! same for REST, event streams and gRPC.
+//!
+//! The guards of REST stand around routers and not around each of their routes: a router is cloned by counting up, a route
+//! with all that stands around it, for each guard anew.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use tokio::sync::Semaphore;
 use tracing::field::Empty;
 use tracing::{Instrument, Span, info_span};
 
@@ -19,6 +24,7 @@ use crate::access::{Call, Caller, Standing, Told, host, without_ticket};
 use crate::error::{ApiError, Problem};
 use crate::listener::{Connection, Peer};
 use crate::policy::{self, Policy};
+use crate::telemetry::calls::{self, Route};
 
 /// The call's number: taken over from the caller, or made here.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -70,9 +76,9 @@ fn call(request: &Request) -> Call<'_> {
 /// The longest number that is taken over.
 const LONGEST_ID: usize = 64;
 
-/// Gives the call a number, which the answer, the log and a problem's details have, too. And the answer what every answer
-/// has.
-pub(super) async fn number(mut request: Request, next: Next) -> Response {
+/// Gives the call a number, which the answer, the log and a problem's details have, too, and times it. And the answer what
+/// every answer has.
+pub(super) async fn number(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     let path = request.uri().path().to_owned();
     let told = Told::default();
@@ -88,7 +94,8 @@ pub(super) async fn number(mut request: Request, next: Next) -> Response {
         caller = Empty,
         status = Empty
     );
-    let mut response = next.run(request).instrument(span).await;
+    let watched = calls::watch(State(api.telemetry.calls.clone()), request, next);
+    let mut response = watched.instrument(span).await;
     let spent = response.extensions_mut().remove::<Standing>();
     if let Some(standing) = spent.or_else(|| told.standing()) {
         headers::allowance(response.headers_mut(), standing);
@@ -123,28 +130,49 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
         })
 }
 
-/// Lets nobody past without a token. Who the caller is travels with the call.
+/// Who lets calls in, and how many at once.
+#[derive(Clone)]
+pub(super) struct Door {
+    pub(super) api: Api,
+    pub(super) places: Arc<Semaphore>,
+    /// How long a call may take until its answer begins.
+    pub(super) time: Duration,
+}
+
+impl Door {
+    /// The answer, unless there is no place for the call or it takes too long.
+    async fn run(&self, request: Request, next: Next) -> Response {
+        let Ok(_place) = self.places.try_acquire() else {
+            return ApiError::Overloaded.into_response();
+        };
+        let answer = tokio::time::timeout(self.time, next.run(request)).await;
+        answer.unwrap_or_else(|_| ApiError::TooSlow.into_response())
+    }
+}
+
+/// Lets nobody past without a token. Who the caller is travels with the call. One that is not let in takes no place.
 pub(super) async fn admit(
-    State(api): State<Api>,
+    State(door): State<Door>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
     if begins_session(&request) {
-        return Ok(next.run(request).await);
+        return Ok(door.run(request, next).await);
     }
+    let api = &door.api;
     let call = call(&request);
     let admitted = api.access.admit(&call).await;
     let (caller, standing) =
-        admitted.inspect_err(|error| denied(&api, &call.nobody(), &action(&request), error))?;
+        admitted.inspect_err(|error| denied(api, &call.nobody(), &action(call.method, call.uri), error))?;
     note(&request, standing);
     Span::current().record("caller", &*caller.name);
     vouch(&request);
     if let Some(uri) = without_ticket(request.method(), request.uri()) {
         *request.uri_mut() = uri;
     }
-    let action = action(&request);
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     request.extensions_mut().insert(caller.clone());
-    let response = next.run(request).await;
+    let response = door.run(request, next).await;
     let is_denied = matches!(
         response.status(),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
@@ -153,7 +181,7 @@ pub(super) async fn admit(
         let code = response.extensions().get::<Problem>().map(Problem::code);
         api.identity
             .audit
-            .denied(&caller, &action, "", code.unwrap_or("denied"));
+            .denied(&caller, &action(&method, &uri), "", code.unwrap_or("denied"));
     }
     Ok(response)
 }
@@ -164,8 +192,8 @@ fn begins_session(request: &Request) -> bool {
 }
 
 /// What a call is called in the audit log.
-fn action(request: &Request) -> String {
-    format!("{} {}", request.method(), request.uri().path())
+fn action(method: &Method, uri: &Uri) -> String {
+    format!("{method} {}", uri.path())
 }
 
 /// Notes that a call was denied, if it was.
@@ -206,13 +234,21 @@ fn knocked(api: &Api, request: &Request) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Who may take a route, and what it is called.
+#[derive(Debug, Clone)]
+pub(super) struct Gate {
+    pub(super) policy: Policy,
+    pub(super) route: Arc<str>,
+}
+
 /// Lets only those past whom the route's policy allows.
 pub(super) async fn allow(
-    State(policy): State<Policy>,
+    State(gate): State<Gate>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    policy.check(request.extensions().get::<Caller>())?;
+    Route::note(request.extensions(), &gate.route);
+    gate.policy.check(request.extensions().get::<Caller>())?;
     Ok(next.run(request).await)
 }
 
@@ -229,7 +265,7 @@ pub(super) async fn admit_grpc(State(api): State<Api>, mut request: Request, nex
     if policy.is_open() {
         return next.run(request).await;
     }
-    let action = action(&request);
+    let action = action(request.method(), request.uri());
     let call = call(&request);
     let caller = match api.access.admit(&call).await {
         Ok((caller, _)) => caller,

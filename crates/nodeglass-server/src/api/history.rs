@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::format::{Format, PIECE, Rows, Sheet, in_pieces, write_json};
 use super::parameters::{AgentName, Parameters, wrong};
-use super::tag::Tag;
+use super::tag::{Known, Tag};
 use super::{Api, shapes};
 use crate::access::Caller;
 use crate::error::ApiError;
@@ -105,7 +105,9 @@ pub(super) async fn history(
     Ok(match format {
         Format::Json => match as_json(&id, answer) {
             // Who asks again for a time that is over has the same answer, and need not take it twice.
-            Written::Whole(body) => Tag::of(&body).answer(&headers, || format.respond(Body::from(body))),
+            Written::Whole(body) => {
+                Tag::of(&body).answer(&Known::of(&headers), || format.respond(Body::from(body)))
+            }
             Written::Pieces(body) => format.respond(body),
         },
         Format::Csv | Format::Arrow => format.sheets(stream::iter(sheets(answer).map(Ok))),

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
 use nodeglass_model::AgentId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use super::Api;
 use super::body::JsonBody;
 use super::parameters::{AgentName, Parameters, wrong};
-use super::tag::Tag;
+use super::tag::{Known, Tag};
 use crate::access::Caller;
 use crate::error::ApiError;
 use crate::ledger::Gap;
@@ -121,13 +121,13 @@ fn detail(api: &Api, agent: &LiveAgent) -> AgentBody {
 pub(super) async fn agent(
     State(api): State<Api>,
     Found(agent): Found,
-    headers: HeaderMap,
+    known: Known,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
     parameters.only(&[])?;
     let body = serde_json::to_vec(&detail(&api, &agent)).map_err(|error| ApiError::Internal(error.into()))?;
     let tag = Tag::new(api.queries.live(), |state| std::hash::Hash::hash(&body, state));
-    Ok(tag.answer(&headers, || super::json(body.into())))
+    Ok(tag.answer(&known, || super::json(body.into())))
 }
 
 /// Labels by their names.

@@ -9,14 +9,13 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
-use http::HeaderMap;
 use nodeglass_model::AgentId;
 use nodeglass_model::selector::Selector;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::parameters::Parameters;
-use super::tag::Tag;
+use super::tag::{Known, Tag};
 use super::{Api, json, shapes};
 use crate::access::Caller;
 use crate::error::ApiError;
@@ -61,7 +60,7 @@ struct Row {
 pub(super) async fn overview(
     State(api): State<Api>,
     caller: Caller,
-    headers: HeaderMap,
+    known: Known,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
     let request = Request::read(parameters)?;
@@ -75,7 +74,7 @@ pub(super) async fn overview(
         }
         next.hash(state);
     });
-    Ok(tag.answer(&headers, || json(body(&rows, &request, next.as_deref()))))
+    Ok(tag.answer(&known, || json(body(&rows, &request, next.as_deref()))))
 }
 
 /// Two hosts that report as one agent.

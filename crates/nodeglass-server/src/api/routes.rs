@@ -5,6 +5,7 @@ use axum::{Router, middleware};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::UtoipaMethodRouter;
 
+use super::guard::Gate;
 use super::{Api, document, guard};
 use crate::policy::Policy;
 
@@ -69,13 +70,19 @@ impl Routes {
     /// make a call does not get to its handler.
     pub(super) fn with(mut self, policy: Policy, routes: UtoipaMethodRouter<Api>) -> Self {
         let (schemas, paths, methods) = routes;
-        let methods = methods.route_layer(middleware::from_fn_with_state(policy, guard::allow));
         let into = if policy.is_open() {
             &mut self.open
         } else {
             &mut self.guarded
         };
         for path in paths.paths.keys() {
+            let gate = Gate {
+                policy,
+                route: path.as_str().into(),
+            };
+            let methods = methods
+                .clone()
+                .route_layer(middleware::from_fn_with_state(gate, guard::allow));
             *into = std::mem::take(into).route(path, methods.clone());
             if let Some(rest) = path.strip_prefix(BASE) {
                 let other = format!("{OTHER_BASE}{rest}");

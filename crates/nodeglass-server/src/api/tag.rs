@@ -1,8 +1,11 @@
 //! Entity tags: who asks again and again is told when nothing has changed, and saves itself the answer.
 
+use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::live::Live;
@@ -33,8 +36,8 @@ impl Tag {
     }
 
     /// The answer, or "not modified" to a caller who has it already.
-    pub(super) fn answer(self, headers: &HeaderMap, answer: impl FnOnce() -> Response) -> Response {
-        let mut response = if self.is_known(headers) {
+    pub(super) fn answer(self, known: &Known, answer: impl FnOnce() -> Response) -> Response {
+        let mut response = if known.has(&self) {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
             answer()
@@ -42,16 +45,39 @@ impl Tag {
         response.headers_mut().insert(header::ETAG, self.0);
         response
     }
+}
 
-    fn is_known(&self, headers: &HeaderMap) -> bool {
-        let lists = headers.get_all(header::IF_NONE_MATCH).into_iter();
-        let mut known = lists
-            .filter_map(|list| list.to_str().ok())
-            .flat_map(|list| list.split(','));
+/// The tags of the answers that a caller has.
+#[derive(Debug)]
+pub(super) struct Known(Vec<HeaderValue>);
+
+impl Known {
+    /// What the headers say of it.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        Self(
+            headers
+                .get_all(header::IF_NONE_MATCH)
+                .into_iter()
+                .cloned()
+                .collect(),
+        )
+    }
+
+    fn has(&self, wanted: &Tag) -> bool {
+        let lists = self.0.iter().filter_map(|list| list.to_str().ok());
+        let mut known = lists.flat_map(|list| list.split(','));
         known.any(|tag| {
             let tag = tag.trim();
-            tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == self.0.as_bytes()
+            tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == wanted.0.as_bytes()
         })
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Known {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers))
     }
 }
 
@@ -66,7 +92,7 @@ mod tests {
         let status = |number, has: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::IF_NONE_MATCH, has.parse().unwrap());
-            let response = tag(number).answer(&headers, || StatusCode::OK.into_response());
+            let response = tag(number).answer(&Known::of(&headers), || StatusCode::OK.into_response());
             assert_eq!(response.headers()[header::ETAG], tag(number).0);
             response.status()
         };

@@ -183,7 +183,10 @@ impl Identity {
         self.directory.refresh().await;
         // It is there, unless its token or user went meanwhile.
         let session = self.directory.by_session(token).await?;
-        let caller = session.caller.in_call(from.address, from.request_id.clone());
+        let caller = session
+            .caller
+            .clone()
+            .in_call(from.address, from.request_id.clone());
         self.audit.note(&caller, "session.begin", &record.id, kind.name());
         Ok(SignedIn {
             secret,

@@ -11,9 +11,9 @@ use arc_swap::ArcSwap;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::Method;
+use http::{Extensions, Method};
 use tokio::time::Instant;
-use tracing::{Span, debug};
+use tracing::{Level, Span, debug, enabled};
 
 use super::histogram::{Histogram, Reading};
 use crate::policy;
@@ -35,14 +35,14 @@ const BASES: (&str, &str) = ("/api/v1/", "/api/");
 #[derive(Debug, Default)]
 pub struct Calls {
     /// Replaced whole when a route is called for the first time, so that counting takes no lock.
-    routes: ArcSwap<HashMap<String, Arc<Route>>>,
+    routes: ArcSwap<HashMap<String, Arc<OfRoute>>>,
     adding: Mutex<()>,
     in_flight: AtomicU64,
 }
 
 /// The calls of one route; what never happened takes no room.
 #[derive(Debug, Default)]
-struct Route([[OnceLock<Box<Histogram>>; CLASSES.len()]; METHODS.len()]);
+struct OfRoute([[OnceLock<Box<Histogram>>; CLASSES.len()]; METHODS.len()]);
 
 /// A call that is under way. One whose caller goes away meanwhile is not counted as answered.
 struct UnderWay<'a>(&'a AtomicU64);
@@ -92,14 +92,14 @@ impl Calls {
     ) -> T {
         let method = METHODS.iter().position(|known| *known == method.as_str());
         let method = method.unwrap_or(METHODS.len() - 1);
-        let add = |known: &Route| add(known.0[method][class].get_or_init(Box::default));
+        let add = |known: &OfRoute| add(known.0[method][class].get_or_init(Box::default));
         if let Some(known) = self.routes.load().get(route) {
             return add(known);
         }
         add(&self.add_route(route))
     }
 
-    fn add_route(&self, route: &str) -> Arc<Route> {
+    fn add_route(&self, route: &str) -> Arc<OfRoute> {
         let _turn = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
         let mut routes = HashMap::clone(&self.routes.load());
         let route = if routes.len() < MAX_ROUTES {
@@ -113,9 +113,32 @@ impl Calls {
     }
 }
 
+/// The route that a call took, in its extensions, for those before whom it is not known yet.
+#[derive(Debug, Clone, Default)]
+pub struct Route(Arc<OnceLock<Arc<str>>>);
+
+impl Route {
+    /// Notes that a call came to a path of this pattern, and took no route of it.
+    pub fn note_pattern(call: &Extensions) {
+        if let Some(matched) = call.get() {
+            Self::note(call, &of_pattern(matched).into());
+        }
+    }
+
+    /// Notes that a call took this route.
+    pub fn note(call: &Extensions, route: &Arc<str>) {
+        if let Some(Self(noted)) = call.get() {
+            // A call takes one.
+            let _ = noted.set(route.clone());
+        }
+    }
+}
+
 /// Times a call, and notes in its span what is known of it.
-pub async fn watch(State(calls): State<Arc<Calls>>, request: Request, next: Next) -> Response {
-    let route = route(&request);
+pub async fn watch(State(calls): State<Arc<Calls>>, mut request: Request, next: Next) -> Response {
+    let known = known_route(&request);
+    let route = Route::default();
+    request.extensions_mut().insert(route.clone());
     let method = request.method().clone();
     let began = Instant::now();
     let under_way = UnderWay::new(&calls.in_flight);
@@ -123,25 +146,31 @@ pub async fn watch(State(calls): State<Arc<Calls>>, request: Request, next: Next
     drop(under_way);
     let took = began.elapsed();
     let status = status(&response);
-    calls.histogram(&route, &method, class(status), |histogram| histogram.add(took));
-    let span = Span::current();
-    span.record("method", method.as_str());
-    span.record("route", route.as_str());
-    span.record("status", status);
-    debug!(target: TARGET, latency_ms = took.as_micros() as f64 / 1000.0, "call");
+    let route = known.as_deref().or(route.0.get().map(|route| &**route));
+    let route = route.unwrap_or(NO_ROUTE);
+    calls.histogram(route, &method, class(status), |histogram| histogram.add(took));
+    if enabled!(target: TARGET, Level::DEBUG) {
+        let span = Span::current();
+        span.record("method", method.as_str());
+        span.record("route", route);
+        span.record("status", status);
+        debug!(target: TARGET, latency_ms = took.as_micros() as f64 / 1000.0, "call");
+    }
     response
 }
 
-/// The pattern of the path, not the path: `/api/v1/agents/{id}/metrics`.
-fn route(request: &Request) -> String {
+/// The pattern of the path, not the path, where that is known before the call is answered.
+fn known_route(request: &Request) -> Option<String> {
     // gRPC's routes are patterns for whole services; of its methods those are told apart that there are.
     let path = request.uri().path();
     if policy::of_method(path).is_some() {
-        return path.to_owned();
+        return Some(path.to_owned());
     }
-    let Some(matched) = request.extensions().get::<MatchedPath>() else {
-        return NO_ROUTE.to_owned();
-    };
+    request.extensions().get().map(of_pattern)
+}
+
+/// The route of a path's pattern: `/api/v1/agents/{id}/metrics`.
+fn of_pattern(matched: &MatchedPath) -> String {
     let (base, other) = BASES;
     match matched.as_str() {
         same if same.starts_with(base) => same.to_owned(),

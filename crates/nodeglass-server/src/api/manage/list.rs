@@ -9,14 +9,13 @@ use axum::extract::State;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::HeaderMap;
 use nodeglass_model::AgentId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::access::Caller;
 use crate::api::parameters::{Parameters, wrong};
-use crate::api::tag::Tag;
+use crate::api::tag::{Known, Tag};
 use crate::api::{Api, json};
 use crate::error::ApiError;
 use crate::glob;
@@ -314,7 +313,7 @@ fn read_cursor(text: &str, sort: &str) -> Option<(Option<Key>, AgentId)> {
 pub(in crate::api) async fn agents(
     State(api): State<Api>,
     caller: Caller,
-    headers: HeaderMap,
+    known: Known,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
     let parameters = parameters.only(&[
@@ -358,5 +357,5 @@ pub(in crate::api) async fn agents(
     };
     let body = serde_json::to_vec(&body).map_err(|error| ApiError::Internal(error.into()))?;
     let tag = Tag::new(live, |state| body.hash(state));
-    Ok(tag.answer(&headers, || json(body.into())))
+    Ok(tag.answer(&known, || json(body.into())))
 }
