@@ -438,6 +438,7 @@ impl AgentService for Ingest {
         }
         if let Some(connection) = &connection {
             connection.vouch();
+            connection.belongs_to_agent();
         }
         let (outbound, messages) = mpsc::channel(OUTBOUND_MESSAGES);
         let number = self.shared.sessions.fetch_add(1, Ordering::Relaxed);

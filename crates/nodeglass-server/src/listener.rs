@@ -1,5 +1,6 @@
 //! The one listener: gRPC over HTTP/2, REST and SSE over either, told apart by what the client speaks; with TLS or without.
 
+mod beat;
 mod socket;
 
 use std::io;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::FutureExt;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -23,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::warn;
 
+use beat::Beat;
 pub use socket::Connection;
 use socket::Socket;
 
@@ -69,8 +72,12 @@ pub async fn serve(
     tasks: TaskGroup,
     stop: CancellationToken,
 ) {
-    let ends = stop.clone();
-    let serve = |stream, guest| connection(stream, guest, router.clone(), tls.clone(), ends.clone());
+    let (ends, beat) = (stop.clone(), Arc::<Beat>::default());
+    tasks.spawn("beat", beat.clone().run(stop.clone()).map(Ok));
+    let serve = |stream, guest| {
+        let service = (router.clone(), beat.clone());
+        connection(stream, guest, service, tls.clone(), ends.clone())
+    };
     let bounds = Bounds {
         at_once: AT_ONCE,
         per_second: PER_SECOND,
@@ -82,7 +89,7 @@ pub async fn serve(
 async fn connection(
     stream: TcpStream,
     guest: Guest,
-    router: Router,
+    (router, beat): (Router, Arc<Beat>),
     tls: Option<Arc<Tls>>,
     stop: CancellationToken,
 ) -> Result<(), String> {
@@ -109,7 +116,7 @@ async fn connection(
         None => (Either::Left(stream), None),
     };
 
-    let handle = Connection::new(Some(peer.0), agent_key, guest);
+    let handle = Connection::new(Some(peer.0), agent_key, guest, beat);
     let calls = handle.clone();
     let service = router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
         calls.speak();

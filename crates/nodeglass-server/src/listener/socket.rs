@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use nodeglass_runtime::accept::Guest;
@@ -16,6 +16,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
+
+use super::beat::{Beat, Ear};
 
 /// What somebody may send without a token, at once and in a second after that: some hundred calls, or the greeting of an
 /// agent. A flood of frames that cost little to send and something to answer ends up here.
@@ -36,6 +38,10 @@ struct State {
     cut: Notify,
     /// Whoever is at the other end has shown a token or a certificate.
     is_known: AtomicBool,
+    /// Whether an agent is at the other end.
+    is_agents: AtomicBool,
+    /// By which agents are read.
+    beat: Option<Arc<Beat>>,
     guest: Option<Guest>,
     /// Of the other end.
     address: Option<SocketAddr>,
@@ -43,15 +49,33 @@ struct State {
     agent_key: Option<PublicKey>,
 }
 
+impl Drop for State {
+    fn drop(&mut self) {
+        if let Some(beat) = self.beat.as_ref().filter(|_| *self.is_agents.get_mut()) {
+            beat.leave();
+        }
+    }
+}
+
 impl Connection {
     /// A connection with the other end at `address`, which showed an agent's certificate for `agent_key` or is counted among
     /// those whom nobody knows.
-    pub(super) fn new(address: Option<SocketAddr>, agent_key: Option<PublicKey>, guest: Guest) -> Self {
+    pub(super) fn new(
+        address: Option<SocketAddr>,
+        agent_key: Option<PublicKey>,
+        guest: Guest,
+        beat: Arc<Beat>,
+    ) -> Self {
         Self(Arc::new(State {
             address,
             agent_key,
             guest: Some(guest),
-            ..State::default()
+            beat: Some(beat),
+            calls: AtomicU64::default(),
+            is_cut: AtomicBool::default(),
+            cut: Notify::default(),
+            is_known: AtomicBool::default(),
+            is_agents: AtomicBool::default(),
         }))
     }
 
@@ -63,6 +87,23 @@ impl Connection {
         {
             guest.is_known();
         }
+    }
+
+    /// Says that an agent has opened a session: what it sends may wait a moment for what others send.
+    pub fn belongs_to_agent(&self) {
+        if let Some(beat) = &self.0.beat
+            && !self.0.is_agents.swap(true, Ordering::Relaxed)
+        {
+            beat.enter();
+        }
+    }
+
+    /// By what it is read, if nobody minds that it is not read at once: an agent's alone, among many.
+    fn patient(&self) -> Option<&Arc<Beat>> {
+        let is_agents = self.0.is_agents.load(Ordering::Relaxed);
+        let is_alone = || self.0.calls.load(Ordering::Relaxed) <= 1;
+        let beat = self.0.beat.as_ref().filter(|beat| is_agents && beat.is_on());
+        beat.filter(|_| is_alone())
     }
 
     fn is_known(&self) -> bool {
@@ -126,6 +167,8 @@ pub(super) struct Socket {
     allowance: (usize, Instant),
     /// Made when a stranger has to wait.
     pause: Option<Pin<Box<Sleep>>>,
+    /// Made when an agent's first has to wait for others.
+    ear: Option<(Arc<Ear>, Waker)>,
 }
 
 impl Socket {
@@ -135,6 +178,7 @@ impl Socket {
             connection,
             allowance: (STRANGER_BYTES, Instant::now()),
             pause: None,
+            ear: None,
         }
     }
 
@@ -181,7 +225,18 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         if self.connection.is_known() {
             self.pause = None;
-            return Pin::new(&mut self.stream).poll_read(context, buffer);
+            let Self {
+                stream,
+                connection,
+                ear,
+                ..
+            } = &mut *self;
+            let Some(beat) = connection.patient() else {
+                return Pin::new(stream).poll_read(context, buffer);
+            };
+            let (ear, waker) = ear.get_or_insert_with(|| Ear::new(beat.clone()));
+            ear.listen_for(context.waker());
+            return Pin::new(stream).poll_read(&mut Context::from_waker(waker), buffer);
         }
         let most = std::task::ready!(self.poll_allowance(context)).min(buffer.remaining());
         let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
