@@ -45,9 +45,13 @@ pub(crate) fn packed(data: &[u8]) {
         let _ = unpacker.unpack(&packed, flags & 1 == 1, |_, unpacked| {
             named += 1;
             if let Ok(mut unpacked) = unpacked {
-                let row = unpacked.row();
+                let (row, whole) = (unpacked.row(), unpacked.written_row());
                 let sample = unpacked.into_sample();
                 assert_eq!(row, row::encode(&sample), "what is stored is what is shown");
+                if let Some(whole) = whole {
+                    let later = row::decode(&whole, sample.timestamp).unwrap();
+                    assert_eq!(later, sample, "what is shown later is what is shown at once");
+                }
             }
         });
     }

@@ -28,6 +28,7 @@ mod like;
 
 pub use decode::{Decoder, LayoutNumber};
 pub use encode::Encoder;
+pub use flat::FlatRow;
 
 /// In version 1 a device that had departed was described again, and places stood as they are; in version 2 each description
 /// stood for itself.

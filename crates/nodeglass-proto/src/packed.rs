@@ -1,6 +1,7 @@
 //! Samples as differences to each other: how agents of ours send, and how servers read it.
 
-use nodeglass_chunk::delta::{Decoder, Encoder, LayoutNumber, MAX_TEXT_BYTES};
+use bytes::Bytes;
+use nodeglass_chunk::delta::{Decoder, Encoder, FlatRow, LayoutNumber, MAX_TEXT_BYTES};
 use nodeglass_chunk::row::{self, RowError};
 use nodeglass_chunk::varint::{Reader, put};
 use nodeglass_model::catalogue::Dimension;
@@ -155,6 +156,8 @@ pub struct Unpacked<'a> {
     decoder: &'a mut Decoder,
     /// The sample, where it had to be made to be checked.
     sample: Option<Sample>,
+    /// The row, once it was asked for, if the sample can be made out of it.
+    row: Option<Bytes>,
 }
 
 impl<'a> Unpacked<'a> {
@@ -168,7 +171,11 @@ impl<'a> Unpacked<'a> {
             decoder.vouch();
             sample = Some(whole);
         }
-        Ok(Self { decoder, sample })
+        Ok(Self {
+            decoder,
+            sample,
+            row: None,
+        })
     }
 
     /// How many of its devices came with it, processes left aside: they were described, and not named by their places.
@@ -182,12 +189,22 @@ impl<'a> Unpacked<'a> {
     }
 
     /// The sample as a row, as [`row::encode`] writes it.
-    pub fn row(&mut self) -> Vec<u8> {
+    pub fn row(&mut self) -> Bytes {
         match &self.sample {
             // Its values may not be what its steps say.
-            Some(sample) if !self.decoder.is_sound() => row::encode(sample),
-            _ => self.decoder.row(),
+            Some(sample) if !self.decoder.is_sound() => row::encode(sample).into(),
+            _ => {
+                let FlatRow { bytes, is_whole } = self.decoder.row();
+                let row = Bytes::from(bytes);
+                self.row = is_whole.then(|| row.clone());
+                row
+            }
         }
+    }
+
+    /// The row that was written, if the sample can be made out of it as it was.
+    pub fn written_row(&self) -> Option<Bytes> {
+        self.row.clone()
     }
 
     /// Whether it says something of tasks.

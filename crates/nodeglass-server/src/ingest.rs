@@ -307,10 +307,13 @@ impl Arrived<'_> {
     fn show(self, agent: &LiveAgent, id: SampleId) {
         match self {
             Self::Whole(sample) => agent.show(id, sample),
-            Self::Packed(packed) => agent.show_made(id, packed.layout(), |before| match before {
-                Some(before) => packed.into_sample_from(before),
-                None => packed.into_sample(),
-            }),
+            Self::Packed(packed) => match packed.written_row() {
+                Some(row) if !agent.is_looked_at() => agent.show_row(id, packed.timestamp(), row),
+                _ => agent.show_made(id, packed.layout(), |before| match before {
+                    Some(before) => packed.into_sample_from(before),
+                    None => packed.into_sample(),
+                }),
+            },
         }
     }
 }

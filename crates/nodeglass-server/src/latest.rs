@@ -91,7 +91,7 @@ impl Keeper {
         if self.kept.get(&agent.key) == Some(&live.number) {
             return None;
         }
-        let latest = latest(agent.key, live.id?, &live.sample);
+        let latest = latest(agent.key, live.id?, live.sample());
         Some((latest, (agent.key, live.number)))
     }
 }

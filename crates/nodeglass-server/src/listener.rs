@@ -2,6 +2,7 @@
 
 mod beat;
 mod socket;
+mod wire;
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use futures_util::FutureExt;
+use futures_util::TryFutureExt;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -19,6 +20,7 @@ use nodeglass_proto::limits::{
 };
 use nodeglass_runtime::accept::{self, Bounds, Guest};
 use nodeglass_runtime::tasks::TaskGroup;
+use socket2::TcpKeepalive;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +30,7 @@ use tracing::warn;
 use beat::Beat;
 pub use socket::Connection;
 use socket::Socket;
+pub(crate) use wire::Wire;
 
 use crate::tls::Tls;
 
@@ -55,6 +58,12 @@ const MAX_RESETS: usize = 100;
 /// How long data may wait for the other end to take it.
 #[cfg(target_os = "linux")]
 const STALLED: Duration = Duration::from_secs(30);
+/// How often the kernel asks again whether a host is still there that was silent for [`KEEPALIVE_INTERVAL`], until it is
+/// [`STALLED`].
+#[cfg(target_os = "linux")]
+const PROBES: Duration = Duration::from_secs(5);
+/// How often a program is asked whether it is still there (HTTP/2 PING) whose host is. Seldom: it wakes us for each of thousands.
+const PINGS: Duration = Duration::from_mins(1);
 /// How long connections stay open for their last answers once the server is told to stop. Sessions take up to 3 s.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
@@ -64,6 +73,9 @@ pub struct Peer(pub SocketAddr);
 
 /// Takes connections until `stop`, and then lets those in hand finish. From one address so many are taken, at most, that have
 /// shown no token yet; 0 for any number.
+///
+/// # Errors
+/// The system has no room for what tells of many agents' connections together.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -71,9 +83,9 @@ pub async fn serve(
     strangers: usize,
     tasks: TaskGroup,
     stop: CancellationToken,
-) {
-    let (ends, beat) = (stop.clone(), Arc::<Beat>::default());
-    tasks.spawn("beat", beat.clone().run(stop.clone()).map(Ok));
+) -> io::Result<()> {
+    let (ends, beat) = (stop.clone(), Arc::new(Beat::new()?));
+    tasks.spawn("beat", beat.clone().run(stop.clone()).err_into());
     let serve = |stream, guest| {
         let service = (router.clone(), beat.clone());
         connection(stream, guest, service, tls.clone(), ends.clone())
@@ -84,6 +96,7 @@ pub async fn serve(
         strangers,
     };
     accept::connections(listener, bounds, tasks, stop, serve).await;
+    Ok(())
 }
 
 async fn connection(
@@ -99,8 +112,12 @@ async fn connection(
     #[cfg(target_os = "linux")]
     {
         let socket = socket2::SockRef::from(&stream);
+        let alive = TcpKeepalive::new()
+            .with_time(KEEPALIVE_INTERVAL)
+            .with_interval(PROBES);
         let set = socket.set_tcp_user_timeout(Some(STALLED));
-        set.and_then(|()| socket.set_tcp_notsent_lowat(UNSENT_BYTES))
+        set.and_then(|()| socket.set_tcp_keepalive(&alive))
+            .and_then(|()| socket.set_tcp_notsent_lowat(UNSENT_BYTES))
             .map_err(|error| error.to_string())?;
     }
 
@@ -113,7 +130,7 @@ async fn connection(
             }
             () = stop.cancelled() => return Ok(()),
         },
-        None => (Either::Left(stream), None),
+        None => (Either::Left(stream.into()), None),
     };
 
     let handle = Connection::new(Some(peer.0), agent_key, guest, beat);
@@ -158,7 +175,7 @@ fn builder() -> Builder<TokioExecutor> {
     builder
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_interval(PINGS)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .max_concurrent_streams(MAX_STREAMS)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)

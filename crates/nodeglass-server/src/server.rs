@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, TryFutureExt};
 use nodeglass_model::{AgentId, Clock, SystemClock};
 use nodeglass_proto::v1;
 use nodeglass_runtime::config::Secret;
@@ -334,7 +334,7 @@ impl Server {
                 connections,
                 stop.clone(),
             )
-            .map(Ok),
+            .err_into(),
         );
         if let Some(tls) = tls {
             tasks.spawn("certificate", tls.keep_current(hangup, stop).map(Ok));

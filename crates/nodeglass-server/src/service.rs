@@ -88,7 +88,7 @@ impl MetricsService for ClientService {
                 agent_id: agent.id.to_string(),
                 connected,
                 last_metrics_update: update.map(|at| at.0.unsigned_abs()),
-                metrics: sample.map(|live| (&live.sample).into()),
+                metrics: sample.map(|live| live.sample().into()),
             }
         });
         Ok(Response::new(v1::ListAgentsResponse {
@@ -112,7 +112,7 @@ impl MetricsService for ClientService {
     ) -> Result<Response<v1::MetricsDataResponse>, Status> {
         let (caller, _, request) = taken(request)?;
         let (_, live) = self.queries.metrics(&caller, &request.agent_id).await?;
-        Ok(Response::new((&live.sample).into()))
+        Ok(Response::new(live.sample().into()))
     }
 
     async fn stream_metrics(
@@ -129,7 +129,7 @@ impl MetricsService for ClientService {
         };
         let stream = samples(&agent, wish, caller.ended().clone(), place);
         Ok(Response::new(Box::pin(stream.filter_map(move |live| {
-            std::future::ready(live.map(|live| Ok(part_of(&live.sample, &filter))))
+            std::future::ready(live.map(|live| Ok(part_of(live.sample(), &filter))))
         }))))
     }
 
@@ -275,7 +275,7 @@ fn message(event: Event, filter: &MetricFilter) -> Option<v1::FleetSample> {
     match event.news {
         News::Sample(agent, live) => Some(v1::FleetSample {
             agent_id: agent.id.to_string(),
-            metrics: Some(part_of(&live.sample, filter)),
+            metrics: Some(part_of(live.sample(), filter)),
             cursor,
             status: String::new(),
         }),

@@ -82,8 +82,8 @@ pub fn samples(
 pub(crate) fn spaced(missed: Vec<Arc<LiveSample>>, interval: Duration) -> VecDeque<Arc<LiveSample>> {
     let mut kept: VecDeque<Arc<LiveSample>> = VecDeque::new();
     for live in missed.into_iter().rev() {
-        let until = live.sample.timestamp.plus(interval / 2);
-        if kept.front().is_none_or(|later| until <= later.sample.timestamp) {
+        let until = live.timestamp.plus(interval / 2);
+        if kept.front().is_none_or(|later| until <= later.timestamp) {
             kept.push_front(live);
         }
     }
@@ -202,10 +202,7 @@ mod tests {
             }
             stop.cancel();
         });
-        let found = stream
-            .map(|live| live.unwrap().sample.timestamp.0)
-            .collect()
-            .await;
+        let found = stream.map(|live| live.unwrap().timestamp.0).collect().await;
         sender.await.unwrap();
         found
     }

@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::config::{OwnCertificate, ServerConfig, Transport, host_of};
+use crate::listener::Wire;
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -137,16 +138,16 @@ impl Tls {
     ///
     /// # Errors
     /// There is no TLS connection; it has been ended.
-    pub async fn accept(
+    pub(crate) async fn accept(
         &self,
         stream: TcpStream,
-    ) -> Result<(TlsStream<TcpStream>, Option<PublicKey>), String> {
+    ) -> Result<(TlsStream<Wire>, Option<PublicKey>), String> {
         let shaken = async {
             if let Some(answer) = plain::answer_to(&stream).await? {
                 plain::turn_away(stream, answer).await?;
                 return Err(std::io::Error::other("plain HTTP on a TLS port"));
             }
-            let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+            let start = LazyConfigAcceptor::new(Acceptor::default(), Wire::from(stream)).await?;
             let offered = start.client_hello().alpn();
             let is_agent = offered.is_some_and(|mut offered| offered.any(|one| one == AGENT_ALPN));
             let config = {
@@ -172,7 +173,7 @@ impl Tls {
     }
 
     /// The key of the agent at the other end; `None` if it showed no certificate that counts.
-    fn key_of(&self, stream: &TlsStream<TcpStream>) -> Option<PublicKey> {
+    fn key_of(&self, stream: &TlsStream<Wire>) -> Option<PublicKey> {
         let shown = stream.get_ref().1.peer_certificates()?;
         self.agents
             .key(shown, SystemTime::now())

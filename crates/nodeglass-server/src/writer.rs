@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use nodeglass_chunk::row::{self, Compressor};
 use nodeglass_model::{Sample, SampleId, UnixMillis};
 use nodeglass_runtime::backoff::Backoff;
@@ -41,7 +42,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub(crate) struct Entry {
     agent: Arc<LiveAgent>,
     timestamp: UnixMillis,
-    row: Vec<u8>,
+    row: Bytes,
     id: SampleId,
     covers: Vec<SampleId>,
     tasks: Vec<TaskRecord>,
@@ -56,7 +57,7 @@ impl Entry {
     pub(crate) fn new(agent: Arc<LiveAgent>, sample: &Sample, id: SampleId, covers: Vec<SampleId>) -> Self {
         Self {
             timestamp: sample.timestamp,
-            row: row::encode(sample),
+            row: row::encode(sample).into(),
             id,
             covers,
             tasks: tasks_of(agent.key, sample),
@@ -67,7 +68,7 @@ impl Entry {
     }
 
     /// A sample of which only its row is at hand, and which says nothing of tasks.
-    pub(crate) fn of_row(agent: Arc<LiveAgent>, timestamp: UnixMillis, row: Vec<u8>, id: SampleId) -> Self {
+    pub(crate) fn of_row(agent: Arc<LiveAgent>, timestamp: UnixMillis, row: Bytes, id: SampleId) -> Self {
         Self {
             agent,
             timestamp,
@@ -329,7 +330,7 @@ impl Writer {
                 agent: entry.agent.key,
                 id: entry.id,
                 timestamp: entry.timestamp,
-                payload: small(&entry.row).unwrap_or_else(|| entry.row.clone()),
+                payload: small(&entry.row).unwrap_or_else(|| entry.row.to_vec()),
                 weight: entry.covers.len() as u32,
             })
             .collect()

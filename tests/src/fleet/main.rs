@@ -34,7 +34,7 @@ use database::Found;
 use player::{EPOCH, Phase, Player, Tally, World};
 
 /// Sessions that are opened at once.
-const OPENING: usize = 8;
+const OPENING: usize = 64;
 /// The pause before a server that has its hands full is asked again.
 const AGAIN: Duration = Duration::from_millis(100);
 /// How long the server is left alone once everybody is connected, so that what connecting cost is over.

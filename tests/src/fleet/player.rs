@@ -87,14 +87,14 @@ impl Player {
     /// # Errors
     /// The session ended.
     pub(crate) async fn live(mut self) -> anyhow::Result<u64> {
+        self.until_sending().await?;
         let mut phase = self.world.phase.clone();
-        phase.wait_for(|phase| *phase >= Phase::Sending).await?;
         let interval = self.world.interval;
         // Spread over the interval, as agents that were started at different times are.
         let offset = interval.mul_f64(f64::from(self.number) / f64::from(self.world.agents));
         let mut ticks = tokio::time::interval_at(Instant::now() + offset, interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-        let heartbeat = Duration::from_millis(self.session.settings.heartbeat_interval_ms.max(1000).into());
+        let heartbeat = self.heartbeat_interval();
         let mut heartbeats = tokio::time::interval_at(Instant::now() + offset + heartbeat, heartbeat);
         heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut packer = LivePacker::default();
@@ -114,8 +114,8 @@ impl Player {
     /// # Errors
     /// The session ended.
     pub(crate) async fn back_to_back(mut self) -> anyhow::Result<u64> {
+        self.until_sending().await?;
         let mut phase = self.world.phase.clone();
-        phase.wait_for(|phase| *phase >= Phase::Sending).await?;
         let began = now().minus(BACKLOG);
         let steps = BACKLOG.as_millis() / self.world.interval.as_millis().max(1);
         while self.phase() < Phase::Ending {
@@ -134,6 +134,25 @@ impl Player {
             }
         }
         self.end().await
+    }
+
+    fn heartbeat_interval(&self) -> Duration {
+        Duration::from_millis(self.session.settings.heartbeat_interval_ms.max(1000).into())
+    }
+
+    /// Gives signs of life until the others are connected, too.
+    async fn until_sending(&self) -> anyhow::Result<()> {
+        let mut phase = self.world.phase.clone();
+        let mut heartbeats = tokio::time::interval(self.heartbeat_interval());
+        loop {
+            tokio::select! {
+                reached = phase.wait_for(|phase| *phase >= Phase::Sending) => {
+                    reached?;
+                    return Ok(());
+                }
+                _ = heartbeats.tick() => self.send_heartbeat().await,
+            }
+        }
     }
 
     async fn send_live(&mut self, packer: &mut LivePacker) {

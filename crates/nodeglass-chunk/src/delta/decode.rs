@@ -7,7 +7,7 @@ use nodeglass_model::sample::CollectFailure;
 use nodeglass_model::{Sample, UnixMillis};
 
 use super::departed::{Departed, Place};
-use super::flat::{Heads, RowWriter};
+use super::flat::{FlatRow, Heads, RowWriter};
 use super::like::{Known, Like, text_of};
 use super::{
     ABSENT, FAILURES, FIRST, LAYOUT, MAX_FAILURE_BYTES, MAX_FAILURES, MAX_METRICS, MAX_TEXT_BYTES,
@@ -410,20 +410,24 @@ fn can_be(metric: Option<&Metric>, steps: i64) -> bool {
 
 impl Decoder {
     /// The same as a row, as [`crate::row::encode`] writes it, of a sample that is sound.
-    pub fn row(&mut self) -> Vec<u8> {
-        let heads = self.heads.get_or_insert_with(|| Heads::new(&self.layout));
-        let mut row = RowWriter::new(heads);
+    pub fn row(&mut self) -> FlatRow {
+        let mut heads = self.heads.take().unwrap_or_else(|| Heads::new(&self.layout));
+        let mut row = RowWriter::new(&mut heads);
         for dimension in Dimension::ALL {
+            let known = dimension.len(&self.layout);
             let kind = self.kinds.iter().find(|kind| kind.known == Some(dimension));
             let Some(kind) = kind.filter(|kind| !kind.metrics.is_empty()) else {
+                (0..known).for_each(|index| row.leave_out(dimension, index));
                 continue;
             };
             let devices = kind.values.chunks_exact(kind.metrics.len());
-            for (index, values) in devices.take(dimension.len(&self.layout)).enumerate() {
+            for (index, values) in devices.take(known).enumerate() {
                 row.device(dimension, index, &kind.metrics, values);
             }
         }
-        row.finish(&self.layout.failures)
+        let row = row.finish(&self.layout.failures, || self.sample());
+        self.heads = Some(heads);
+        row
     }
 }
 

@@ -5,7 +5,7 @@ use nodeglass_model::catalogue::{Dimension, Metric};
 use nodeglass_model::sample::CollectFailure;
 
 use super::ABSENT;
-use crate::row::{VERSION, put_attributes, put_failures};
+use crate::row::{VERSION, decode, put_attributes, put_failures};
 use crate::varint::{put, put_signed, put_text};
 
 /// What stands before the values of each device: its kind, its label and its attributes, as a row has them.
@@ -14,7 +14,12 @@ pub(super) struct Heads {
     bytes: Vec<u8>,
     /// Where each device's end, by kind.
     ends: [Vec<u32>; Dimension::ALL.len()],
+    /// Which devices the last row left out, and whether its sample could be made out of it all the same.
+    last: Option<(Vec<LeftOut>, bool)>,
 }
+
+/// A device without values, which a row does not have: its kind and its place.
+type LeftOut = (Dimension, u32);
 
 impl Heads {
     /// Those of the devices of a sample.
@@ -45,22 +50,34 @@ impl Heads {
     }
 }
 
+/// A sample as a row.
+#[derive(Debug)]
+pub struct FlatRow {
+    /// The row.
+    pub bytes: Vec<u8>,
+    /// Whether the sample can be made out of it as it was. A row has no devices without values, some of which are
+    /// known by others.
+    pub is_whole: bool,
+}
+
 /// Writes a row device by device.
 pub(super) struct RowWriter<'a> {
-    heads: &'a Heads,
+    heads: &'a mut Heads,
     devices: u64,
+    left_out: Vec<LeftOut>,
     /// Everything between the count of the devices and the failures.
     body: Vec<u8>,
     values: Vec<u8>,
 }
 
 impl<'a> RowWriter<'a> {
-    pub(super) fn new(heads: &'a Heads) -> Self {
+    pub(super) fn new(heads: &'a mut Heads) -> Self {
         Self {
-            heads,
             devices: 0,
+            left_out: Vec::new(),
             body: Vec::with_capacity(heads.bytes.len() + 1024),
             values: Vec::with_capacity(256),
+            heads,
         }
     }
 
@@ -84,21 +101,38 @@ impl<'a> RowWriter<'a> {
                 before = metric.id.0;
             }
         }
-        if count > 0 {
-            self.devices += 1;
-            self.body.extend_from_slice(self.heads.of(kind, index));
-            put(&mut self.body, count);
-            self.body.extend_from_slice(&self.values);
+        if count == 0 {
+            self.leave_out(kind, index);
+            return;
         }
+        self.devices += 1;
+        self.body.extend_from_slice(self.heads.of(kind, index));
+        put(&mut self.body, count);
+        self.body.extend_from_slice(&self.values);
     }
 
-    pub(super) fn finish(self, failures: &[CollectFailure]) -> Vec<u8> {
+    pub(super) fn leave_out(&mut self, kind: Dimension, index: usize) {
+        self.left_out.push((kind, index as u32));
+    }
+
+    /// The row, and whether `sample` can be made out of it, which is not asked again while it is the same devices that have no
+    /// values.
+    pub(super) fn finish(self, failures: &[CollectFailure], sample: impl FnOnce() -> Sample) -> FlatRow {
         // Room for the version and two counts besides.
         let mut row = Vec::with_capacity(self.body.len() + 16);
         row.push(VERSION);
         put(&mut row, self.devices);
         row.extend_from_slice(&self.body);
         put_failures(&mut row, failures);
-        row
+        let is_whole = match &self.heads.last {
+            Some((left_out, is_whole)) if *left_out == self.left_out => *is_whole,
+            _ => {
+                let sample = sample();
+                let is_whole = decode(&row, sample.timestamp).is_ok_and(|again| again == sample);
+                self.heads.last = Some((self.left_out, is_whole));
+                is_whole
+            }
+        };
+        FlatRow { bytes: row, is_whole }
     }
 }

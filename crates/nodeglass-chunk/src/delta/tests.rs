@@ -446,7 +446,10 @@ proptest! {
         let mut decoder = Decoder::new(DEVICES);
         for record in records(&samples) {
             decoder.advance(&record).unwrap();
-            prop_assert_eq!(decoder.row(), crate::row::encode(&decoder.sample()));
+            let (row, sample) = (decoder.row(), decoder.sample());
+            prop_assert_eq!(&row.bytes, &crate::row::encode(&sample));
+            let again = crate::row::decode(&row.bytes, sample.timestamp).unwrap();
+            prop_assert_eq!(row.is_whole, again == sample);
         }
     }
 

@@ -156,7 +156,7 @@ fn row(agent: &Arc<LiveAgent>, caller: &Caller, request: &Request) -> Option<Row
         Order::Metric(selector) => overview
             .sample
             .as_ref()
-            .and_then(|live| selector.value(&live.sample)),
+            .and_then(|live| selector.value(live.sample())),
     };
     Some(Row {
         agent: agent.clone(),
@@ -245,7 +245,7 @@ fn write(out: &mut Vec<u8>, row: &Row, request: &Request) {
                 out.push(b':');
                 put(out, &value);
             };
-            each(selector, &live.sample, name, section.len() + 1, &mut figure);
+            each(selector, live.sample(), name, section.len() + 1, &mut figure);
         }
         if out.len() == empty {
             // A section without figures is left out, as in a sample.

@@ -7,7 +7,7 @@ mod samples;
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -67,6 +67,13 @@ const CLOCK_STEP: Duration = Duration::from_secs(5);
 /// The end of a session whose agent is no more what it was.
 pub(crate) fn gone() -> End {
     Status::aborted("the agent was given another name, or forgotten: its next session tells")
+}
+
+/// The next whole second of this process: those who wait for about the same time wake it once.
+fn rounded_up(at: Instant) -> Instant {
+    static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let passed = at.saturating_duration_since(*BEGIN);
+    at + Duration::from_secs(passed.as_secs() + 1).saturating_sub(passed)
 }
 
 /// Boxed, as questions are: a channel takes room for 32 of what it carries, and there is one for each agent.
@@ -257,6 +264,9 @@ impl Session {
         self.agent
             .set_intervals(sent, sent.max(settings.persist_interval));
         self.watched = self.watch_interval();
+        if let Some(connection) = &self.origin.connection {
+            connection.is_looked_at(self.watched.is_some());
+        }
         v1::Settings {
             heartbeat_interval_ms: millis(settings.heartbeat_interval),
             max_message_bytes: MAX_MESSAGE_BYTES as u32,
@@ -303,7 +313,7 @@ impl Session {
         // What is waited for from the beginning to the end is waited for once: to begin anew with each message costs more
         // than the message.
         let mut stopping = pin!(stop.cancelled());
-        let mut quiet = pin!(tokio::time::sleep_until(heard + silence));
+        let mut quiet = pin!(tokio::time::sleep_until(rounded_up(heard + silence)));
         // Begins with those who look on now: somebody may have come since the welcome.
         let mut onlookers = WatchStream::new(self.agent.onlookers());
         loop {
@@ -345,7 +355,7 @@ impl Session {
                 }
                 () = &mut quiet => {
                     if heard.elapsed() < silence {
-                        quiet.as_mut().reset(heard + silence);
+                        quiet.as_mut().reset(rounded_up(heard + silence));
                         continue;
                     }
                     // Nobody is there who would take an answer.

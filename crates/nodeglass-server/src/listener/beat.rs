@@ -1,34 +1,74 @@
-//! Has many agents' connections read together. Each that sends now and then finds the processor's caches cold; those that are
-//! read one after the other share what the first has fetched.
+//! Has many agents' connections read together. Each that sends now and then wakes a thread and finds the processor's caches
+//! cold; those that are read one after the other wake one for all of them, and share what the first has fetched.
 //!
-//! What has come on an agent's connection waits for the next beat, as long as there are many agents. Calls of people and
-//! programs never wait.
+//! As long as there are many agents, what has come on their connections waits in the kernel for the next beat, and wakes
+//! nobody. Calls of people and programs never wait.
 
+use std::collections::HashMap;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Wake, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
+use mio::event::Event;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Token};
+use socket2::SockRef;
+use tokio::io::ReadBuf;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// How long what an agent sent may wait: not long for who looks on, and some ten agents' messages of a thousand agents.
-const BEAT: Duration = Duration::from_millis(40);
+/// How long what an agent sent may wait. Nobody looks on; agents that are looked at are read at once.
+const LONGEST: Duration = Duration::from_millis(250);
+/// Short enough that what all agents of a large server send comes in parts.
+const SHORTEST: Duration = Duration::from_millis(20);
+/// So many are to be read together: enough that they share what each needs, and few enough that a call between them does not
+/// wait long.
+const TOGETHER: usize = 50;
 /// From so many agents on there are several messages in a beat.
 const MANY: usize = 200;
+/// Connections of which the kernel tells at once.
+const AT_ONCE: usize = 256;
 
 /// Who is read at the next beat.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Beat {
     agents: AtomicUsize,
     is_on: AtomicBool,
-    /// `None` while nobody has to wait.
-    waiting: Mutex<Option<Vec<Arc<Ear>>>>,
+    /// Has come to be, or to be no more.
     many: Notify,
+    seats: Mutex<Seats>,
+}
+
+#[derive(Debug)]
+struct Seats {
+    poll: mio::Poll,
+    ears: HashMap<Token, Arc<Ear>>,
+    next: usize,
 }
 
 impl Beat {
+    /// One for no agents yet.
+    ///
+    /// # Errors
+    /// The system has no more of what tells which connections have something to read.
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            agents: AtomicUsize::new(0),
+            is_on: AtomicBool::new(false),
+            many: Notify::new(),
+            seats: Mutex::new(Seats {
+                poll: mio::Poll::new()?,
+                ears: HashMap::new(),
+                next: 0,
+            }),
+        })
+    }
+
     /// Counts one more agent's connection, until [`Beat::leave`].
     pub(super) fn enter(&self) {
         if self.agents.fetch_add(1, Ordering::Relaxed) + 1 >= MANY {
@@ -46,88 +86,239 @@ impl Beat {
     }
 
     /// Beats until `stop` while there are many agents.
-    pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
+    ///
+    /// # Errors
+    /// The system does not tell which connections have something to read.
+    pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) -> io::Result<()> {
+        let mut events = Events::with_capacity(AT_ONCE);
         while !stop.is_cancelled() {
-            if self.agents.load(Ordering::Relaxed) < MANY {
-                self.turn(None);
+            tokio::select! {
+                () = self.many.notified() => {}
+                () = stop.cancelled() => break,
+            }
+            self.is_on.store(true, Ordering::Relaxed);
+            let mut beat = SHORTEST;
+            while self.agents.load(Ordering::Relaxed) >= MANY && !stop.is_cancelled() {
                 tokio::select! {
-                    () = self.many.notified() => {}
-                    () = stop.cancelled() => {}
-                }
-            } else {
-                self.turn(Some(Vec::new()));
-                tokio::select! {
-                    () = tokio::time::sleep(BEAT) => {}
+                    () = tokio::time::sleep(beat) => beat = next(beat, self.turn(&mut events)?),
                     () = stop.cancelled() => {}
                 }
             }
+            self.dismiss();
         }
-        self.turn(None);
+        Ok(())
     }
 
-    /// Lets all read that wait; who comes from now on waits in `next`.
-    fn turn(&self, next: Option<Vec<Arc<Ear>>>) {
-        self.is_on.store(next.is_some(), Ordering::Relaxed);
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let ready = std::mem::replace(&mut *waiting, next);
-        drop(waiting);
-        for ear in ready.into_iter().flatten() {
-            ear.is_waiting.store(false, Ordering::Release);
-            ear.task.wake();
+    /// Lets all read on whose connections something has come; says how many they are.
+    fn turn(&self, events: &mut Events) -> io::Result<usize> {
+        let mut seats = self.seats();
+        let mut all = 0;
+        loop {
+            match seats.poll.poll(events, Some(Duration::ZERO)) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                told => told?,
+            }
+            let mut told = 0;
+            for event in &*events {
+                told += 1;
+                if let Some(ear) = seats.ears.get(&event.token()) {
+                    ear.hear(event);
+                }
+            }
+            all += told;
+            if told < AT_ONCE {
+                return Ok(all);
+            }
         }
+    }
+
+    /// Has all look for themselves from now on.
+    fn dismiss(&self) {
+        let seats = self.seats();
+        self.is_on.store(false, Ordering::Relaxed);
+        for ear in seats.ears.values() {
+            ear.is_readable.store(true, Ordering::Release);
+            ear.reader.wake();
+            ear.writer.wake();
+        }
+    }
+
+    fn seats(&self) -> std::sync::MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What the system wakes instead of a connection's task.
+/// How long to the next beat, when `told` came within one of `beat`.
+fn next(beat: Duration, told: usize) -> Duration {
+    let wanted = beat.mul_f64(TOGETHER as f64 / told.max(1) as f64);
+    wanted.clamp(beat / 2, beat * 2).clamp(SHORTEST, LONGEST)
+}
+
+/// What the kernel told of a connection, and who wants to know.
 #[derive(Debug)]
-pub(super) struct Ear {
-    beat: Arc<Beat>,
-    task: AtomicWaker,
-    is_waiting: AtomicBool,
+struct Ear {
+    is_readable: AtomicBool,
+    /// The other end has said all it will; nothing more is told.
+    is_over: AtomicBool,
+    reader: AtomicWaker,
+    writer: AtomicWaker,
 }
 
 impl Ear {
-    /// One, and what wakes it.
-    pub(super) fn new(beat: Arc<Beat>) -> (Arc<Self>, Waker) {
-        let ear = Arc::new(Self {
-            beat,
-            task: AtomicWaker::new(),
-            is_waiting: AtomicBool::new(false),
-        });
-        let waker = Waker::from(ear.clone());
-        (ear, waker)
-    }
-
-    /// Wakes this task at the beat after there is something to read.
-    pub(super) fn listen_for(&self, task: &Waker) {
-        self.task.register(task);
+    fn hear(&self, event: &Event) {
+        let is_over = event.is_read_closed() || event.is_write_closed() || event.is_error();
+        if is_over {
+            self.is_over.store(true, Ordering::Release);
+        }
+        if is_over || event.is_readable() {
+            self.is_readable.store(true, Ordering::Release);
+            self.reader.wake();
+        }
+        if is_over || event.is_writable() {
+            self.writer.wake();
+        }
     }
 }
 
-impl Wake for Ear {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
+/// A connection that is read at the beat.
+#[derive(Debug)]
+pub(super) struct Seat {
+    stream: TcpStream,
+    token: Token,
+    ear: Arc<Ear>,
+    beat: Arc<Beat>,
+}
+
+impl Seat {
+    /// For a connection that does not block; `None` if there are no longer many.
+    pub(super) fn take(beat: &Arc<Beat>, stream: TcpStream) -> io::Result<Option<Self>> {
+        // Something may have come before there was anybody to tell.
+        let ear = Arc::new(Ear {
+            is_readable: AtomicBool::new(true),
+            is_over: AtomicBool::new(false),
+            reader: AtomicWaker::new(),
+            writer: AtomicWaker::new(),
+        });
+        let mut seats = beat.seats();
+        if !beat.is_on() {
+            return Ok(None);
+        }
+        let token = Token(seats.next);
+        seats.next = seats.next.wrapping_add(1);
+        let both = Interest::READABLE | Interest::WRITABLE;
+        let socket = stream.as_raw_fd();
+        seats
+            .poll
+            .registry()
+            .register(&mut SourceFd(&socket), token, both)?;
+        seats.ears.insert(token, ear.clone());
+        drop(seats);
+        Ok(Some(Self {
+            stream,
+            token,
+            ear,
+            beat: beat.clone(),
+        }))
     }
 
-    fn wake_by_ref(self: &Arc<Self>) {
-        if self.is_waiting.swap(true, Ordering::AcqRel) {
-            return;
+    /// The connection, for whoever reads it at once when the seat is given up.
+    pub(super) fn stream(&self) -> io::Result<TcpStream> {
+        self.stream.try_clone()
+    }
+
+    /// The connection's settings.
+    pub(super) fn settings(&self) -> SockRef<'_> {
+        SockRef::from(&self.stream)
+    }
+
+    pub(super) fn poll_read(&self, context: &Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let ear = &self.ear;
+        loop {
+            if !ear.is_readable.swap(false, Ordering::AcqRel) {
+                ear.reader.register(context.waker());
+                if !ear.is_readable.swap(false, Ordering::AcqRel) {
+                    return Poll::Pending;
+                }
+            }
+            let room = buffer.remaining();
+            match (&self.stream).read(buffer.initialize_unfilled()) {
+                Ok(read) => {
+                    // The kernel tells of what comes from now on, and not of what it has already.
+                    if read == room || ear.is_over.load(Ordering::Acquire) {
+                        ear.is_readable.store(true, Ordering::Release);
+                    }
+                    buffer.advance(read);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {
+                    ear.is_readable.store(true, Ordering::Release);
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
         }
-        let mut waiting = self.beat.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(waiting) = &mut *waiting {
-            waiting.push(self.clone());
-            return;
+    }
+
+    /// Writes with `write`, or is told at the beat after there is room.
+    fn poll_write(
+        &self,
+        context: &Context<'_>,
+        mut write: impl FnMut(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let mut is_told = false;
+        loop {
+            match write(&self.stream) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if is_told {
+                        return Poll::Pending;
+                    }
+                    // There may be room again before it is known who waits for it.
+                    self.ear.writer.register(context.waker());
+                    is_told = true;
+                }
+                written => return Poll::Ready(written),
+            }
         }
-        drop(waiting);
-        self.is_waiting.store(false, Ordering::Release);
-        self.task.wake();
+    }
+
+    pub(super) fn poll_write_bytes(&self, context: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write(context, |mut stream| stream.write(bytes))
+    }
+
+    pub(super) fn poll_write_vectored(
+        &self,
+        context: &Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write(context, |mut stream| stream.write_vectored(parts))
+    }
+
+    pub(super) fn shutdown(&self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut seats = self.beat.seats();
+        // It can only fail for one that is not there.
+        let _ = seats
+            .poll
+            .registry()
+            .deregister(&mut SourceFd(&self.stream.as_raw_fd()));
+        seats.ears.remove(&self.token);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+    use std::task::{Wake, Waker};
+
     use super::*;
 
+    #[derive(Default)]
     struct Counter(AtomicUsize);
 
     impl Wake for Counter {
@@ -136,35 +327,156 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn many_agents_are_read_together_and_few_at_once() {
-        let (beat, stop) = (Arc::<Beat>::default(), CancellationToken::new());
+    impl Counter {
+        fn count(&self) -> usize {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    /// Both ends of a connection; the second does not block.
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (ours, _) = listener.accept().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        (theirs, ours)
+    }
+
+    fn seat_of(beat: &Arc<Beat>, stream: TcpStream) -> Seat {
+        beat.is_on.store(true, Ordering::Relaxed);
+        Seat::take(beat, stream).unwrap().unwrap()
+    }
+
+    fn read(seat: &Seat, waker: &Waker, room: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; room];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        match seat.poll_read(&Context::from_waker(waker), &mut buffer) {
+            Poll::Ready(read) => {
+                read.unwrap();
+                Some(buffer.filled().to_vec())
+            }
+            Poll::Pending => None,
+        }
+    }
+
+    /// What comes is read once the beat says so, in parts if there is no room, and to the end.
+    #[test]
+    fn nothing_is_missed_between_two_beats() {
+        let beat = Arc::new(Beat::new().unwrap());
+        let mut events = Events::with_capacity(4);
+        let woken = Arc::<Counter>::default();
+        let waker = Waker::from(woken.clone());
+        let (mut theirs, ours) = pair();
+        let seat = seat_of(&beat, ours);
+        assert_eq!(read(&seat, &waker, 8), None);
+
+        theirs.write_all(b"good morning").unwrap();
+        assert_eq!((read(&seat, &waker, 8), woken.count()), (None, 0));
+        beat.turn(&mut events).unwrap();
+        assert_eq!(woken.count(), 1);
+        assert_eq!(read(&seat, &waker, 8).unwrap(), b"good mor");
+        assert_eq!(
+            read(&seat, &waker, 8).unwrap(),
+            b"ning",
+            "the kernel does not tell of it again"
+        );
+        assert_eq!(read(&seat, &waker, 8), None);
+
+        // What comes between the last look and the beat, and the end that came with it.
+        theirs.write_all(b"bye").unwrap();
+        drop(theirs);
+        beat.turn(&mut events).unwrap();
+        assert_eq!(woken.count(), 2);
+        assert_eq!(read(&seat, &waker, 8).unwrap(), b"bye");
+        assert_eq!(read(&seat, &waker, 8).unwrap(), b"", "the end");
+        drop(seat);
+        assert!(beat.seats().ears.is_empty());
+    }
+
+    /// Who has more to write than the kernel takes is told when it takes more.
+    #[test]
+    fn whoever_waits_for_room_is_told() {
+        let beat = Arc::new(Beat::new().unwrap());
+        let mut events = Events::with_capacity(4);
+        let woken = Arc::<Counter>::default();
+        let waker = Waker::from(woken.clone());
+        let (mut theirs, ours) = pair();
+        let seat = seat_of(&beat, ours);
+        let mut written = 0;
+        let chunk = vec![7; 64 << 10];
+        while let Poll::Ready(more) = seat.poll_write_bytes(&Context::from_waker(&waker), &chunk) {
+            written += more.unwrap();
+        }
+        beat.turn(&mut events).unwrap();
+        let before = woken.count();
+        theirs.read_exact(&mut vec![0; written]).unwrap();
+        // The kernel acknowledges what was read in its own time.
+        while woken.count() == before {
+            beat.turn(&mut events).unwrap();
+            std::thread::yield_now();
+        }
+        assert!(
+            seat.poll_write_bytes(&Context::from_waker(&waker), &chunk)
+                .is_ready()
+        );
+    }
+
+    #[test]
+    fn a_beat_is_as_long_as_it_takes_for_some_to_come() {
+        let settled = |per_sec: f64| {
+            let steps = 0..20;
+            steps.fold(SHORTEST, |beat, _| {
+                next(beat, (beat.as_secs_f64() * per_sec) as usize)
+            })
+        };
+        assert_eq!(settled(0.0), LONGEST);
+        assert_eq!(settled(50.0), LONGEST);
+        let thousand = settled(500.0).as_secs_f64();
+        assert!((0.09..0.11).contains(&thousand), "{thousand}");
+        assert_eq!(settled(1e6), SHORTEST);
+    }
+
+    #[tokio::test]
+    async fn agents_are_read_together_while_there_are_many() {
+        let (beat, stop) = (Arc::new(Beat::new().unwrap()), CancellationToken::new());
         let running = tokio::spawn(beat.clone().run(stop.clone()));
-        let woken = Arc::new(Counter(AtomicUsize::new(0)));
-        let count = || woken.0.load(Ordering::Relaxed);
-        let (ear, waker) = Ear::new(beat.clone());
-        let listen = || ear.listen_for(&Waker::from(woken.clone()));
-        listen();
-        waker.wake_by_ref();
-        assert_eq!(count(), 1, "one agent waits for nobody");
+        let woken = Arc::<Counter>::default();
+        let waker = Waker::from(woken.clone());
+        let until = async |done: &dyn Fn() -> bool| {
+            while !done() {
+                tokio::task::yield_now().await;
+            }
+        };
+        (1..MANY).for_each(|_| beat.enter());
+        tokio::task::yield_now().await;
+        assert!(!beat.is_on());
+        beat.enter();
+        until(&|| beat.is_on()).await;
 
-        (0..MANY).for_each(|_| beat.enter());
-        tokio::time::sleep(BEAT / 2).await;
-        assert!(beat.is_on());
-        listen();
-        waker.wake_by_ref();
-        waker.wake_by_ref();
-        assert_eq!(count(), 1);
-        tokio::time::sleep(BEAT).await;
-        assert_eq!(count(), 2, "the next beat wakes it once");
+        let (mut theirs, ours) = pair();
+        let seat = seat_of(&beat, ours);
+        assert_eq!(read(&seat, &waker, 8), None);
+        theirs.write_all(b"one").unwrap();
+        until(&|| woken.count() == 1).await;
+        assert_eq!(read(&seat, &waker, 8).unwrap(), b"one");
+        assert_eq!(read(&seat, &waker, 8), None);
 
-        listen();
-        waker.wake_by_ref();
+        beat.leave();
+        until(&|| !beat.is_on()).await;
+        assert!(
+            Seat::take(&beat, pair().1).unwrap().is_none(),
+            "nobody would tell"
+        );
+        until(&|| woken.count() == 2).await;
+        beat.enter();
+        until(&|| beat.is_on()).await;
+        assert_eq!(read(&seat, &waker, 8), None);
         stop.cancel();
-        running.await.unwrap();
-        assert_eq!(count(), 3, "who waited at the end is woken");
-        listen();
-        waker.wake_by_ref();
-        assert_eq!(count(), 4);
+        running.await.unwrap().unwrap();
+        assert_eq!(
+            (woken.count(), beat.is_on()),
+            (3, false),
+            "who waited at the end is woken"
+        );
     }
 }

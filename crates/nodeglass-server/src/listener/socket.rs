@@ -5,19 +5,19 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use nodeglass_runtime::accept::Guest;
 use nodeglass_runtime::tls::key::PublicKey;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
-use super::beat::{Beat, Ear};
+use super::beat::Beat;
+use super::wire::Wire;
 
 /// What somebody may send without a token, at once and in a second after that: some hundred calls, or the greeting of an
 /// agent. A flood of frames that cost little to send and something to answer ends up here.
@@ -40,6 +40,8 @@ struct State {
     is_known: AtomicBool,
     /// Whether an agent is at the other end.
     is_agents: AtomicBool,
+    /// Whether somebody looks at that agent now.
+    is_looked_at: AtomicBool,
     /// By which agents are read.
     beat: Option<Arc<Beat>>,
     guest: Option<Guest>,
@@ -76,6 +78,7 @@ impl Connection {
             cut: Notify::default(),
             is_known: AtomicBool::default(),
             is_agents: AtomicBool::default(),
+            is_looked_at: AtomicBool::default(),
         }))
     }
 
@@ -98,9 +101,15 @@ impl Connection {
         }
     }
 
+    /// Says whether somebody looks at that agent, who sees what it sends at once.
+    pub fn is_looked_at(&self, is_looked_at: bool) {
+        self.0.is_looked_at.store(is_looked_at, Ordering::Relaxed);
+    }
+
     /// By what it is read, if nobody minds that it is not read at once: an agent's alone, among many.
     fn patient(&self) -> Option<&Arc<Beat>> {
-        let is_agents = self.0.is_agents.load(Ordering::Relaxed);
+        let is_agents =
+            self.0.is_agents.load(Ordering::Relaxed) && !self.0.is_looked_at.load(Ordering::Relaxed);
         let is_alone = || self.0.calls.load(Ordering::Relaxed) <= 1;
         let beat = self.0.beat.as_ref().filter(|beat| is_agents && beat.is_on());
         beat.filter(|_| is_alone())
@@ -156,7 +165,14 @@ impl Connection {
 }
 
 /// Bytes as they are, or within TLS.
-pub(super) type Stream = Either<TcpStream, TlsStream<TcpStream>>;
+pub(super) type Stream = Either<Wire, TlsStream<Wire>>;
+
+fn wire_of(stream: &mut Stream) -> &mut Wire {
+    match stream {
+        Either::Left(plain) => plain,
+        Either::Right(tls) => tls.get_mut().0,
+    }
+}
 
 /// The connection's socket. Cut, it leaves nothing in the kernel's buffers for an end that will never take it.
 #[derive(Debug)]
@@ -167,8 +183,6 @@ pub(super) struct Socket {
     allowance: (usize, Instant),
     /// Made when a stranger has to wait.
     pause: Option<Pin<Box<Sleep>>>,
-    /// Made when an agent's first has to wait for others.
-    ear: Option<(Arc<Ear>, Waker)>,
 }
 
 impl Socket {
@@ -178,7 +192,6 @@ impl Socket {
             connection,
             allowance: (STRANGER_BYTES, Instant::now()),
             pause: None,
-            ear: None,
         }
     }
 
@@ -207,12 +220,7 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.connection.is_cut() {
-            // If it can't be, the kernel gives up by itself after a while.
-            let socket = match &self.stream {
-                Either::Left(plain) => plain,
-                Either::Right(tls) => tls.get_ref().0,
-            };
-            let _ = socket.set_zero_linger();
+            wire_of(&mut self.stream).abandon();
         }
     }
 }
@@ -226,17 +234,10 @@ impl AsyncRead for Socket {
         if self.connection.is_known() {
             self.pause = None;
             let Self {
-                stream,
-                connection,
-                ear,
-                ..
+                stream, connection, ..
             } = &mut *self;
-            let Some(beat) = connection.patient() else {
-                return Pin::new(stream).poll_read(context, buffer);
-            };
-            let (ear, waker) = ear.get_or_insert_with(|| Ear::new(beat.clone()));
-            ear.listen_for(context.waker());
-            return Pin::new(stream).poll_read(&mut Context::from_waker(waker), buffer);
+            wire_of(stream).settle(connection.patient(), context)?;
+            return Pin::new(stream).poll_read(context, buffer);
         }
         let most = std::task::ready!(self.poll_allowance(context)).min(buffer.remaining());
         let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));

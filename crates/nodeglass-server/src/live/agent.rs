@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use bytes::Bytes;
 use nodeglass_chunk::delta::LayoutNumber;
 use nodeglass_model::system::SystemInfo;
 use nodeglass_model::{AgentId, Sample, SampleId, UnixMillis};
@@ -166,7 +167,7 @@ impl LiveAgent {
             return None;
         }
         let latest = self.latest.borrow();
-        latest.sample.as_deref().map(|live| look(&live.sample))
+        latest.sample.as_deref().map(|live| look(live.sample()))
     }
 
     /// Follows its samples. What came lately after the sample `seen` is given, if it is still known: it may be nothing.
@@ -193,20 +194,39 @@ impl LiveAgent {
         layout: Option<LayoutNumber>,
         make: impl FnOnce(Option<Sample>) -> Sample,
     ) {
+        self.show_next(|before, number, order| {
+            let before = before.filter(|live| layout.is_some() && live.layout == layout);
+            let before = before.and_then(Arc::into_inner).and_then(LiveSample::into_sample);
+            let mut live = LiveSample::new(make(before), Some(id), number, order);
+            live.layout = layout;
+            live
+        });
+    }
+
+    /// Whether somebody reads it, or looked at its latest sample.
+    pub(crate) fn is_looked_at(&self) -> bool {
+        let latest = self.latest.borrow();
+        let was_looked_at = latest.sample.as_ref().is_some_and(|live| live.was_looked_at());
+        was_looked_at || self.latest.receiver_count() > 0
+    }
+
+    /// Shows as the latest what is stored as this row, for an agent that nobody looks at: the sample itself is made if
+    /// somebody does.
+    pub(crate) fn show_row(&self, id: SampleId, timestamp: UnixMillis, row: Bytes) {
+        self.show_next(|_, number, order| LiveSample::of_row(row, timestamp, Some(id), number, order));
+    }
+
+    /// Shows what is made out of the sample before, its number and its place in the order of all.
+    fn show_next(&self, make: impl FnOnce(Option<Arc<LiveSample>>, u64, u64) -> LiveSample) {
         let mut ring = self.ring();
         self.latest.send_modify(|latest| {
             let number = latest.number() + 1;
-            let before = latest.sample.take();
-            let before = before.filter(|live| layout.is_some() && live.layout == layout);
-            let before = before.and_then(Arc::into_inner).map(|live| live.sample);
-            let mut live = LiveSample::new(make(before), Some(id), number, self.order.next());
-            live.layout = layout;
-            let live = Arc::new(live);
+            let live = Arc::new(make(latest.sample.take(), number, self.order.next()));
             if let Some(ring) = ring.as_mut() {
                 ring.push(live.clone());
             }
             *latest = Latest {
-                update: Some(live.sample.timestamp),
+                update: Some(live.timestamp),
                 sample: Some(live),
             };
         });

@@ -1,10 +1,13 @@
-//! A sample as readers take it: turned into text once, however many they are.
+//! A sample as readers take it: made when the first of them looks at it, and turned into text once, however many they are.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use nodeglass_chunk::delta::LayoutNumber;
-use nodeglass_model::{AgentId, Sample, SampleId};
+use nodeglass_chunk::row;
+use nodeglass_model::{AgentId, Sample, SampleId, UnixMillis};
+use tracing::error;
 
 /// Different parts of a sample that are kept as texts. A dashboard wants one or two, whoever looks at it.
 const MAX_VIEWS: usize = 8;
@@ -14,8 +17,12 @@ const DATA: &str = "\ndata: ";
 /// A sample with its texts.
 #[derive(Debug)]
 pub struct LiveSample {
-    /// The sample.
-    pub sample: Sample,
+    /// When it was taken.
+    pub timestamp: UnixMillis,
+    /// Made out of the row when somebody looks, if it did not come as a sample.
+    sample: OnceLock<Sample>,
+    row: Bytes,
+    was_looked_at: AtomicBool,
     /// Its identity; `None` for one that was read from the store when the server started.
     pub id: Option<SampleId>,
     /// Its number among those that the agent was shown with: another sample, another number.
@@ -39,8 +46,26 @@ struct Frame {
 
 impl LiveSample {
     pub(crate) fn new(sample: Sample, id: Option<SampleId>, number: u64, order: u64) -> Self {
+        let timestamp = sample.timestamp;
         Self {
-            sample,
+            sample: OnceLock::from(sample),
+            ..Self::of_row(Bytes::new(), timestamp, id, number, order)
+        }
+    }
+
+    /// A sample that is stored as `row` and that perhaps nobody looks at.
+    pub(crate) fn of_row(
+        row: Bytes,
+        timestamp: UnixMillis,
+        id: Option<SampleId>,
+        number: u64,
+        order: u64,
+    ) -> Self {
+        Self {
+            timestamp,
+            sample: OnceLock::new(),
+            row,
+            was_looked_at: AtomicBool::new(false),
             id,
             number,
             layout: None,
@@ -51,9 +76,34 @@ impl LiveSample {
         }
     }
 
+    /// The sample itself.
+    pub fn sample(&self) -> &Sample {
+        self.was_looked_at.store(true, Ordering::Relaxed);
+        self.sample.get_or_init(|| {
+            row::decode(&self.row, self.timestamp).unwrap_or_else(|error| {
+                // As it is stored, so history does not have it either.
+                error!(%error, timestamp = %self.timestamp, "a sample is not to be read any more");
+                Sample {
+                    timestamp: self.timestamp,
+                    ..Sample::default()
+                }
+            })
+        })
+    }
+
+    /// The sample for another one to be made out of, if it was made.
+    pub(super) fn into_sample(self) -> Option<Sample> {
+        self.sample.into_inner()
+    }
+
+    /// Whether anybody asked for the sample so far.
+    pub(super) fn was_looked_at(&self) -> bool {
+        self.was_looked_at.load(Ordering::Relaxed)
+    }
+
     /// The same sample without its texts, which have the name of its agent in them.
     pub(super) fn without_texts(&self) -> Self {
-        Self::new(self.sample.clone(), self.id, self.number, self.order)
+        Self::new(self.sample().clone(), self.id, self.number, self.order)
     }
 
     /// The sample as a whole server-sent event `metrics`, made once. It has an `id` if the sample has one.
@@ -108,7 +158,7 @@ impl LiveSample {
             let mut bytes = self.head().into_bytes();
             let json = bytes.len();
             // Compact JSON has no line breaks, so one line of data holds it.
-            serde_json::to_writer(&mut bytes, &self.sample).expect("a sample has only text keys");
+            serde_json::to_writer(&mut bytes, self.sample()).expect("a sample has only text keys");
             bytes.extend_from_slice(b"\n\n");
             bytes.shrink_to_fit();
             let bytes = Bytes::from(bytes);
@@ -147,5 +197,23 @@ mod tests {
         assert_eq!(live.snapshot(&agent).as_ptr(), live.snapshot(&agent).as_ptr());
         let restored = LiveSample::new(Sample::default(), None, 0, 0);
         assert_eq!(restored.event(), format!("event: metrics\ndata: {json}\n\n"));
+    }
+
+    #[test]
+    fn a_sample_is_made_when_somebody_looks() {
+        let mut sample = Sample {
+            timestamp: UnixMillis(1_000),
+            ..Sample::default()
+        };
+        sample.cpu.usage_percent = Some(12.5);
+        let row = Bytes::from(row::encode(&sample));
+        let live = LiveSample::of_row(row, sample.timestamp, None, 1, 1);
+        assert!(!live.was_looked_at());
+        assert_eq!(live.json(), serde_json::to_string(&sample).unwrap());
+        assert!(live.was_looked_at());
+        assert_eq!(live.into_sample(), Some(sample));
+        let unread = LiveSample::of_row(Bytes::from_static(b"?"), UnixMillis(7), None, 1, 1);
+        assert_eq!(unread.sample().timestamp, UnixMillis(7));
+        assert_eq!(unread.sample().cpu.usage_percent, None);
     }
 }

@@ -329,7 +329,7 @@ fn add_rollups(fold: &mut Fold<'_>, agent: &LiveAgent, rollups: Vec<RollupPoint>
         };
         let dimension = metric.dimension();
         if parts.as_ref().is_none_or(|(known, _)| *known != dimension) {
-            let sample = latest.as_ref().map(|live| &live.sample);
+            let sample = latest.as_ref().map(|live| live.sample());
             parts = Some((
                 dimension,
                 sample

@@ -84,7 +84,7 @@ impl View {
         match &self.what {
             What::Whole => live.snapshot(agent),
             What::Part(filter) => live.seen_as(self.number, || {
-                let mut sample = live.sample.clone();
+                let mut sample = live.sample().clone();
                 filter.apply(&mut sample);
                 let json = serde_json::to_vec(&sample).expect("a sample has only text keys");
                 named(agent, &json)
@@ -92,11 +92,11 @@ impl View {
             What::Figures(selectors) => live.seen_as(self.number, || {
                 let mut text = format!(
                     "{{\"agent_id\":\"{agent}\",\"connected\":true,\"timestamp\":{},\"values\":{{",
-                    live.sample.timestamp.0
+                    live.timestamp.0
                 );
                 let mut gap = "";
                 for selector in selectors {
-                    selector.each(&live.sample, |name, value| {
+                    selector.each(live.sample(), |name, value| {
                         let name = serde_json::Value::from(name);
                         write!(text, "{gap}{name}:{value}").expect("text can be written to");
                         gap = ",";
