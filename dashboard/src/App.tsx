@@ -4,8 +4,7 @@ import { NodeglassProvider, makeQueryClient } from "@nodeglass/react";
 import { Suspense, lazy } from "react";
 import { FleetPage } from "./fleet/FleetPage.tsx";
 import { HostPage } from "./host/HostPage.tsx";
-import { Frame } from "./shell/Frame.tsx";
-import { Mark } from "./shell/Mark.tsx";
+import { Bar, Frame } from "./shell/Frame.tsx";
 import { SignIn } from "./shell/SignIn.tsx";
 import { Link, useRoute } from "./shell/route.tsx";
 import { ask, client, useSession } from "./shell/session.ts";
@@ -22,7 +21,8 @@ void ask();
 /** See the file. */
 export function App() {
   const { state } = useSession();
-  if (state === "asking") return <Head />;
+  // The head of the page is there at once, before it is known who looks.
+  if (state === "asking") return <Bar />;
   if (state === "out") return <SignIn />;
   return (
     <NodeglassProvider client={client} queryClient={queries}>
@@ -32,18 +32,6 @@ export function App() {
         </Suspense>
       </Frame>
     </NodeglassProvider>
-  );
-}
-
-/** What is there at once, before it is known who looks: the head of the page, where it stays. */
-function Head() {
-  return (
-    <header className="bar">
-      <span className="brand">
-        <Mark />
-        <span>Nodeglass</span>
-      </span>
-    </header>
   );
 }
 

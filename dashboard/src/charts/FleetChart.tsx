@@ -1,16 +1,14 @@
 /** Series of several hosts in one chart. */
 
 import { metricOf } from "@nodeglass/client";
-import { type ChartSeries, type ShownUnit, type Span, TimeChart, Timeline, colour, useClient, useKeys, words } from "@nodeglass/react";
+import { type ChartSeries, type ShownUnit, type Span, TimeChart, Timeline, colour, useClient, useKeys, usePoints, words } from "@nodeglass/react";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { useEffect, useMemo } from "react";
+import { useEffect, useMemo, useRef } from "react";
 
 /** More lines than this can't be told apart. */
 export const MOST_LINES = 12;
 /** Charts that follow live are brought up to date so often: in the span of minutes, a line moves a pixel in that time. */
 const REFRESH_MS = 5_000;
-/** As many points as a wide chart has pixels, about. */
-const POINTS = 1_000;
 
 /** A line: a host's series. */
 export interface Line {
@@ -49,13 +47,16 @@ export function FleetChart(props: {
   const { agents, metrics, unit, span, height, title } = props;
   const isLive = "last" in span;
   const timeline = useMemo(() => new Timeline([]), [unit, metrics.join()]);
+  const place = useRef<HTMLDivElement>(null);
+  const points = usePoints(place);
   const { data, error, isPending } = useQuery({
-    queryKey: ["fleet-chart", agents, metrics, span],
+    queryKey: ["fleet-chart", agents, metrics, span, points],
+    enabled: points !== undefined,
     placeholderData: keepPreviousData,
     refetchInterval: isLive ? REFRESH_MS : false,
     queryFn: ({ signal }) => {
       const range = isLive ? { start: `-${Math.round(span.last / 1000)}s`, end: "now" } : { start: span.from, end: span.to };
-      return client.getFleetHistory({ agents, metrics, max_points: POINTS, ...range }, { signal });
+      return client.getFleetHistory({ agents, metrics, ...(points === undefined ? {} : { max_points: points }), ...range }, { signal });
     },
   });
   useEffect(() => {
@@ -75,7 +76,7 @@ export function FleetChart(props: {
   const keys = useKeys(timeline);
   const found = useMemo(() => (props.series ? props.series : allOf(keys, metrics.length > 1)), [keys, props.series, metrics.length]);
   return (
-    <>
+    <div ref={place}>
       {error && <p className="problem">{words(error)}</p>}
       {!error && !isPending && found.length === 0 ? (
         <p className="ng-blank" style={{ height: height + 24 }}>
@@ -84,7 +85,7 @@ export function FleetChart(props: {
       ) : (
         <TimeChart timeline={timeline} series={found} unit={unit} span={span} height={height} title={title} />
       )}
-    </>
+    </div>
   );
 }
 

@@ -1,13 +1,11 @@
 /** Tasks as bars on the charts' time axis. */
 
 import type { Task } from "@nodeglass/client";
-import { AXIS_WIDTH, type Span, bounds, duration, moment, show, useTasks } from "@nodeglass/react";
+import { AXIS_WIDTH, RIGHT_PX, type Span, bounds, duration, moment, show, useTasks } from "@nodeglass/react";
 import { useNow } from "../shell/useNow.ts";
 
 /** More lines of bars are left out, and counted. */
 const MOST_LINES = 8;
-/** Charts end so far from the right edge. */
-const RIGHT_PX = 6;
 
 /** Puts bars that overlap on lines below each other. */
 function lay(tasks: readonly Task[], now: number): Task[][] {

@@ -29,6 +29,19 @@ export function Icon({ path }: { path: string }) {
   );
 }
 
+/** The head of the page: the name, which leads to all hosts, and whatever else is within reach. */
+export function Bar({ children }: { children?: ReactNode }) {
+  return (
+    <header className="bar">
+      <Link to="/" className="brand" aria-label="Nodeglass, all hosts">
+        <Mark />
+        <span>Nodeglass</span>
+      </Link>
+      {children}
+    </header>
+  );
+}
+
 /** See the file. */
 export function Frame({ children }: { children: ReactNode }) {
   const { path } = useRoute();
@@ -40,11 +53,7 @@ export function Frame({ children }: { children: ReactNode }) {
       <a className="skip" href="#main">
         Skip to the content
       </a>
-      <header className="bar">
-        <Link to="/" className="brand" aria-label="Nodeglass, all hosts">
-          <Mark />
-          <span>Nodeglass</span>
-        </Link>
+      <Bar>
         <nav aria-label="Pages">
           {PAGES.map(([to, title, drawing]) => (
             <Link key={to} to={to} aria-current={here === to || (to !== "/" && here.startsWith(`${to}/`)) ? "page" : undefined}>
@@ -71,7 +80,7 @@ export function Frame({ children }: { children: ReactNode }) {
             <span className="ng-sr">Sign out</span>
           </button>
         </div>
-      </header>
+      </Bar>
       <div id="main" tabIndex={-1}>
         {children}
       </div>

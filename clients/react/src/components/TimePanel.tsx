@@ -1,9 +1,10 @@
 /** A panel: a title, and the chart of some series of a host over a span of time. */
 
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useMemo, useRef } from "react";
 import { HeatChart } from "../chart/HeatChart.tsx";
 import { TimeChart } from "../chart/TimeChart.tsx";
 import { cameLate } from "../chart/paint.ts";
+import { usePoints } from "../chart/points.ts";
 import { useChartView } from "../chart/view.ts";
 import { type Span, useKeys, useTimeline } from "../hooks.ts";
 import type { Panel } from "../panels.ts";
@@ -22,26 +23,12 @@ export interface TimePanelProps {
 /** The span of charts that are told none. */
 export const QUARTER_HOUR: Span = { last: 15 * 60_000 };
 
-/** Whether an element was near the screen: what nobody has scrolled to is not asked for. */
-function useSeen(element: React.RefObject<Element | null>): boolean {
-  const [seen, setSeen] = useState(false);
-  useEffect(() => {
-    if (seen || !element.current) return;
-    const watch = new IntersectionObserver(
-      (entries) => entries.some((entry) => entry.isIntersecting) && setSeen(true),
-      { rootMargin: "300px" },
-    );
-    watch.observe(element.current);
-    return () => watch.disconnect();
-  }, [seen, element]);
-  return seen;
-}
-
 /** See the file. */
 export function TimePanel({ agentId, panel, span = QUARTER_HOUR, height = 168, extra }: TimePanelProps) {
   const section = useRef<HTMLElement>(null);
-  const seen = useSeen(section);
-  const { timeline, error, isLoading, drawn } = useTimeline(agentId, panel.metrics, span, { enabled: seen });
+  const points = usePoints(section);
+  const options = points === undefined ? { enabled: false } : { points };
+  const { timeline, error, isLoading, drawn } = useTimeline(agentId, panel.metrics, span, options);
   const keys = useKeys(timeline);
   const series = useMemo(() => panel.series(keys), [panel, keys]);
   const { late = [], utc } = useChartView();
