@@ -15,7 +15,6 @@ use clap::Parser;
 use nodeglass_agent::identity::Identity;
 use nodeglass_model::sample::{CoreMetrics, NetworkMetrics};
 use nodeglass_model::{Sample, UnixMillis};
-use nodeglass_proto::v1::server_message::Message as Down;
 use nodeglass_runtime::tls::Pin;
 use nodeglass_runtime::tls::client::{self, Trust};
 use nodeglass_tests::enrolled::one_by_database;
@@ -57,6 +56,9 @@ struct Readers {
     seconds: u64,
 }
 
+/// How long all streams are open before anything is measured.
+const SETTLING: Duration = Duration::from_secs(2);
+
 /// When the samples of an agent were sent, in microseconds from the start, by their number.
 type Sent = Arc<Vec<AtomicU64>>;
 
@@ -74,6 +76,8 @@ async fn main() -> anyhow::Result<()> {
     let way = Way::to(&readers)?;
     let ca_pin = readers.ca.as_deref().map(Pin::read).transpose()?.map(|pin| pin.0);
     let (began, over) = (Instant::now(), Arc::new(AtomicBool::new(false)));
+    // Agents go on until the last reader has seen one event more.
+    let all_have_read = Arc::new(AtomicBool::new(false));
     let store = nodeglass_store::open(&readers.database).await?;
     let (mut sent, mut agents) = (Vec::new(), Vec::new());
     // Room for the samples of the whole run, with the time that it takes to begin.
@@ -88,7 +92,7 @@ async fn main() -> anyhow::Result<()> {
             offset,
             times.clone(),
             began,
-            over.clone(),
+            all_have_read.clone(),
         )));
         sent.push(times);
     }
@@ -108,6 +112,8 @@ async fn main() -> anyhow::Result<()> {
             over.clone(),
         )));
     }
+    // Who has just come is given the latest sample at once, and waits half an interval at least for the next.
+    tokio::time::sleep(SETTLING).await;
     counting.store(true, Ordering::Relaxed);
     tokio::time::sleep(Duration::from_secs(readers.seconds)).await;
     over.store(true, Ordering::Relaxed);
@@ -118,6 +124,7 @@ async fn main() -> anyhow::Result<()> {
         all.dropped += seen.dropped;
         all.delays_ms.extend(seen.delays_ms);
     }
+    all_have_read.store(true, Ordering::Relaxed);
     for agent in agents {
         agent.await??;
     }
@@ -187,19 +194,23 @@ async fn play(
     let mut agent = FakeAgent::open(&identity, 1).await.context("a session")?;
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    for seq in 1.. {
-        ticks.tick().await;
+    let mut seq = 0;
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            // Not waited for: agents that were acknowledged together would send together from then on.
+            said = agent.next() => {
+                said.context("a session")?;
+                continue;
+            }
+        }
+        seq += 1;
         let Some(time) = times.get(seq).filter(|_| !over.load(Ordering::Relaxed)) else {
             return Ok(());
         };
         time.store(began.elapsed().as_micros() as u64, Ordering::Relaxed);
         agent.send([(seq as u64, sample(seq as u64))]).await;
-        while !matches!(
-            agent.next().await.context("an acknowledgement")?,
-            Down::Acknowledgement(_)
-        ) {}
     }
-    Ok(())
 }
 
 /// Calls for something of an agent and reads the answer's head; gives the length of its body, if it has one.

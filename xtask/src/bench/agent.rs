@@ -33,6 +33,7 @@ pub(super) fn measure(seconds: u64, interrupt: &Interrupt) -> anyhow::Result<Vec
     let peers = others(directory.path(), seconds, interrupt)?;
     let light = sampling("light", seconds, interrupt)?;
     let full = sampling("full", seconds, interrupt)?;
+    let floor = in_process(&["floor", &seconds.to_string()], interrupt)?;
     let day = in_process(&["journal", &seconds.to_string()], interrupt)?;
 
     let peer = |name: &str, figure: fn(&Other) -> f64| {
@@ -75,7 +76,11 @@ pub(super) fn measure(seconds: u64, interrupt: &Interrupt) -> anyhow::Result<Vec
             number(&light, "cpu_ms")?,
             "ms",
         )
-        .at_most(0.35),
+        .at_most(0.35)
+        .beside(
+            "nine files of /proc, read and not parsed",
+            Some(number(&floor, "cpu_ms")?),
+        ),
         Row::new(
             "full_sample_without_processes",
             format!("full sample without processes, {} series", full["series"]),

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! measure sampling SECONDS (light|full) [METRIC THAT IS LEFT OUT]...
+//! measure floor SECONDS         reads nine files of /proc each second and does nothing with them
 //! measure journal SECONDS       records this host for so long; at the end of its input, plays a day of it
 //! measure work TREE LIGHT FULL APPENDS       so much work on a captured tree, for a count of instructions
 //! ```
@@ -29,11 +30,12 @@ fn main() -> anyhow::Result<()> {
             };
             sampling(seconds.parse().context("SECONDS")?, depth, left_out)?
         }
+        ["floor", seconds] => floor(seconds.parse().context("SECONDS")?)?,
         ["journal", seconds] => day::play(seconds.parse().context("SECONDS")?)?,
         ["work", tree, light, full, appends] => {
             work::run(tree.as_ref(), light.parse()?, full.parse()?, appends.parse()?)?
         }
-        _ => bail!("measure what? sampling, journal or work; see the head of this file"),
+        _ => bail!("measure what? sampling, floor, journal or work; see the head of this file"),
     };
     println!("{answer}");
     Ok(())
@@ -46,13 +48,9 @@ fn sampling(
     depth: nodeglass_collect::Depth,
     left_out: &[&str],
 ) -> anyhow::Result<serde_json::Value> {
-    use std::thread;
-    use std::time::{Duration, Instant};
-
     use nodeglass_collect::{CollectConfig, Depth, Sampler};
     use nodeglass_model::filter::MetricFilter;
     use nodeglass_model::{Clock, SystemClock};
-    use rustix::time::{ClockId, clock_gettime};
 
     let exclude: Vec<String> = left_out.iter().map(|&metric| metric.to_owned()).collect();
     let filter = MetricFilter::new(&[], &exclude).map_err(|unknown| anyhow::anyhow!("{unknown:?}"))?;
@@ -63,16 +61,60 @@ fn sampling(
     // The first samples open files and start threads; those after them are what an agent pays.
     let first = sampler.sample(SystemClock.now(), Depth::Full);
     drop((first, sampler.sample(SystemClock.now(), depth)));
+    let mut series = 0;
+    let cpu_ms = each_second(seconds, || {
+        series = motion::values(&sampler.sample(SystemClock.now(), depth));
+        Ok(())
+    })?;
+    Ok(serde_json::json!({ "cpu_ms": cpu_ms, "series": series }))
+}
+
+/// What no sampler can go below, and so how fast this machine is: the kernel writes nine files, from descriptors kept open.
+#[cfg(target_os = "linux")]
+fn floor(seconds: u32) -> anyhow::Result<serde_json::Value> {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+
+    const FILES: [&str; 9] = [
+        "stat",
+        "meminfo",
+        "diskstats",
+        "net/dev",
+        "loadavg",
+        "vmstat",
+        "pressure/cpu",
+        "pressure/io",
+        "pressure/memory",
+    ];
+    let files = FILES.map(|name| File::open(format!("/proc/{name}")));
+    // Some kernels have no pressure.
+    let files: Vec<File> = files.into_iter().flatten().collect();
+    let mut buffer = vec![0; 64 << 10];
+    let cpu_ms = each_second(seconds, || {
+        for file in &files {
+            file.read_at(&mut buffer, 0)?;
+        }
+        Ok(())
+    })?;
+    Ok(serde_json::json!({ "cpu_ms": cpu_ms, "files": files.len() }))
+}
+
+/// Does something once a second; gives the milliseconds of processor time that each took.
+#[cfg(target_os = "linux")]
+fn each_second(seconds: u32, mut something: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use rustix::time::{ClockId, clock_gettime};
+
     let spent = || Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default();
     let (before, began) = (spent(), Instant::now());
-    let mut series = 0;
     for second in 1..=seconds {
         let due = began + Duration::from_secs(1) * second;
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        series = motion::values(&sampler.sample(SystemClock.now(), depth));
+        something()?;
     }
-    let cpu_ms = spent().saturating_sub(before).as_secs_f64() * 1e3 / f64::from(seconds);
-    Ok(serde_json::json!({ "cpu_ms": cpu_ms, "series": series }))
+    Ok(spent().saturating_sub(before).as_secs_f64() * 1e3 / f64::from(seconds))
 }
 
 #[cfg(not(target_os = "linux"))]
