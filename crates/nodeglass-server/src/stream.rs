@@ -41,8 +41,10 @@ struct State {
     stop: CancellationToken,
     /// There is no agent of that name any more.
     gone: CancellationToken,
-    /// When the next sample may be given.
-    due: Instant,
+    /// When the next sample may be given; `None` for as soon as it comes, which the others then keep time with.
+    due: Option<Instant>,
+    /// Whether what is given first was there before the reader.
+    is_old: bool,
     place: Place,
     _onlooker: Option<Onlooker>,
 }
@@ -60,6 +62,7 @@ pub fn samples(
     place: Place,
 ) -> impl Stream<Item = Option<Arc<LiveSample>>> + Send + use<> {
     let (mut latest, missed) = agent.follow(wish.seen);
+    let is_old = missed.is_none() && latest.borrow().sample.is_some();
     if missed.is_none() {
         latest.mark_changed();
     }
@@ -71,7 +74,8 @@ pub fn samples(
         wish,
         stop,
         gone: agent.gone().clone(),
-        due: Instant::now(),
+        due: None,
+        is_old,
         place,
         _onlooker: onlooker,
     };
@@ -93,7 +97,6 @@ pub(crate) fn spaced(missed: Vec<Arc<LiveSample>>, interval: Duration) -> VecDeq
 async fn next(mut state: State) -> Option<(Option<Arc<LiveSample>>, State)> {
     state.place.taken();
     if let Some(live) = state.missed.pop_front() {
-        state.due = Instant::now() + state.wish.interval;
         return Some((Some(live), state.give()));
     }
     let early = state.wish.interval / 2;
@@ -113,8 +116,8 @@ async fn next(mut state: State) -> Option<(Option<Arc<LiveSample>>, State)> {
             () = &mut silence => return Some((None, state.give())),
         }
         // At the agent's own pace it is due when it comes, so that no timer is needed.
-        let may_give = state.due.checked_sub(early).unwrap_or(state.due);
-        if may_give > Instant::now() {
+        let may_give = state.due.map(|due| due.checked_sub(early).unwrap_or(due));
+        if let Some(may_give) = may_give.filter(|at| *at > Instant::now()) {
             state.latest.mark_changed();
             tokio::select! {
                 () = state.stop.cancelled() => return None,
@@ -125,13 +128,13 @@ async fn next(mut state: State) -> Option<(Option<Arc<LiveSample>>, State)> {
         }
         let sample = state.latest.borrow_and_update().sample.clone();
         if let Some(sample) = sample {
-            // Due times keep to a grid; a stream that had to wait starts a new one.
-            let now = Instant::now();
-            state.due = if now > state.due + state.wish.interval {
-                now
-            } else {
-                state.due
-            } + state.wish.interval;
+            // Due times keep to a grid; a stream that had to wait starts a new one. What was there before says nothing of when
+            // samples come.
+            if !std::mem::take(&mut state.is_old) {
+                let now = Instant::now();
+                let on_grid = state.due.filter(|due| now <= *due + state.wish.interval);
+                state.due = Some(on_grid.unwrap_or(now) + state.wish.interval);
+            }
             return Some((Some(sample), state.give()));
         }
     }
@@ -228,6 +231,29 @@ mod tests {
     async fn a_slower_stream_has_one_in_each_interval() {
         let found = given(Duration::from_secs(10), Duration::from_secs(1)).await;
         assert!((6..=7).contains(&found.len()), "{found:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_comes_shortly_before_a_sample_has_it_and_the_others_at_once() {
+        let agent = agent();
+        show(&agent, 1);
+        for early in [100, 400, 900] {
+            let wish = Wish {
+                interval: Duration::from_secs(1),
+                ..Default::default()
+            };
+            let stream = samples(&agent, wish, CancellationToken::new(), place());
+            let mut stream = std::pin::pin!(stream);
+            assert!(stream.next().await.is_some());
+            tokio::time::sleep(Duration::from_millis(early)).await;
+            for second in 2..5 {
+                show(&agent, second);
+                let began = Instant::now();
+                assert_eq!(stream.next().await.unwrap().unwrap().id.unwrap().seq, second);
+                assert_eq!(began.elapsed(), Duration::ZERO, "{early} ms, sample {second}");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
     }
 
     /// The seconds of the samples that a reader is given within half a second.
