@@ -22,7 +22,8 @@ pub const MAX_LABEL_BYTES: usize = 1024;
 /// Reported failures in one sample.
 pub const MAX_FAILURES: usize = 64;
 
-/// How often each end asks whether the other is still there (HTTP/2 PING).
+/// How long a connection is silent before it is asked whether the other end is still there: by an agent with an HTTP/2 PING, by the
+/// server's kernel with a probe.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// How long it waits for the answer before it gives the connection up.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
