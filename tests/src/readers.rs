@@ -112,7 +112,7 @@ async fn main() -> anyhow::Result<()> {
             over.clone(),
         )));
     }
-    // Who has just come is given the latest sample at once, and waits half an interval at least for the next.
+    // What opening two thousand of them cost is over then.
     tokio::time::sleep(SETTLING).await;
     counting.store(true, Ordering::Relaxed);
     tokio::time::sleep(Duration::from_secs(readers.seconds)).await;

@@ -265,7 +265,7 @@ impl Session {
             .set_intervals(sent, sent.max(settings.persist_interval));
         self.watched = self.watch_interval();
         if let Some(connection) = &self.origin.connection {
-            connection.is_looked_at(self.watched.is_some());
+            connection.set_looked_at(self.watched.is_some());
         }
         v1::Settings {
             heartbeat_interval_ms: millis(settings.heartbeat_interval),

@@ -102,7 +102,7 @@ impl Connection {
     }
 
     /// Says whether somebody looks at that agent, who sees what it sends at once.
-    pub fn is_looked_at(&self, is_looked_at: bool) {
+    pub fn set_looked_at(&self, is_looked_at: bool) {
         self.0.is_looked_at.store(is_looked_at, Ordering::Relaxed);
     }
 
