@@ -149,13 +149,16 @@ mod tests {
 
     #[test]
     fn views_find_series_where_they_are_put() {
-        for views in [
-            include_str!("../../../migrations/postgres/0004_views.sql"),
-            include_str!("../../../migrations/sqlite/0004_views.sql"),
+        let blocks = include_str!("../../../migrations/postgres/0011_series_in_blocks.sql");
+        let views = include_str!("../../../migrations/sqlite/0004_views.sql");
+        for (sql, number, least) in [
+            (blocks, " id ", 2),
+            (blocks, "point.series ", 3),
+            (views, "series.id ", 6),
         ] {
-            let places = views.split("series.id ");
+            let places = sql.split(number);
             let mut places = places.filter(|place| place.starts_with(['%', '/']));
-            assert!(places.clone().count() >= 6);
+            assert!(places.clone().count() >= least, "{number}");
             let counts = [format!("% {BLOCK}"), format!("/ {BLOCK}")];
             assert!(places.all(|place| counts.iter().any(|count| place.starts_with(count))));
         }

@@ -47,11 +47,6 @@ fn statements(key: i32, array: impl Fn(&str, &str) -> String) -> Vec<String> {
              on conflict (id) do nothing"
         ));
     }
-    for (id, metric, device) in SERIES {
-        statements.push(format!(
-            "insert into series (agent_key, id, metric, device) values ({key}, {id}, {metric}, '{device}')"
-        ));
-    }
     let rollup = |block: i32, count: &str, mean: &str| {
         let (count, mean) = (array(count, "integer"), array(mean, "float8"));
         let bound = |text: &str| text.replace("float8", "real");
@@ -70,6 +65,31 @@ fn statements(key: i32, array: impl Fn(&str, &str) -> String) -> Vec<String> {
         array(LATEST_VALUES, "float8")
     ));
     statements
+}
+
+/// The names of the series, a row each as SQLite has them.
+fn names_in_rows(key: i32) -> Vec<String> {
+    let row = |(id, metric, device)| {
+        format!(
+            "insert into series (agent_key, id, metric, device) values ({key}, {id}, {metric}, '{device}')"
+        )
+    };
+    SERIES.map(row).to_vec()
+}
+
+/// The same in blocks, as PostgreSQL has them.
+fn names_in_blocks(key: i32) -> Vec<String> {
+    let block = |number: i32| {
+        let of_block = || SERIES.iter().filter(move |(id, _, _)| id / 72 == number);
+        let metrics: Vec<_> = of_block().map(|(_, metric, _)| metric.to_string()).collect();
+        let devices: Vec<_> = of_block().map(|(_, _, device)| format!("'{device}'")).collect();
+        format!(
+            "insert into series (agent_key, block, metric, device) values ({key}, {number}, array[{}]::smallint[], array[{}])",
+            metrics.join(", "),
+            devices.join(", ")
+        )
+    };
+    vec![block(0), block(1)]
 }
 
 async fn enrol(url: &str) -> i32 {
@@ -123,7 +143,8 @@ async fn the_views_on_sqlite() {
     let url = format!("sqlite://{}/store.db", directory.path().display());
     let key = enrol(&url).await;
     let mut connection = SqliteConnection::connect(&url).await.unwrap();
-    for statement in statements(key, |items, _| format!("'[{items}]'")) {
+    let figures = statements(key, |items, _| format!("'[{items}]'"));
+    for statement in figures.into_iter().chain(names_in_rows(key)) {
         connection.execute(AssertSqlSafe(statement)).await.unwrap();
     }
     for (view, columns, expected) in EXPECTED {
@@ -167,7 +188,8 @@ fn postgres() -> Site {
 async fn fill(url: &str) {
     let key = enrol(url).await;
     let mut connection = PgConnection::connect(url).await.unwrap();
-    for statement in statements(key, |items, kind| format!("'{{{items}}}'::{kind}[]")) {
+    let figures = statements(key, |items, kind| format!("'{{{items}}}'::{kind}[]"));
+    for statement in figures.into_iter().chain(names_in_blocks(key)) {
         connection.execute(AssertSqlSafe(statement)).await.unwrap();
     }
 }

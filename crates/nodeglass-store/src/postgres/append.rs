@@ -14,7 +14,7 @@ use nodeglass_model::UnixMillis;
 use sqlx::{AssertSqlSafe, Row};
 use tokio::time::Instant;
 
-use super::session::Statements;
+use super::session::{Statements, Transaction};
 use super::{PLACES, Postgres};
 use crate::StagedSample;
 
@@ -151,9 +151,16 @@ impl Postgres {
         self.append_counted(&group).await
     }
 
+    /// Begins a transaction in which no slot is closed before it ends.
+    async fn begin_append(&self) -> Result<Transaction, sqlx::Error> {
+        self.writer
+            .begin_with(include_str!("lock_slots_shared.sql"))
+            .await
+    }
+
     /// Stores a group of which every sample is new; `None`, and nothing done, if one is not.
     async fn append_new(&self, group: &[&StagedSample]) -> Result<Option<u64>, sqlx::Error> {
-        let mut transaction = self.writer.begin().await?;
+        let mut transaction = self.begin_append().await?;
         let (open, closed) = slots_for(&mut transaction, group).await?;
         if !self.known_in(&mut transaction, &closed, group).await?.is_empty() {
             transaction.rollback().await?;
@@ -173,7 +180,7 @@ impl Postgres {
 
     /// Stores what is new of a group, and counts the rest as duplicates.
     async fn append_counted(&self, group: &[&StagedSample]) -> Result<u64, sqlx::Error> {
-        let mut transaction = self.writer.begin().await?;
+        let mut transaction = self.begin_append().await?;
         let (open, closed) = slots_for(&mut transaction, group).await?;
         let known = self.known_in(&mut transaction, &closed, group).await?;
         let mut duplicate: BTreeMap<i32, i64> = BTreeMap::new();
@@ -251,15 +258,12 @@ impl Postgres {
     }
 }
 
-/// The open slot, which stays open until the transaction ends and whose span then holds the group, and those closed ones
-/// that may have some of its samples.
+/// The open slot, whose span holds the group once the transaction ends, and those closed ones that may have some of its samples. The
+/// transaction is one that keeps slots as they are.
 async fn slots_for(
     statements: &mut Statements,
     group: &[&StagedSample],
 ) -> Result<(Slot, Vec<Slot>), sqlx::Error> {
-    sqlx::query(include_str!("lock_slots_shared.sql"))
-        .execute(&mut *statements)
-        .await?;
     let rows = sqlx::query(include_str!("slots_for_append.sql"))
         .fetch_all(&mut *statements)
         .await?;

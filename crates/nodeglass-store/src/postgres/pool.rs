@@ -17,8 +17,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::error::ACQUIRE_TIMEOUT;
 
-/// A connection that lay idle for less is lent without a question.
-const FRESH: Duration = Duration::from_secs(1);
+/// A connection that lay idle for less is lent without a question. What comes every second or two needs none.
+const FRESH: Duration = Duration::from_secs(3);
 /// How long a connection may lie idle: whatever stands between forgets connections that carry nothing.
 const LONGEST_IDLE: Duration = Duration::from_mins(10);
 /// How long a connection is used: a server's process grows with what it has seen, and a database that moved is followed.

@@ -13,17 +13,22 @@ use crate::tiers::{LatestSample, RollupChange, RollupPoint, SeriesName};
 
 /// The numbers of an agent's series.
 async fn numbers(statements: &mut Statements, agent: AgentKey) -> Result<Numbers, sqlx::Error> {
-    let rows = sqlx::query(include_str!("series.sql"))
+    let rows = sqlx::query(include_str!("series_blocks.sql"))
         .bind(agent.0)
         .fetch_all(statements)
         .await?;
-    let known = rows
-        .iter()
-        .map(|row| Ok((row.try_get(0)?, series_name(row.try_get(1)?, row.try_get(2)?))))
-        .collect::<Result<Vec<_>, sqlx::Error>>()?;
+    let mut known = Vec::new();
+    for row in rows {
+        let (block, metrics, devices): (i32, Vec<i16>, Vec<String>) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let names = metrics.into_iter().zip(devices);
+        let first = block * rollup::BLOCK;
+        known.extend((first..).zip(names.map(|(metric, device)| series_name(metric, device))));
+    }
     Ok(Numbers::new(known.into_iter()))
 }
 
+/// Adds names behind those that are there, in a transaction that has locked the agent.
 async fn save_added(
     statements: &mut Statements,
     agent: AgentKey,
@@ -43,6 +48,7 @@ async fn save_added(
         .bind(ids)
         .bind(metrics)
         .bind(devices)
+        .bind(rollup::BLOCK)
         .execute(statements)
         .await
         .map(drop)
@@ -123,7 +129,6 @@ impl Postgres {
             .bind(devices)
             .bind(range.start.0)
             .bind(range.end.0)
-            .bind(rollup::BLOCK)
             .fetch_all(&self.reader)
             .await?;
         let mut points = Vec::new();

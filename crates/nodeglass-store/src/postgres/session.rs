@@ -40,12 +40,13 @@ impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for Unnamed<E> {
     }
 }
 
-/// What begins a transaction. Behind a pooler it brings the limits with it that a connection of its own has for good.
-fn beginning(route: Route) -> AssertSqlSafe<String> {
+/// What begins a transaction that starts with these words, if there are any. Behind a pooler it brings the limits with it that a
+/// connection of its own has for good.
+fn beginning(route: Route, words: &str) -> AssertSqlSafe<String> {
     let millis = STATEMENT_TIMEOUT.as_millis();
     AssertSqlSafe(match route {
-        Route::Direct => "begin".to_owned(),
-        Route::Pooler => format!("begin; set local statement_timeout = {millis}"),
+        Route::Direct => format!("begin; {words}"),
+        Route::Pooler => format!("begin; set local statement_timeout = {millis}; {words}"),
     })
 }
 
@@ -86,8 +87,13 @@ async fn first(mut steps: BoxStream<'_, Result<Step, Error>>) -> Result<Option<P
 impl Pool {
     /// Begins a transaction; dropped, it is undone.
     pub(crate) async fn begin(&self) -> Result<Transaction, Error> {
+        self.begin_with("").await
+    }
+
+    /// Begins a transaction with a statement that has no parameters and whose answer nobody needs: one way there and back for both.
+    pub(crate) async fn begin_with(&self, words: &str) -> Result<Transaction, Error> {
         let mut lease = self.acquire().await?;
-        say(&mut lease, beginning(self.route())).await?;
+        say(&mut lease, beginning(self.route(), words)).await?;
         Ok(Transaction(Statements(lease)))
     }
 }

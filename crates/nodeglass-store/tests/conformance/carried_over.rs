@@ -88,3 +88,35 @@ async fn keeps_what_was_staged_before_there_were_tiers(url: &str) {
     assert_eq!(latest(&store).await[0], (A, 20), "as it was saved last");
     store.close().await;
 }
+
+/// The last migration with a row for each name of a series.
+const NAMES_IN_ROWS: i64 = 10;
+
+#[tokio::test]
+async fn postgres_keeps_the_numbers_of_series_that_had_a_row_each() {
+    let database = crate::Database::postgres("numbers_of_series").await;
+    let url = &database.url();
+    let mut connection = direct(url).await;
+    let migrator = sqlx::migrate!("../../migrations/postgres");
+    migrator.run_to(NAMES_IN_ROWS, &mut connection).await.unwrap();
+    for statement in [
+        "insert into agent (id, enrolled_at) values ('host', 0)",
+        // More than a block holds, and not in the order of their numbers.
+        "insert into series select key, number, 140, 'disk ' || number from agent, generate_series(80, 0, -1) as number",
+        "insert into latest (agent_key, ts, epoch, seq, series, value) select key, 1, 1, 1, '{79, 3}', '{7.5, 0.5}' from agent",
+    ] {
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    }
+
+    let store = open(url).await.unwrap();
+    let shown = "select device || ' ' || value from metrics_latest order by 1";
+    let shown: Vec<String> = sqlx::query_scalar(shown)
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(shown, ["disk 3 0.5", "disk 79 7.5"]);
+    assert_eq!(store.series(A).await.unwrap().len(), 81);
+    store.close().await;
+    connection.close().await.unwrap();
+    database.remove().await;
+}

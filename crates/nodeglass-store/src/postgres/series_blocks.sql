@@ -1,0 +1,1 @@
+select block, metric, device from series where agent_key = $1 order by block
