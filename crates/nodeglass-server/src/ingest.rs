@@ -10,12 +10,10 @@ mod session;
 
 use std::net::IpAddr;
 use std::ops::Deref;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt};
 use nodeglass_model::catalogue::{self, Dimension};
 use nodeglass_model::{Clock, Sample, SampleId, UnixMillis};
 use nodeglass_proto::packed::Unpacked;
@@ -25,8 +23,7 @@ use nodeglass_proto::{InvalidSample, v1};
 use nodeglass_runtime::config::Secret;
 use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_store::Store;
-use tokio::sync::{mpsc, oneshot};
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status, Streaming};
 
@@ -52,8 +49,6 @@ pub(crate) const MAX_AHEAD: Duration = Duration::from_mins(5);
 /// How much older than all that is kept a sample may be: one that is taken and removed at once does no harm, and a clock that
 /// was never set would spread samples over decades.
 const MAX_BEHIND: Duration = Duration::from_hours(24);
-/// Messages to one agent that wait for its connection; a full queue means that the agent has stopped reading.
-const OUTBOUND_MESSAGES: usize = 32;
 /// How often samples are looked for whose persist interval ended without another sample to say so.
 const SWEEP: Duration = Duration::from_secs(5);
 
@@ -411,7 +406,7 @@ impl Shared {
 
 #[tonic::async_trait]
 impl AgentService for Ingest {
-    type SessionStream = Pin<Box<dyn Stream<Item = Result<v1::ServerMessage, Status>> + Send>>;
+    type SessionStream = session::Answers;
 
     async fn session(
         &self,
@@ -443,13 +438,11 @@ impl AgentService for Ingest {
             connection.vouch();
             connection.belongs_to_agent();
         }
-        let (outbound, messages) = mpsc::channel(OUTBOUND_MESSAGES);
+        let (outbound, answers) = session::channel();
         let number = self.shared.sessions.fetch_add(1, Ordering::Relaxed);
         let session = session::Session::new(self.shared.clone(), known, number, outbound, connection);
         self.shared.tasks.spawn_transient("session", session.run(inbound));
-        Ok(Response::new(Box::pin(
-            ReceiverStream::new(messages).map(|message| *message),
-        )))
+        Ok(Response::new(answers))
     }
 
     async fn enrol(&self, request: Request<v1::EnrolRequest>) -> Result<Response<v1::EnrolResponse>, Status> {

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nodeglass_chunk::row;
 use nodeglass_model::catalogue::{self, Dimension};
 use nodeglass_model::{Sample, SampleId};
 use nodeglass_runtime::telemetry::chain;
@@ -91,12 +90,13 @@ impl Keeper {
         if self.kept.get(&agent.key) == Some(&live.number) {
             return None;
         }
-        let latest = latest(agent.key, live.id?, live.sample());
+        let id = live.id?;
+        let latest = live.with_row(|sample, row| latest(agent.key, id, sample, row));
         Some((latest, (agent.key, live.number)))
     }
 }
 
-fn latest(agent: AgentKey, id: SampleId, sample: &Sample) -> LatestSample {
+fn latest(agent: AgentKey, id: SampleId, sample: &Sample, row: &[u8]) -> LatestSample {
     // Processes come and go; each would get a number of its own for good.
     let devices = catalogue::devices(sample).filter(|device| device.dimension != Dimension::Process);
     let values = devices.flat_map(|device| {
@@ -117,7 +117,7 @@ fn latest(agent: AgentKey, id: SampleId, sample: &Sample) -> LatestSample {
         agent,
         id,
         timestamp: sample.timestamp,
-        payload: row::encode(sample),
+        payload: row.to_vec(),
         values: values.collect(),
     }
 }

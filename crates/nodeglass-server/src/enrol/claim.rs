@@ -20,7 +20,7 @@ use crate::live::LiveAgent;
 use crate::{glob, tokens};
 
 /// How often revocations are looked for: those of other programs, and those before which a session was not yet open.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_secs(2);
 /// How long a session that is to end may take to say so. Then its connection is cut; its agent may not be reading.
 const LAST_WORD: Duration = Duration::from_secs(2);
 
@@ -135,8 +135,16 @@ impl Registrar {
                 }
                 true
             });
+            let now = Instant::now();
+            let cuts = self
+                .ending()
+                .iter()
+                .map(|session| session.cut_at)
+                .filter(|at| *at > now)
+                .min();
+            let next = cuts.map_or(now + LOOK, |cut| cut.min(now + LOOK));
             tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep_until(next) => {}
                 () = stop.cancelled() => {}
             }
         }

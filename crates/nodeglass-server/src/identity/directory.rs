@@ -27,7 +27,7 @@ use crate::error::ApiError;
 use crate::identity::IdentityError;
 
 /// How often the version is looked at: with the reading of what is new, so soon a revoked token's streams end.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_secs(2);
 /// How often everything is read though the version is the same: changes that were made by hand are found, too.
 const LOOK_CLOSELY: Duration = Duration::from_secs(15);
 /// The least time between two looks, however many tokens are missed.
@@ -232,7 +232,7 @@ impl Directory {
         let looking = async {
             let mut closely = Instant::now() + LOOK_CLOSELY;
             loop {
-                // Within a second in any case; the next that is wanted after a pause.
+                // After this time in any case; the next that is wanted after a pause.
                 let _ = tokio::time::timeout(LOOK, self.wanted.notified()).await;
                 let began = Instant::now();
                 let is_due = began >= closely;

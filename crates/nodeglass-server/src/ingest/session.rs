@@ -1,5 +1,6 @@
 //! One agent's stream, from its greeting to its end.
 
+mod answers;
 mod handle;
 mod place;
 mod samples;
@@ -11,17 +12,16 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use nodeglass_model::UnixMillis;
 use nodeglass_model::system::SystemInfo;
-use nodeglass_model::{UnixMillis, contiguous};
 use nodeglass_proto::codec::encoded_len;
 use nodeglass_proto::limits::{MAX_BATCH_SAMPLES, MAX_MESSAGE_BYTES};
 use nodeglass_proto::packed::Unpacker;
 use nodeglass_proto::pushback::push_back;
+use nodeglass_proto::v1;
 use nodeglass_proto::v1::agent_message::Message as Up;
 use nodeglass_proto::v1::server_message::Message as Down;
-use nodeglass_proto::{seq_range_to_wire, v1};
 use nodeglass_runtime::telemetry::chain;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_stream::wrappers::WatchStream;
@@ -30,6 +30,9 @@ use tracing::{debug, info, warn};
 
 pub use handle::{Answer, Origin, SessionHandle};
 
+pub(super) use answers::{Answers, channel};
+
+use answers::Outbound;
 use handle::Word;
 
 use super::Shared;
@@ -44,10 +47,6 @@ use crate::sides::Speaker;
 const GREETING: Duration = Duration::from_secs(10);
 /// A session without a word for this many heartbeats is dead.
 const SILENT_HEARTBEATS: u32 = 3;
-/// How long a message to the agent may wait for its connection.
-const SEND: Duration = Duration::from_secs(20);
-/// The same once the server is told to stop.
-const LAST_SEND: Duration = Duration::from_secs(1);
 /// How long, when the server stops, a session stays open for what the writer still commits.
 const DRAIN: Duration = Duration::from_secs(3);
 /// How often a session that was turned away looks for room.
@@ -75,9 +74,6 @@ fn rounded_up(at: Instant) -> Instant {
     let passed = at.saturating_duration_since(*BEGIN);
     at + Duration::from_secs(passed.as_secs() + 1).saturating_sub(passed)
 }
-
-/// Boxed, as questions are: a channel takes room for 32 of what it carries, and there is one for each agent.
-pub(super) type Outbound = mpsc::Sender<Box<Result<v1::ServerMessage, Status>>>;
 
 /// Why a session ends; the agent is told.
 type End = Status;
@@ -118,8 +114,6 @@ pub(super) struct Session {
     /// When the agent was given a certificate.
     certified: Option<Instant>,
     questions: HashMap<String, oneshot::Sender<v1::TaskResponse>>,
-    /// Samples handed to the writer and not acknowledged yet.
-    unacknowledged: usize,
     /// Whether the writer turned some away, which the agent must send again.
     turned_away: bool,
     /// When to look whether there is room for them.
@@ -169,7 +163,6 @@ impl Session {
             probes: Vec::new(),
             certified: None,
             questions: HashMap::new(),
-            unacknowledged: 0,
             turned_away: false,
             look_for_room: Instant::now(),
             unpacker: None,
@@ -194,7 +187,7 @@ impl Session {
         self.note_end(&end);
         self.agent.close_session(self.number);
         info!(agent = %self.agent.id, reason = end.message(), "session ended");
-        let _ = self.outbound.try_send(Box::new(Err(end)));
+        self.outbound.end(end);
     }
 
     /// Takes the agent's greeting and answers it.
@@ -292,6 +285,7 @@ impl Session {
         let handle = SessionHandle {
             number: self.number,
             origin: self.origin.clone(),
+            settled: self.outbound.settled.clone(),
             words,
             requests,
         };
@@ -321,11 +315,12 @@ impl Session {
                 // Silence last: what has come while the session was busy is no silence.
                 biased;
                 () = &mut stopping => {
-                    Box::pin(self.drain(&mut said)).await;
+                    // A moment for what the writer still commits, so that a restart has little to send again.
+                    let _ = tokio::time::timeout(DRAIN, self.outbound.settled.all()).await;
                     // All are sent away at once; they are not to be back at once.
                     Next::end(push_back(Status::unavailable("the server is stopping"), self.shared.admission.later()))
                 }
-                Some(word) = said.recv() => self.pass_on(word, &mut said),
+                Some(word) = said.recv() => self.heed(word),
                 Some(question) = questions.recv() => self.ask(*question),
                 Some(_) = onlookers.next() => {
                     let (watched, asked) = (self.watched, self.asked);
@@ -377,27 +372,7 @@ impl Session {
     }
 
     fn send(&self, message: Down) -> impl Future<Output = Result<(), End>> {
-        let message = Box::new(Ok(v1::ServerMessage {
-            message: Some(message),
-        }));
-        self.send_boxed(message)
-    }
-
-    async fn send_boxed(&self, message: Box<Result<v1::ServerMessage, Status>>) -> Result<(), End> {
-        let message = match self.outbound.try_send(message) {
-            Ok(()) => return Ok(()),
-            Err(TrySendError::Full(message)) => message,
-            Err(TrySendError::Closed(_)) => return Err(Status::cancelled("the connection is gone")),
-        };
-        let stop = self.shared.tasks.shutdown_token();
-        tokio::select! {
-            biased;
-            sent = self.outbound.send(message) => sent.map_err(|_| Status::cancelled("the connection is gone")),
-            () = tokio::time::sleep(SEND) => Err(Status::deadline_exceeded("the agent does not read what it is sent")),
-            () = async { stop.cancelled().await; tokio::time::sleep(LAST_SEND).await } => {
-                Err(Status::unavailable("the server is stopping"))
-            }
-        }
+        self.outbound.send(message, &self.shared.tasks)
     }
 
     /// Reads nothing more until it is this agent's turn, if it sends too fast.
@@ -466,29 +441,14 @@ impl Session {
         }
     }
 
-    /// Tells the agent what became of its samples, with whatever else has been said meanwhile.
-    fn pass_on(&mut self, first: Word, said: &mut mpsc::UnboundedReceiver<Word>) -> Next {
-        let mut ids = Vec::new();
-        let mut next = Some(first);
-        let mut end = None;
-        while let Some(word) = next {
-            match word {
-                Word::Stored(more) => ids.extend(more),
-                Word::TurnedAway => self.turned_away = true,
-                Word::End(why) => end = Some(*why),
-                Word::Probe(asker) => self.probe(asker),
-            }
-            next = said.try_recv().ok();
+    /// Heeds a word from the rest of the server.
+    fn heed(&mut self, word: Word) -> Next {
+        match word {
+            Word::TurnedAway => self.turned_away = true,
+            Word::End(why) => return Next::end(*why),
+            Word::Probe(asker) => self.probe(asker),
         }
-        self.unacknowledged = self.unacknowledged.saturating_sub(ids.len());
-        let say = (!ids.is_empty()).then(|| {
-            let stored = contiguous(ids).into_iter().map(seq_range_to_wire).collect();
-            Down::Acknowledgement(v1::Acknowledgement {
-                stored,
-                rejected: Vec::new(),
-            })
-        });
-        Next { say, end }
+        Next::default()
     }
 
     fn ask(&mut self, question: Answer) -> Next {
@@ -507,21 +467,6 @@ impl Session {
         }
         self.turned_away = false;
         Next::say(Down::Resend(v1::Resend {}))
-    }
-
-    /// Waits a moment for what the writer still commits, so that a restart has little to send again.
-    async fn drain(&mut self, said: &mut mpsc::UnboundedReceiver<Word>) {
-        let until = Instant::now() + DRAIN;
-        while self.unacknowledged > 0 {
-            let Ok(Some(word)) = tokio::time::timeout_at(until, said.recv()).await else {
-                return;
-            };
-            if let Some(message) = self.pass_on(word, said).say
-                && self.send(message).await.is_err()
-            {
-                return;
-            }
-        }
     }
 
     /// Looks whether the agent's clock went on as time did. Ours is not asked: it may have been set as well.

@@ -79,15 +79,27 @@ impl LiveSample {
     /// The sample itself.
     pub fn sample(&self) -> &Sample {
         self.was_looked_at.store(true, Ordering::Relaxed);
-        self.sample.get_or_init(|| {
-            row::decode(&self.row, self.timestamp).unwrap_or_else(|error| {
-                // As it is stored, so history does not have it either.
-                error!(%error, timestamp = %self.timestamp, "a sample is not to be read any more");
-                Sample {
-                    timestamp: self.timestamp,
-                    ..Sample::default()
-                }
-            })
+        self.sample.get_or_init(|| self.read())
+    }
+
+    /// The sample and its row, for whoever writes it down: that is no looking on, and leaves nothing behind.
+    pub(crate) fn with_row<T>(&self, write: impl FnOnce(&Sample, &[u8]) -> T) -> T {
+        match self.sample.get() {
+            Some(sample) if self.row.is_empty() => write(sample, &row::encode(sample)),
+            Some(sample) => write(sample, &self.row),
+            None => write(&self.read(), &self.row),
+        }
+    }
+
+    /// Makes the sample out of its row.
+    fn read(&self) -> Sample {
+        row::decode(&self.row, self.timestamp).unwrap_or_else(|error| {
+            // As it is stored, so history does not have it either.
+            error!(%error, timestamp = %self.timestamp, "a sample is not to be read any more");
+            Sample {
+                timestamp: self.timestamp,
+                ..Sample::default()
+            }
         })
     }
 
@@ -207,10 +219,14 @@ mod tests {
         };
         sample.cpu.usage_percent = Some(12.5);
         let row = Bytes::from(row::encode(&sample));
-        let live = LiveSample::of_row(row, sample.timestamp, None, 1, 1);
-        assert!(!live.was_looked_at());
+        let live = LiveSample::of_row(row.clone(), sample.timestamp, None, 1, 1);
+        assert!(live.with_row(|made, written| *made == sample && *written == row));
+        assert!(!live.was_looked_at(), "who writes it down does not look on");
+        assert!(live.sample.get().is_none());
         assert_eq!(live.json(), serde_json::to_string(&sample).unwrap());
         assert!(live.was_looked_at());
+        let whole = LiveSample::new(sample.clone(), None, 1, 1);
+        assert!(whole.with_row(|made, written| *made == sample && *written == row));
         assert_eq!(live.into_sample(), Some(sample));
         let unread = LiveSample::of_row(Bytes::from_static(b"?"), UnixMillis(7), None, 1, 1);
         assert_eq!(unread.sample().timestamp, UnixMillis(7));

@@ -1,4 +1,4 @@
-//! How the rest of the server reaches an open session: words of what became of samples, and questions to the agent.
+//! How the rest of the server reaches an open session: what became of its samples, words to it, and questions to the agent.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -10,6 +10,7 @@ use nodeglass_store::KeyHash;
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
+use super::answers::Settled;
 use crate::enrol::key_hash;
 use crate::listener::Connection;
 
@@ -22,11 +23,9 @@ pub struct Answer {
     pub answer: oneshot::Sender<v1::TaskResponse>,
 }
 
-/// What became of samples that the session took.
+/// What a session is told.
 #[derive(Debug)]
 pub(super) enum Word {
-    /// They are committed.
-    Stored(Vec<SampleId>),
     /// There was no room for some after all; the agent must send them again.
     TurnedAway,
     /// Somebody wants to know whether the agent is there.
@@ -68,6 +67,7 @@ impl Origin {
 pub struct SessionHandle {
     pub(crate) number: u64,
     pub(crate) origin: Arc<Origin>,
+    pub(super) settled: Arc<Settled>,
     pub(super) words: mpsc::UnboundedSender<Word>,
     pub(super) requests: mpsc::Sender<Box<Answer>>,
 }
@@ -85,15 +85,18 @@ impl SessionHandle {
                 connection: None,
                 instance: OnceLock::new(),
             }),
+            settled: Arc::default(),
             words: mpsc::unbounded_channel().0,
             requests: mpsc::channel(1).0,
         }
     }
 
-    /// Says which samples are stored. What waits here is bounded by the writer's queue, through which all of it came.
+    /// Has the agent told which samples are stored. What waits to be told is bounded by time, and by what an agent may send in it.
     pub(crate) fn acknowledge(&self, ids: Vec<SampleId>) {
         // A session that has ended needs no acknowledgement: its agent will send the samples again.
-        let _ = self.words.send(Word::Stored(ids));
+        if let Err(end) = self.settled.store(ids) {
+            self.end(end);
+        }
     }
 
     /// Says that there was no room for samples that the session had handed on.

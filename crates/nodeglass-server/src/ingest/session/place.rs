@@ -75,11 +75,8 @@ impl Session {
         self.probes.retain(|(_, asker)| !asker.is_closed());
         // A number that can't be known beforehand, or an answer would say nothing of when it was given.
         let nonce = getrandom::u64().unwrap_or_default();
-        let question = v1::ServerMessage {
-            message: Some(Down::Probe(v1::Probe { nonce })),
-        };
         // Where there is no room the agent does not read, and won't answer.
-        let _ = self.outbound.try_send(Box::new(Ok(question)));
+        self.outbound.try_send(Down::Probe(v1::Probe { nonce }));
         self.probes.push((nonce, asker));
     }
 

@@ -80,9 +80,9 @@ impl Session {
         let checked = self.shared.check(&self.agent, id, sample);
         match checked.and_then(|sample| self.check_devices(sample, backfill)) {
             Ok(mut sample) => {
-                if self.shared.keep(&self.agent, id, &mut sample, backfill) {
-                    self.unacknowledged += 1;
-                } else {
+                self.outbound.settled.one_more_waits();
+                if !self.shared.keep(&self.agent, id, &mut sample, backfill) {
+                    self.outbound.settled.fewer_wait(1);
                     self.turned_away = true;
                 }
                 Some(sample)
