@@ -13,6 +13,7 @@ mod peers;
 mod programs;
 mod queries;
 mod relay;
+mod scrapers;
 mod table;
 
 use clap::Args;
@@ -106,6 +107,12 @@ impl Bench {
                 "--bins",
             ]))?;
             let mut rows = fleet::measure(&self.fleet, self.seconds)?;
+            if !self.fleet.back_to_back && !self.fleet.no_peers {
+                rows = scrapers::beside(
+                    rows,
+                    &scrapers::measure(&self.fleet, self.fleet.agents(), self.seconds),
+                );
+            }
             println!("{}:\n", self.fleet.title(self.seconds));
             table::print(&rows);
             if !self.fleet.back_to_back && !self.fleet.no_queries && self.part.is_some() {
@@ -123,7 +130,7 @@ impl Bench {
         }
         if wanted(Part::Live) {
             interrupt.run(cargo().args(["build", "--release", "--workspace", "--bins", "--locked"]))?;
-            let rows = live::measure(self.seconds, self.fleet.plain)?;
+            let rows = live::measure(&self.fleet, self.seconds)?;
             println!("{}:\n", live::title(self.seconds, self.fleet.plain));
             table::print(&rows);
             let figures: Map<String, Value> = rows.iter().map(table::Row::json).collect();
@@ -141,7 +148,10 @@ impl Bench {
         if wanted(Part::Queries) {
             let what = ["-p", "nodeglass-server", "-p", "nodeglass-tests", "--bins"];
             interrupt.run(cargo().args(["build", "--release", "--locked"]).args(what))?;
-            let rows = queries::measure(&self.fleet, queries::WHOLE)?;
+            let mut rows = queries::measure(&self.fleet, queries::WHOLE)?;
+            if !self.fleet.no_peers {
+                rows = scrapers::beside(rows, &scrapers::measure(&self.fleet, 1_000, self.fleet.interval));
+            }
             println!("{}:\n", queries::title(&self.fleet, queries::WHOLE));
             table::print(&rows);
             let figures: Map<String, Value> = rows.iter().map(table::Row::json).collect();

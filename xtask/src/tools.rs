@@ -33,6 +33,22 @@ pub const NODE_EXPORTER: Tool = Tool {
     with_libraries: false,
 };
 
+/// A server that scrapes hosts and keeps what they say.
+pub const PROMETHEUS: Tool = Tool {
+    program: "prometheus",
+    package: "prometheus",
+    directory: "usr/bin",
+    with_libraries: false,
+};
+
+/// Another one.
+pub const VICTORIA_METRICS: Tool = Tool {
+    program: "victoria-metrics",
+    package: "victoria-metrics",
+    directory: "usr/bin",
+    with_libraries: false,
+};
+
 /// Prometheus' checker of its formats.
 pub const PROMTOOL: Tool = Tool {
     program: "promtool",

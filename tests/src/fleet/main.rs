@@ -39,8 +39,8 @@ const OPENING: usize = 64;
 const AGAIN: Duration = Duration::from_millis(100);
 /// How long the server is left alone once everybody is connected, so that what connecting cost is over.
 const CALM: Duration = Duration::from_secs(2);
-/// How often a commit is timed while it is measured.
-const PROBE: Duration = Duration::from_millis(500);
+/// How often a commit is timed while it is measured: what it costs the database is in what is measured.
+const PROBE: Duration = Duration::from_secs(2);
 /// Of so many agents the samples themselves are compared with what was sent, and not only their identities.
 const COMPARED: usize = 20;
 
@@ -71,6 +71,9 @@ struct Fleet {
     /// How long it is measured, in seconds
     #[arg(long, default_value_t = 30)]
     seconds: u64,
+    /// How long they send before it is measured, in seconds: two intervals at the least
+    #[arg(long, default_value_t = 0)]
+    warm_up: u64,
     /// Replay a backlog as fast as it is acknowledged, rather than a sample each interval
     #[arg(long)]
     back_to_back: bool,
@@ -123,7 +126,7 @@ impl Fleet {
         let warm = if self.back_to_back {
             CALM
         } else {
-            world.interval * 2
+            (world.interval * 2).max(Duration::from_secs(self.warm_up))
         };
         until_then(&mut players, warm).await?;
         phase.send_replace(Phase::Measuring);

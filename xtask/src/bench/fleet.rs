@@ -44,6 +44,9 @@ pub(super) struct Options {
     /// Seconds between two samples of an agent
     #[arg(long, default_value_t = 5)]
     pub(super) interval: u64,
+    /// Seconds that agents send before it is measured: within two minutes all that is written once of each of them is written
+    #[arg(long, default_value_t = 0)]
+    warm_up: u64,
     /// A PostgreSQL on this host, to be filled; without it one is started and thrown away
     #[arg(long, conflicts_with = "sqlite")]
     pub(super) database: Option<String>,
@@ -62,6 +65,9 @@ pub(super) struct Options {
     /// Plain HTTP rather than TLS
     #[arg(long)]
     pub(super) plain: bool,
+    /// Leave servers of others out that would scrape as many hosts beside ours
+    #[arg(long)]
+    pub(super) no_peers: bool,
 }
 
 impl Options {
@@ -119,6 +125,7 @@ impl Options {
         fleet.args(["--series", &self.series.to_string()]);
         fleet.args(["--interval", &self.interval.to_string()]);
         fleet.args(["--seconds", &seconds.to_string()]);
+        fleet.args(["--warm-up", &self.warm_up.to_string()]);
         if self.back_to_back {
             fleet.arg("--back-to-back");
         }

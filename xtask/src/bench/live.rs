@@ -8,8 +8,10 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use super::cost::{Memory, cpu_seconds};
+use super::fleet::Options;
 use super::programs::{Server, Speaks, TOKEN, program};
-use super::table::Row;
+use super::scrapers;
+use super::table::{Peer, Row};
 use crate::tools::WRK;
 
 /// More streams than the clients open, and calls as fast as can be.
@@ -27,13 +29,13 @@ pub(super) fn title(seconds: u64, plain: bool) -> String {
     format!("The live side, {seconds} s each, {transport}, on SQLite, server and clients on this host")
 }
 
-pub(super) fn measure(seconds: u64, plain: bool) -> anyhow::Result<Vec<Row>> {
+pub(super) fn measure(options: &Options, seconds: u64) -> anyhow::Result<Vec<Row>> {
     let directory = tempfile::tempdir()?;
     let database = format!("sqlite://{}", directory.path().join("bench.db").display());
     let config = directory.path().join("server.yaml");
     std::fs::write(&config, CONFIG)?;
     let server_dir = directory.path().join("server");
-    let speaks = if plain { Speaks::Plain } else { Speaks::Tls };
+    let speaks = if options.plain { Speaks::Plain } else { Speaks::Tls };
     let server = Server::start(&server_dir, &database, speaks, Some(&config))?;
     let wrk = WRK
         .find_or_unpack()
@@ -65,12 +67,30 @@ pub(super) fn measure(seconds: u64, plain: bool) -> anyhow::Result<Vec<Row>> {
     let (rate, bytes) = match &wrk {
         Some(wrk) => {
             let body = server.get(SNAPSHOT)?;
-            (snapshots(wrk, &server, seconds)?, body.len() as f64)
+            let url = format!("{}{SNAPSHOT}", server.url);
+            (answers_per_second(wrk, &url, seconds)?, body.len() as f64)
         }
         None => (number("snapshots_per_second")?, number("snapshot_bytes")?),
     };
-    let streams = format!("{STREAMS} streams of {AGENTS} agents, a sample a second");
     let by = if wrk.is_some() { "wrk" } else { "a program of ours" };
+    let memory = Memory::of(server.pid())?.resident_mb;
+    // The others have the host to themselves.
+    drop(server);
+    let mut snapshots = Row::new(
+        "snapshots_per_second",
+        format!("latest sample of an agent, {by}, {CONNECTIONS} connections"),
+        rate,
+        "/s",
+    )
+    .at_least(30_000.0);
+    if let Some(wrk) = wrk.filter(|_| !options.no_peers) {
+        scrapers::each(options, |name, url| {
+            let rate = answers_per_second(&wrk, url, seconds)?;
+            snapshots.peers.push(Peer { name, measured: rate });
+            Ok(())
+        });
+    }
+    let streams = format!("{STREAMS} streams of {AGENTS} agents, a sample a second");
     Ok(vec![
         Row::new("sse_events", format!("{streams}: events"), number("events")?, ""),
         Row::new("sse_dropped", "of them dropped", number("dropped")?, "").at_most(0.0),
@@ -94,18 +114,12 @@ pub(super) fn measure(seconds: u64, plain: bool) -> anyhow::Result<Vec<Row>> {
             "ms",
         ),
         Row::new("server_cpu_s", "CPU of the server for that", spent, "s"),
-        Row::new(
-            "snapshots_per_second",
-            format!("latest sample of an agent, {by}, {CONNECTIONS} connections"),
-            rate,
-            "/s",
-        )
-        .at_least(30_000.0),
+        snapshots,
         Row::new("snapshot_bytes", "of so many bytes", bytes, "B"),
         Row::new(
             "server_resident_mb",
             "memory of the server after it",
-            Memory::of(server.pid())?.resident_mb,
+            memory,
             "MB",
         ),
     ])
@@ -114,19 +128,12 @@ pub(super) fn measure(seconds: u64, plain: bool) -> anyhow::Result<Vec<Row>> {
 /// What is asked for over and over.
 const SNAPSHOT: &str = "/api/v1/agents/read-0/metrics";
 
-/// How often in a second one agent's latest sample can be had, by `wrk` with one thread: the server has the other core.
-fn snapshots(wrk: &Path, server: &Server, seconds: u64) -> anyhow::Result<f64> {
+/// How often in a second a call is answered, by `wrk` with one thread: the server has the other core.
+fn answers_per_second(wrk: &Path, url: &str, seconds: u64) -> anyhow::Result<f64> {
     let mut command = Command::new(wrk);
-    command.args([
-        "-t",
-        "1",
-        "-c",
-        &CONNECTIONS.to_string(),
-        "-d",
-        &format!("{seconds}s"),
-    ]);
-    command.args(["-H", &format!("Authorization: Bearer {TOKEN}")]);
-    command.arg(format!("{}{SNAPSHOT}", server.url));
+    let connections = CONNECTIONS.to_string();
+    command.args(["-t", "1", "-c", &connections, "-d", &format!("{seconds}s")]);
+    command.args(["-H", &format!("Authorization: Bearer {TOKEN}"), url]);
     let libraries = std::env::join_paths(WRK.libraries())?;
     let output = command.env("LD_LIBRARY_PATH", libraries).output()?;
     let said = String::from_utf8_lossy(&output.stdout);
