@@ -25,6 +25,17 @@ async fn events(server: &Server, agent: &str, kind: &str, count: usize) -> Vec<V
     .await
 }
 
+/// Waits for an event of a kind that is of no agent.
+async fn events_of_nobody(server: &Server, kind: &str) {
+    eventually(kind, async || {
+        let answer = server.ok(&format!("/api/v1/events?kind={kind}")).await;
+        answer["events"][0]["agent_id"]
+            .is_null()
+            .then_some(answer["events"][0].as_object()?.len())
+    })
+    .await;
+}
+
 /// A sign of life with a clock that is so far ahead.
 fn heartbeat(ahead_ms: i64) -> v1::Heartbeat {
     v1::Heartbeat {
@@ -166,6 +177,23 @@ async fn what_happens_is_noted(database: Database) {
     assert!(next["events"][0]["id"].as_i64() < Some(before), "{next}");
     let started = server.ok("/api/v1/events?kind=server_started").await;
     assert_eq!(started["events"][0]["agent_id"], Value::Null);
+    // Who may see some agents only is told when the server was away, and nothing else that is of no agent of theirs.
+    let group = json!({ "agents": ["other"] });
+    server.changed("PUT", "/api/v1/groups/others", group).await;
+    events_of_nobody(&server, "group_changed").await;
+    let printed = ["token", "add", "limited", "--role", "viewer", "--agents", "host"];
+    let token = server.command(&printed).await;
+    let seen = server
+        .anonymous("/api/v1/events?limit=1000")
+        .bearer_auth(token.trim());
+    let seen: Value = seen.send().await.unwrap().json().await.unwrap();
+    let nobodys = seen["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| event["agent_id"].is_null());
+    let nobodys: Vec<_> = nobodys.map(|event| event["kind"].as_str()).collect();
+    assert_eq!(nobodys, [Some("server_started")], "{seen}");
     let (status, wrong) = server.get("/api/v1/events?kind=nonsense").await;
     assert_eq!(status.as_u16(), 400, "{wrong}");
 }

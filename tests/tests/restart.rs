@@ -153,4 +153,13 @@ async fn the_newest_is_shown_by_sql_and_after_a_restart(database: Database) {
     let latest = server.ok("/api/v1/agents/host/metrics").await;
     assert_eq!(latest["cpu"]["usage_percent"], 37.5, "{latest}");
     assert_eq!(shown().await.unwrap(), ["37.5"]);
+
+    // Each start says since when the server was away, the newest first.
+    let starts = server.ok("/api/v1/events?kind=server_started").await;
+    let newest = at.plus(Duration::from_secs(5)).0;
+    let said = starts["events"].as_array().unwrap().iter();
+    let said: Vec<_> = said
+        .map(|event| event["detail"]["newest_sample"].as_i64())
+        .collect();
+    assert_eq!(said, [Some(newest), Some(newest), None], "{starts}");
 }

@@ -1,6 +1,6 @@
 /**
  * Spans whose samples came late: while an agent has no session it goes on sampling, and sends what it has when it is back. The
- * server says when sessions ended and began; what is stored of the time between came afterwards.
+ * server says when sessions ended and began, and when it was away itself; what is stored of the time between came afterwards.
  */
 
 import type { AgentEvent } from "@nodeglass/client";
@@ -21,18 +21,25 @@ const REFRESH_MS = 10_000;
 const MOST = 1_000;
 
 /**
- * The spans between sessions, by rising time, out of events in any order. One that is still open is none yet: its samples are
- * on the agent. Of a session that began before the first event nothing is known, nor of one to a server that was down.
+ * The spans between sessions, and those in which the server was away, by rising time, out of events in any order. One that is still
+ * open is none yet: its samples are on the agent. Of a session that began before the first event nothing is known.
  */
-export function deriveLate(events: readonly Pick<AgentEvent, "kind" | "timestamp" | "id">[]): LateSpan[] {
+export function deriveLate(events: readonly Pick<AgentEvent, "kind" | "timestamp" | "id" | "detail">[]): LateSpan[] {
   const spans: LateSpan[] = [];
   let from: number | undefined;
-  for (const { kind, timestamp } of [...events].sort((one, other) => one.timestamp - other.timestamp || one.id - other.id)) {
-    if (kind === "lost" || kind === "disconnected") from ??= timestamp;
-    else if (kind === "connected") {
-      if (from !== undefined && timestamp > from) spans.push({ from, to: timestamp });
-      from = undefined;
+  // Whether the agent may have come back since: those that come back to a server that was started anew are not noted.
+  let isSure = true;
+  for (const { kind, timestamp, detail } of [...events].sort((one, other) => one.timestamp - other.timestamp || one.id - other.id)) {
+    if (kind === "lost" || kind === "disconnected") {
+      if (from === undefined || !isSure) from = timestamp;
+      isSure = true;
+      continue;
     }
+    const newest = (detail as { newest_sample?: number | null } | undefined)?.newest_sample ?? undefined;
+    const began = kind === "server_started" ? (from ?? newest) : from;
+    if (began !== undefined && timestamp > began) spans.push({ from: began, to: timestamp });
+    isSure = kind === "connected";
+    from = isSure || from === undefined ? undefined : timestamp;
   }
   return spans;
 }
@@ -44,14 +51,19 @@ export function useLate(agentId: string, span: Span): readonly LateSpan[] {
   const isLive = "last" in span;
   const { data } = useQuery({
     queryKey: ["late", agentId, span],
-    queryFn: ({ signal }) => {
+    queryFn: async ({ signal }) => {
       const [start, end] = bounds(span, Date.now());
       // A session that ended before the span may have begun anew within it.
-      return client.getEvents(agentId, { kind: ["connected", "disconnected", "lost"], start: Math.round(start - (end - start)), limit: MOST }, { signal });
+      const since = { start: Math.round(start - (end - start)), limit: MOST };
+      const [own, server] = await Promise.all([
+        client.getEvents(agentId, { kind: ["connected", "disconnected", "lost"], ...since }, { signal }),
+        client.getFleetEvents({ kind: ["server_started"], ...since }, { signal }),
+      ]);
+      return [...own.events, ...server.events];
     },
     refetchInterval: isLive ? REFRESH_MS : false,
   });
-  const spans = useMemo(() => deriveLate(data?.events ?? []), [data]);
+  const spans = useMemo(() => deriveLate(data ?? []), [data]);
   const known = useRef(Date.now());
   const newest = spans.at(-1)?.to ?? 0;
   useEffect(() => {

@@ -123,6 +123,14 @@ export class NodeglassClient {
     return this.get(`${agent(agentId)}/events`, { ...query, start: moment(query.start), end: moment(query.end) }, options);
   }
 
+  /** What happened to all agents that the caller may see, or to some, and to the server. */
+  getFleetEvents(
+    query: { agents?: readonly string[]; kind?: readonly string[]; start?: Moment; end?: Moment; before?: number; limit?: number } = {},
+    options: Call = {},
+  ): Promise<t.AgentEvents> {
+    return this.get("/events", { ...query, start: moment(query.start), end: moment(query.end) }, options);
+  }
+
   /** How the server stands. */
   async getReadiness(options: Call = {}): Promise<t.Readiness> {
     const root = this.baseUrl.replace(/\/api(\/v1)?$/, "");

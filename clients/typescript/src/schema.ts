@@ -469,7 +469,7 @@ export interface paths {
         };
         /**
          * What happened in the whole fleet, the newest first.
-         * @description What happened to the server itself, and to agents that were forgotten, is shown to those who may see all agents.
+         * @description What happened to groups, and to agents that were forgotten, is shown to those who may see all agents.
          */
         get: operations["events"];
         put?: never;

@@ -9,6 +9,8 @@ import type { Host } from "./store.ts";
 const CELL_PX = { least: 6, most: 26 };
 const GAP_PX = 2;
 const HEIGHT_PX = 84;
+/** Cells from this size on have round corners; of smaller ones nobody sees them, and there are many, each second. */
+const ROUND_PX = 12;
 
 const names = new Intl.Collator("en", { numeric: true });
 
@@ -45,6 +47,10 @@ export function Mosaic({ hosts, version, theme }: { hosts: Host[]; version: numb
     for (const [at, host] of sorted.entries()) {
       context.fillStyle = colours.current[heat(host)] ?? "#888";
       const [x, y] = [(at % grid.columns) * (grid.cell + GAP_PX), Math.floor(at / grid.columns) * (grid.cell + GAP_PX)];
+      if (grid.cell < ROUND_PX) {
+        context.fillRect(x, y, grid.cell, grid.cell);
+        continue;
+      }
       context.beginPath();
       context.roundRect(x, y, grid.cell, grid.cell, Math.min(4, grid.cell / 4));
       context.fill();

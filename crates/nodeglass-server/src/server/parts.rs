@@ -70,7 +70,12 @@ pub(super) async fn fleet(
         config.ingest.collection_interval,
     ));
     registry.load().await.context("reading what is known of agents")?;
-    let started = serde_json::json!({ "version": env!("CARGO_PKG_VERSION") });
+    // Until about then it was there: what is stored of the time between came afterwards.
+    let newest = live.all().iter().filter_map(|agent| agent.latest().update).max();
+    let started = serde_json::json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "newest_sample": newest.map(|at| at.0),
+    });
     events.note_of(None, Kind::ServerStarted, &started);
     tasks.spawn("events", keeper.run(stop.clone()).map(Ok));
     tasks.spawn("forgotten agents", registry.clone().erase(stop).map(Ok));

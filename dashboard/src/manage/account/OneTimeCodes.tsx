@@ -1,10 +1,10 @@
 /** One-time codes of an authenticator: set up, with recovery codes that are shown once, and turned off. */
 
+import encodeQR from "qr";
 import { type FormEvent, useMemo, useState } from "react";
 import { ask } from "../../shell/session.ts";
 import { useChange } from "../resource.ts";
 import { CodeField, PasswordField, said } from "./fields.tsx";
-import { qrCode } from "./qr.ts";
 
 interface Secret {
   secret: string;
@@ -105,7 +105,7 @@ export function OneTimeCodes({ isOn }: { isOn: boolean }) {
 
 /** A text as a picture for a camera: dark on white in either colours. */
 function QrCode({ text }: { text: string }) {
-  const code = useMemo(() => qrCode(text), [text]);
+  const code = useMemo(() => encodeQR(text, "raw", { ecc: "medium", border: 0 }), [text]);
   const path = code.flatMap((row, y) => row.flatMap((dark, x) => (dark ? `M${x} ${y}h1v1h-1z` : []))).join("");
   const size = code.length + 2 * QUIET;
   return (

@@ -123,7 +123,7 @@ pub(in crate::api) async fn of_agent(
 
 /// What happened in the whole fleet, the newest first.
 ///
-/// What happened to the server itself, and to agents that were forgotten, is shown to those who may see all agents.
+/// What happened to groups, and to agents that were forgotten, is shown to those who may see all agents.
 #[utoipa::path(
     get, path = "/api/v1/events", operation_id = "events", tag = "events",
     params(
@@ -162,7 +162,9 @@ pub(in crate::api) async fn of_fleet(
             .live()
             .of_key(key)
             .is_some_and(|agent| caller.may_see(&agent)),
-        (None, _) => false,
+        // When the server was away, everybody may know who asks for what came of it.
+        (None, None) => record.kind == Kind::ServerStarted.name(),
+        (None, Some(_)) => false,
     };
     let is_plain = sees_all && chosen.is_none();
     query.limit = if is_plain { query.limit } else { PAGE };
