@@ -202,3 +202,32 @@ async fn shows_each_series_to_those_who_read_by_sql(url: &str) {
     expected.sort();
     assert_eq!(found, expected);
 }
+
+#[tokio::test]
+async fn postgres_counts_no_elements_of_arrays() {
+    let database = crate::Database::postgres("no_statistics").await;
+    let store = open(&database.url()).await.unwrap();
+    let agent = enrol(&store, "host").await;
+    // Which makes a partition.
+    merge(
+        &store,
+        agent,
+        1,
+        &Add(BTreeMap::from([(HOUR, vec![(series(1, ""), 1.0)])])),
+    )
+    .await;
+    store.close().await;
+    let counted = "select relname || '.' || attname from pg_attribute
+        join pg_class on pg_class.oid = attrelid
+        join pg_type on pg_type.oid = atttypid
+        where relkind in ('r', 'p') and relnamespace = current_schema()::regnamespace
+            and typcategory = 'A' and attstattarget is distinct from 0";
+    let mut connection = direct(&database.url()).await;
+    let counted: Vec<String> = sqlx::query_scalar(counted)
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(counted, Vec::<String>::new());
+    connection.close().await.unwrap();
+    database.remove().await;
+}
