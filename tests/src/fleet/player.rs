@@ -20,7 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 /// The epoch of every sample of the fleet.
 pub(crate) const EPOCH: u64 = 1;
 /// Samples of a backlog that are sent and not acknowledged, as an agent has them at most.
-const IN_FLIGHT: u64 = 1_000;
+const IN_FLIGHT: u64 = 500;
 /// How far back a backlog reaches.
 const BACKLOG: Duration = Duration::from_hours(3 * 24);
 /// How long acknowledgements of the last samples are waited for.

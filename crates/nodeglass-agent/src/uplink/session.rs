@@ -21,8 +21,8 @@ use super::{GOODBYE, SessionError, Uplink};
 use crate::sampling::SamplingPlan;
 
 /// Samples sent and not acknowledged at most; live ones always go, and wait in the connection behind no more than these: to a server
-/// that has its hands full that takes a second or two.
-const IN_FLIGHT: u64 = 1_000;
+/// that has its hands full that takes about a second.
+const IN_FLIGHT: u64 = 500;
 /// How long, when the agent stops, it waits for its last samples to be stored.
 const DRAIN: Duration = Duration::from_secs(3);
 /// How long a backlog rests that can't be read.

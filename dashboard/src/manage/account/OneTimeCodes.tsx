@@ -105,11 +105,10 @@ export function OneTimeCodes({ isOn }: { isOn: boolean }) {
 
 /** A text as a picture for a camera: dark on white in either colours. */
 function QrCode({ text }: { text: string }) {
-  const code = useMemo(() => encodeQR(text, "raw", { ecc: "medium", border: 0 }), [text]);
+  const code = useMemo(() => encodeQR(text, "raw", { ecc: "medium", border: QUIET }), [text]);
   const path = code.flatMap((row, y) => row.flatMap((dark, x) => (dark ? `M${x} ${y}h1v1h-1z` : []))).join("");
-  const size = code.length + 2 * QUIET;
   return (
-    <svg className="qr" viewBox={`${-QUIET} ${-QUIET} ${size} ${size}`} role="img" aria-label="The secret, for a camera" shapeRendering="crispEdges">
+    <svg className="qr" viewBox={`0 0 ${code.length} ${code.length}`} role="img" aria-label="The secret, for a camera" shapeRendering="crispEdges">
       <path d={path} />
     </svg>
   );
