@@ -11,7 +11,7 @@ use super::cost::{Memory, cpu_seconds};
 use super::fleet::Options;
 use super::programs::{Server, Speaks, TOKEN, program};
 use super::scrapers;
-use super::table::{Peer, Row};
+use super::table::Row;
 use crate::tools::WRK;
 
 /// More streams than the clients open, and calls as fast as can be.
@@ -76,20 +76,20 @@ pub(super) fn measure(options: &Options, seconds: u64) -> anyhow::Result<Vec<Row
     let memory = Memory::of(server.pid())?.resident_mb;
     // The others have the host to themselves.
     drop(server);
-    let mut snapshots = Row::new(
+    let snapshots = Row::new(
         "snapshots_per_second",
         format!("latest sample of an agent, {by}, {CONNECTIONS} connections"),
         rate,
         "/s",
     )
     .at_least(30_000.0);
-    if let Some(wrk) = wrk.filter(|_| !options.no_peers) {
-        scrapers::each(options, |name, url| {
-            let rate = answers_per_second(&wrk, url, seconds)?;
-            snapshots.peers.push(Peer { name, measured: rate });
-            Ok(())
-        });
-    }
+    let others = match wrk.filter(|_| !options.no_peers) {
+        Some(wrk) => scrapers::answers_per_second(options, |url| answers_per_second(&wrk, url, seconds)),
+        None => Vec::new(),
+    };
+    let snapshots = others
+        .into_iter()
+        .fold(snapshots, |row, (name, rate)| row.beside(name, Some(rate)));
     let streams = format!("{STREAMS} streams of {AGENTS} agents, a sample a second");
     Ok(vec![
         Row::new("sse_events", format!("{streams}: events"), number("events")?, ""),

@@ -42,10 +42,29 @@ pub(super) struct Scraped {
     pub(super) latest_ms: f64,
 }
 
-/// One after the other, those that are there or can be unpacked; says which are not.
+/// What they cost, of those that are there or can be unpacked.
 pub(super) fn measure(options: &Options, hosts: u32, seconds: u64) -> Vec<Scraped> {
+    each(options, hosts, |scraper| scraper.measure(seconds))
+}
+
+/// How often in a second each answers with the latest of a metric of one host, as `ask` finds out at an address.
+pub(super) fn answers_per_second(
+    options: &Options,
+    ask: impl Fn(&str) -> anyhow::Result<f64>,
+) -> Vec<(&'static str, f64)> {
+    each(options, options.agents(), |scraper| {
+        scraper.wait_for_all()?;
+        Ok((
+            scraper.name,
+            ask(&format!("http://{}{ONE_HOST}", scraper.address))?,
+        ))
+    })
+}
+
+/// One after the other while it runs; says which can't be measured.
+fn each<T>(options: &Options, hosts: u32, then: impl Fn(&Scraper) -> anyhow::Result<T>) -> Vec<T> {
     let measured = |(name, tool)| {
-        let measured = started(name, tool, options, hosts).and_then(|scraper| scraper.measure(seconds));
+        let measured = started(name, tool, options, hosts).and_then(|scraper| then(&scraper));
         measured
             .inspect_err(|error| eprintln!("{name} is not measured: {error:#}"))
             .ok()
@@ -66,19 +85,6 @@ pub(super) fn beside(rows: Vec<Row>, others: &[Scraped]) -> Vec<Row> {
         _ => row,
     });
     rows.collect()
-}
-
-/// What the latest of a metric of one host is asked for at, of each of them while it runs.
-pub(super) fn each(options: &Options, mut then: impl FnMut(&'static str, &str) -> anyhow::Result<()>) {
-    for (name, tool) in ALL {
-        let asked = started(name, tool, options, options.agents()).and_then(|scraper| {
-            scraper.wait_for_all()?;
-            then(name, &format!("http://{}{ONE_HOST}", scraper.address))
-        });
-        if let Err(error) = asked {
-            eprintln!("{name} is not measured: {error:#}");
-        }
-    }
 }
 
 /// The latest of a metric of all hosts, and of one. It is one that they make of every host.
