@@ -252,7 +252,10 @@ mod tests {
         let told = tokio::spawn(async move { said(&mut answers).await });
         tokio::task::yield_now().await;
         outbound.settled.store(vec![id(7)]).unwrap();
-        assert_eq!(told.await.unwrap(), "7-7");
+        let told = tokio::time::timeout(SEND, told)
+            .await
+            .expect("who waits is woken");
+        assert_eq!(told.unwrap(), "7-7");
     }
 
     #[tokio::test(start_paused = true)]
