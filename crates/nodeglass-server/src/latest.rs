@@ -5,10 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nodeglass_model::catalogue::{self, Dimension};
-use nodeglass_model::{Sample, SampleId};
 use nodeglass_runtime::telemetry::chain;
-use nodeglass_store::tiers::{LatestSample, SeriesName};
+use nodeglass_store::tiers::LatestSample;
 use nodeglass_store::{AgentKey, Store, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -90,42 +88,20 @@ impl Keeper {
         if self.kept.get(&agent.key) == Some(&live.number) {
             return None;
         }
-        let id = live.id?;
-        let latest = live.with_row(|sample, row| latest(agent.key, id, sample, row));
+        let latest = LatestSample {
+            agent: agent.key,
+            id: live.id?,
+            timestamp: live.timestamp,
+            payload: live.row(),
+        };
         Some((latest, (agent.key, live.number)))
-    }
-}
-
-fn latest(agent: AgentKey, id: SampleId, sample: &Sample, row: &[u8]) -> LatestSample {
-    // Processes come and go; each would get a number of its own for good.
-    let devices = catalogue::devices(sample).filter(|device| device.dimension != Dimension::Process);
-    let values = devices.flat_map(|device| {
-        let label = (device.dimension != Dimension::Host).then(|| device.label.clone().into_owned());
-        let named: Vec<_> = device
-            .values(sample)
-            .map(|(metric, value)| {
-                let name = SeriesName {
-                    metric: metric.id,
-                    device: label.clone(),
-                };
-                (name, value)
-            })
-            .collect();
-        named
-    });
-    LatestSample {
-        agent,
-        id,
-        timestamp: sample.timestamp,
-        payload: row.to_vec(),
-        values: values.collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use nodeglass_model::UnixMillis;
-    use nodeglass_model::sample::ProcessEntry;
+    use nodeglass_chunk::row;
+    use nodeglass_model::{Sample, SampleId, UnixMillis};
     use nodeglass_store::AgentRecord;
 
     use super::*;
@@ -157,7 +133,6 @@ mod tests {
                 ..Default::default()
             };
             sample.cpu.usage_percent = Some(1.5);
-            sample.processes.top.push(ProcessEntry::default());
             let seq = second.unsigned_abs();
             agent.show(SampleId { epoch: 1, seq }, sample);
         };
@@ -179,12 +154,8 @@ mod tests {
         let changed: Vec<_> = changed.collect();
         assert_eq!(changed.len(), 1, "the one that was shown since");
         assert_eq!(changed[0].0.agent, agents[30].key);
-        let series = changed[0].0.values.iter().map(|(name, _)| name.metric);
-        assert_eq!(
-            series.collect::<Vec<_>>(),
-            [catalogue::by_path("cpu.usage_percent").unwrap().id],
-            "no process is among them"
-        );
+        let said = row::decode(&changed[0].0.payload, changed[0].0.timestamp).unwrap();
+        assert_eq!(said.cpu.usage_percent, Some(1.5));
         assert_eq!(written(&mut keeper).await, (240, 244));
         store.close().await;
     }

@@ -228,10 +228,8 @@ pub struct LatestSample {
     pub id: SampleId,
     /// When it was taken.
     pub timestamp: UnixMillis,
-    /// What it says.
+    /// What it says, as a row of `nodeglass_chunk::row`. Its figures are kept beside it for those who read the database with SQL.
     pub payload: Vec<u8>,
-    /// Its values, for those who read the database with SQL; may be empty. They cost more than the rest.
-    pub values: Vec<(SeriesName, f64)>,
 }
 
 /// How long to keep what is in each tier.

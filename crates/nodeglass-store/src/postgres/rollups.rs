@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use nodeglass_chunk::row::Scanner;
 use nodeglass_model::{TimeRange, UnixMillis};
 use sqlx::Row as _;
 
 use super::Postgres;
 use super::session::Statements;
 use crate::AgentKey;
+use crate::latest;
 use crate::rollup::{self, Numbers, Row, series_name};
 use crate::tiers::{LatestSample, RollupChange, RollupPoint, SeriesName};
 
@@ -100,15 +102,19 @@ pub(super) async fn change(
     Ok(())
 }
 
-/// The numbers of the series of a sample; those that have none get one.
-async fn number(statements: &mut Statements, sample: &LatestSample) -> Result<Vec<i32>, sqlx::Error> {
+/// The numbers of series; those that have none get one.
+async fn number(
+    statements: &mut Statements,
+    agent: AgentKey,
+    series: &[SeriesName],
+) -> Result<Vec<i32>, sqlx::Error> {
     sqlx::query(include_str!("lock_agent.sql"))
-        .bind(sample.agent.0)
+        .bind(agent.0)
         .execute(&mut *statements)
         .await?;
-    let mut numbers = numbers(statements, sample.agent).await?;
-    let ids = sample.values.iter().map(|(name, _)| numbers.of(name)).collect();
-    save_added(statements, sample.agent, &numbers).await?;
+    let mut numbers = numbers(statements, agent).await?;
+    let ids = series.iter().map(|name| numbers.of(name)).collect();
+    save_added(statements, agent, &numbers).await?;
     Ok(ids)
 }
 
@@ -167,19 +173,21 @@ impl Postgres {
         let (mut series, mut values) = (Vec::new(), Vec::new());
         let (mut first, mut last) = (Vec::new(), Vec::new());
         let mut new = Vec::new();
+        let mut scanner = Scanner::new();
         for one in &samples {
             first.push(series.len() as i32 + 1);
-            if !one.values.is_empty() {
-                let numbered = if let Some(known) = self.latest_series.find(one.agent, &one.values) {
+            let figures = self.latest_series.figures(&mut scanner, one);
+            if !figures.values.is_empty() {
+                let numbered = if let Some(known) = self.latest_series.find(one.agent, &figures) {
                     known
                 } else {
-                    let ids = number(&mut transaction, one).await?;
-                    let numbered = self.latest_series.numbered(&one.values, ids);
+                    let names = latest::names(&mut scanner, one);
+                    let numbered = figures.numbered(number(&mut transaction, one.agent, &names).await?);
                     new.push((one.agent, numbered.clone()));
                     numbered
                 };
                 series.extend_from_slice(&numbered.ids);
-                values.extend(one.values.iter().map(|(_, value)| *value));
+                values.extend_from_slice(&figures.values);
             }
             last.push(series.len() as i32);
         }

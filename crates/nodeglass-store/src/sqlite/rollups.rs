@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
+use nodeglass_chunk::row::Scanner;
 use nodeglass_model::{TimeRange, UnixMillis};
 use sqlx::{Row as _, SqliteConnection};
 
 use super::Sqlite;
 use super::transaction::Transaction;
 use crate::AgentKey;
+use crate::latest;
 use crate::rollup::{self, Numbers, Row, place_of, series_name};
 use crate::tiers::{LatestSample, RollupChange, RollupPoint, SeriesName};
 
@@ -162,23 +164,24 @@ impl Sqlite {
     pub(crate) async fn keep_latest(&self, samples: &[LatestSample]) -> Result<(), sqlx::Error> {
         let mut transaction = Transaction::write(&self.writer).await?;
         let mut new = Vec::new();
+        let mut scanner = Scanner::new();
         for one in samples {
             let (mut series, mut values) = (None, None);
-            if !one.values.is_empty() {
-                let numbered = if let Some(known) = self.latest_series.find(one.agent, &one.values) {
+            let figures = self.latest_series.figures(&mut scanner, one);
+            if !figures.values.is_empty() {
+                let numbered = if let Some(known) = self.latest_series.find(one.agent, &figures) {
                     known
                 } else {
+                    let names = latest::names(&mut scanner, one);
                     let mut numbers = numbers(&mut transaction, one.agent).await?;
-                    let ids = one.values.iter().map(|(name, _)| numbers.of(name)).collect();
+                    let ids = names.iter().map(|name| numbers.of(name)).collect();
                     save_added(&mut transaction, one.agent, &numbers).await?;
-                    let numbered = self.latest_series.numbered(&one.values, ids);
+                    let numbered = figures.numbered(ids);
                     new.push((one.agent, numbered.clone()));
                     numbered
                 };
                 series = Some(array(&numbered.ids));
-                values = Some(array(
-                    &one.values.iter().map(|(_, value)| *value).collect::<Vec<_>>(),
-                ));
+                values = Some(array(&figures.values));
             }
             sqlx::query(include_str!("save_latest.sql"))
                 .bind(one.agent.0)

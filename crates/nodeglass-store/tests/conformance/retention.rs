@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nodeglass_model::UnixMillis;
-use nodeglass_store::tiers::{AgentRetention, LatestSample, Levels, NewChunk, Outcome, Removed, Retention};
+use nodeglass_store::tiers::{AgentRetention, Levels, NewChunk, Outcome, Removed, Retention};
 use nodeglass_store::{AgentKey, Store, TaskRecord, open};
 
+use crate::latest::newest;
 use crate::slots::{chunk, compact};
 use crate::{ALL, enrol, sample, stored};
 
@@ -141,15 +142,7 @@ async fn tasks_and_latest_samples_go_with_the_samples(url: &str) {
     store.set_retention(long, own).await.unwrap();
     let then = UnixMillis(0).plus(DAY * 10);
     for agent in [usual, long] {
-        let sample = sample(agent, then.0, 1);
-        let latest = LatestSample {
-            agent,
-            id: sample.id,
-            timestamp: then,
-            payload: sample.payload,
-            values: Vec::new(),
-        };
-        store.save_latest(&[latest]).await.unwrap();
+        store.save_latest(&[newest(agent, then.0, 1)]).await.unwrap();
         let task = TaskRecord {
             agent,
             task_id: "build".to_owned(),
