@@ -56,9 +56,12 @@ export function axes(unit: ShownUnit, colours: Palette, utc: boolean): uPlot.Axi
       size: 26,
       gap: 6,
       space: 70,
-      // A label at the very end would be cut off.
-      values: (plot, splits, _axis, _space, step) =>
-        splits.map((at) => (plot.valToPos(at, "x") + (step < 60 ? LONG_PX : SHORT_PX) / 2 > plot.over.clientWidth + RIGHT_PX ? "" : timeTick(at, step, utc))),
+      // A label at the very end would be cut off. Where that is, the plot's own measures say: when labels are made first, its elements
+      // have no size yet.
+      values: (plot, splits, _axis, _space, step) => {
+        const end = plot.bbox.width / devicePixelRatio + RIGHT_PX;
+        return splits.map((at) => (plot.valToPos(at, "x") + (step < 60 ? LONG_PX : SHORT_PX) / 2 > end ? "" : timeTick(at, step, utc)));
+      },
     },
     {
       ...shared,
