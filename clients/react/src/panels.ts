@@ -12,8 +12,8 @@ export interface Panel {
   unit: ShownUnit;
   /** What is asked for: `metric`, `metric@device`, `metric@*`. */
   metrics: readonly string[];
-  /** What is drawn of the series that there are. */
-  series: (keys: readonly string[]) => ChartSeries[];
+  /** What is drawn of the series that there are; of more than can be told apart, those whose `size` is largest. */
+  series: (keys: readonly string[], size?: Size) => Drawn;
   isStacked?: boolean;
   /** The axis goes at least this far. */
   floor?: number;
@@ -25,33 +25,60 @@ export interface Panel {
   about: string;
 }
 
+/** How large a series is, for the choice between many. */
+export type Size = (key: string) => number;
+
+/** What a panel draws. */
+export interface Drawn {
+  series: ChartSeries[];
+  /** How many more devices there are, whose series are not drawn. */
+  leftOut: number;
+}
+
 /** More lines than this can't be told apart. */
-const MOST_SERIES = 12;
+export const MOST_SERIES = 12;
+
+const names = new Intl.Collator("en", { numeric: true });
+
+/** So many of the names at most: the largest, in the order of their names. */
+export function largest(all: readonly string[], most: number, size: Size): string[] {
+  const sorted = [...all].sort(names.compare);
+  if (sorted.length <= most) return sorted;
+  return sorted
+    .map((name) => ({ name, size: size(name) }))
+    .sort((one, other) => other.size - one.size)
+    .slice(0, most)
+    .map(({ name }) => name)
+    .sort(names.compare);
+}
 
 /** A row of colour needs a pixel. */
 const MOST_CORES = 512;
 
 /** Fixed series with labels and colours. */
 function fixed(...all: [key: string, label: string, colour: string, more?: Partial<ChartSeries>][]) {
-  return (keys: readonly string[]): ChartSeries[] =>
-    all.filter(([key]) => keys.includes(key)).map(([key, label, tone, more]) => ({ key, label, colour: tone, ...more }));
+  return (keys: readonly string[]): Drawn => ({
+    series: all.filter(([key]) => keys.includes(key)).map(([key, label, tone, more]) => ({ key, label, colour: tone, ...more })),
+    leftOut: 0,
+  });
 }
 
 /** A series for each device, by name; `name` makes its label. */
 function perDevice(name: (device: string, path: string) => string = (device) => device, most = MOST_SERIES) {
-  return (keys: readonly string[]): ChartSeries[] => {
-    const sorted = [...keys].sort(new Intl.Collator("en", { numeric: true }).compare);
-    return sorted.slice(0, most).map((key, at) => {
+  return (keys: readonly string[], size: Size = () => 0): Drawn => {
+    const series = largest(keys, most, size).map((key, at) => {
       const [path, device = ""] = splitSeries(key);
       return { key, label: name(device, path), colour: colour(at) };
     });
+    return { series, leftOut: keys.length - series.length };
   };
 }
 
 /** In above the axis, out below it, for each device. */
 function inAndOut(into: string, out: string, names: [string, string], skip: (device: string) => boolean = () => false) {
-  return (keys: readonly string[]): ChartSeries[] => {
-    const devices = [...new Set(keys.map((key) => splitSeries(key)[1] ?? ""))].filter((device) => !skip(device)).sort();
+  return (keys: readonly string[], size: Size = () => 0): Drawn => {
+    const devices = [...new Set(keys.map((key) => splitSeries(key)[1] ?? ""))].filter((device) => !skip(device));
+    const shown = largest(devices, MOST_SERIES / 2, (device) => size(`${into}@${device}`) + size(`${out}@${device}`));
     const pair = (path: string, device: string, index: number, mirrored: boolean): ChartSeries => ({
       key: `${path}@${device}`,
       label: devices.length > 1 ? `${device} ${names[mirrored ? 1 : 0]}` : (names[mirrored ? 1 : 0] ?? ""),
@@ -59,10 +86,10 @@ function inAndOut(into: string, out: string, names: [string, string], skip: (dev
       filled: true,
       mirrored,
     });
-    return devices
-      .slice(0, MOST_SERIES / 2)
+    const series = shown
       .flatMap((device, at) => [pair(into, device, at, false), pair(out, device, at, true)])
       .filter((one) => keys.includes(one.key));
+    return { series, leftOut: devices.length - shown.length };
   };
 }
 
@@ -72,9 +99,9 @@ const QUIET_INTERFACE = /^(lo|ifb\d*|dummy\d*|veth.*|docker0|br-.*|virbr.*)$/;
 function interfaces(into: string, out: string, names: [string, string]) {
   const shown = inAndOut(into, out, names, (device) => QUIET_INTERFACE.test(device));
   const all = inAndOut(into, out, names);
-  return (keys: readonly string[]) => {
-    const outside = shown(keys);
-    return outside.length > 0 ? outside : all(keys);
+  return (keys: readonly string[], size?: Size): Drawn => {
+    const outside = shown(keys, size);
+    return outside.series.length > 0 ? outside : all(keys, size);
   };
 }
 

@@ -95,6 +95,17 @@ export class Timeline {
     return (index === null || index === undefined ? lastKnown(column) : column[index]) ?? null;
   }
 
+  /** The mean of what a series has; nothing is 0. */
+  mean = (key: string): number => {
+    let [sum, count] = [0, 0];
+    for (const value of this.columns.get(key) ?? []) {
+      if (value === null) continue;
+      sum += value;
+      count += 1;
+    }
+    return count === 0 ? 0 : sum / count;
+  };
+
   private read(sample: MetricsSnapshot): Map<string, number> {
     const values = new Map<string, number>();
     for (const metric of this.metrics) {

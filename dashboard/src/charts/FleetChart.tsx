@@ -1,36 +1,19 @@
 /** Series of several hosts in one chart. */
 
 import { metricOf } from "@nodeglass/client";
-import { type ChartSeries, type ShownUnit, type Span, TimeChart, Timeline, colour, useClient, useKeys, usePoints, words } from "@nodeglass/react";
+import { type ChartSeries, type ShownUnit, type Span, TimeChart, Timeline, useClient, useKeys, usePoints, words } from "@nodeglass/react";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { useEffect, useMemo, useRef } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
+import { choose, keyOf, saidOf } from "./lines.ts";
 
-/** More lines than this can't be told apart. */
-export const MOST_LINES = 12;
 /** Charts that follow live are brought up to date so often: in the span of minutes, a line moves a pixel in that time. */
 const REFRESH_MS = 5_000;
-
-/** A line: a host's series. */
-export interface Line {
-  host: string;
-  series: string;
-}
 
 /** In what unit a series is shown. */
 export function unitOf(series: string): ShownUnit {
   const path = series.split("@")[0] ?? "";
   const unit = metricOf(path)?.unit ?? "";
   return path.startsWith("network.") && unit === "bytes/s" ? "bit/s" : unit;
-}
-
-/** The column of a line in the timeline. */
-export function keyOf({ host, series }: Line): string {
-  return `${host}:${series}`;
-}
-
-function lineOf(key: string): Line {
-  const colon = key.indexOf(":");
-  return { host: key.slice(0, colon), series: key.slice(colon + 1) };
 }
 
 /** See the file. `agents` may be patterns; without `series`, what is found is drawn, each in a colour of its own. */
@@ -47,6 +30,8 @@ export function FleetChart(props: {
   const { agents, metrics, unit, span, height, title } = props;
   const isLive = "last" in span;
   const timeline = useMemo(() => new Timeline([]), [unit, metrics.join()]);
+  const colours = useMemo(() => new Map<string, number>(), [timeline]);
+  const [loads, setLoads] = useState(0);
   const place = useRef<HTMLDivElement>(null);
   const points = usePoints(place);
   const { data, error, isPending } = useQuery({
@@ -72,12 +57,22 @@ export function FleetChart(props: {
       }
     const rows = [...times.values()].sort((one, other) => one.timestamp - other.timestamp);
     timeline.load({ data: rows, query: first.query, resolution: first.resolution });
+    setLoads((count) => count + 1);
   }, [data, timeline]);
   const keys = useKeys(timeline);
-  const found = useMemo(() => (props.series ? props.series : allOf(keys, metrics.length > 1)), [keys, props.series, metrics.length]);
+  const found = useMemo(
+    () => props.series ?? choose(keys, timeline.mean, metrics.length > 1, colours),
+    [keys, loads, props.series, metrics.length, timeline, colours],
+  );
+  const said = props.series ? undefined : saidOf(keys, found.length);
   return (
     <div ref={place}>
       {error && <p className="problem">{words(error)}</p>}
+      {said && (
+        <p className="ng-note" title="More lines can't be told apart: those whose mean over this span is largest are drawn. Name fewer hosts to see others.">
+          {said}
+        </p>
+      )}
       {!error && !isPending && found.length === 0 ? (
         <p className="ng-blank" style={{ height: height + 24 }}>
           No figures in this span
@@ -87,13 +82,4 @@ export function FleetChart(props: {
       )}
     </div>
   );
-}
-
-function allOf(keys: readonly string[], withMetric: boolean): ChartSeries[] {
-  const sorted = [...keys].sort(new Intl.Collator("en", { numeric: true }).compare).slice(0, MOST_LINES);
-  return sorted.map((key, at) => {
-    const { host, series } = lineOf(key);
-    const device = series.includes("@") ? ` ${series.split("@")[1]}` : "";
-    return { key, label: withMetric ? `${host} ${series}` : host + device, colour: colour(at) };
-  });
 }

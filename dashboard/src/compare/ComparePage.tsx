@@ -3,8 +3,9 @@
 import { metricOf } from "@nodeglass/client";
 import { ChartViewProvider, Cursor, type ShownUnit, type Span, colour, useAgents } from "@nodeglass/react";
 import { type FormEvent, useEffect, useMemo, useState } from "react";
-import { FleetChart, type Line, MOST_LINES, keyOf, unitOf } from "../charts/FleetChart.tsx";
+import { FleetChart, unitOf } from "../charts/FleetChart.tsx";
 import { MetricField } from "../charts/MetricField.tsx";
+import { type Line, MOST_LINES, keyOf } from "../charts/lines.ts";
 import { TimeBar } from "../host/TimeBar.tsx";
 import { readSpan, showSpan } from "../host/span.ts";
 import { setQuery, useRoute } from "../shell/route.tsx";

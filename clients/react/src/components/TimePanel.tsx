@@ -30,7 +30,8 @@ export function TimePanel({ agentId, panel, span = QUARTER_HOUR, height = 168, e
   const options = points === undefined ? { enabled: false } : { points };
   const { timeline, error, isLoading, drawn } = useTimeline(agentId, panel.metrics, span, options);
   const keys = useKeys(timeline);
-  const series = useMemo(() => panel.series(keys), [panel, keys]);
+  // Which are largest is asked with each history, not with each sample: lines that come and go can't be followed.
+  const { series, leftOut } = useMemo(() => panel.series(keys, timeline.mean), [panel, keys, drawn]);
   const { late = [], utc } = useChartView();
   const marked = timeline.isLoaded ? cameLate(timeline, late) : [];
   const isEmpty = timeline.isLoaded && series.length === 0;
@@ -43,6 +44,11 @@ export function TimePanel({ agentId, panel, span = QUARTER_HOUR, height = 168, e
         {timeline.source === "store+agent" && timeline.isLoaded && (
           <small className="ng-note" title="The finest seconds come from the agent's own journal">
             agent detail
+          </small>
+        )}
+        {leftOut > 0 && (
+          <small className="ng-note" title="More lines can't be told apart: those with the largest figures of this span are drawn">
+            and {leftOut} more
           </small>
         )}
         {marked.length > 0 && (

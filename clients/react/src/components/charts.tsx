@@ -33,11 +33,12 @@ function Given(props: { panel: Panel; sample: Partial<MetricsSnapshot> | undefin
     if (props.sample) timeline.append({ timestamp: Date.now(), cpu: {}, memory: {}, disks: [], network_interfaces: [], ...props.sample });
   }, [timeline, props.given]);
   const keys = useKeys(timeline);
-  const series = useMemo(() => props.panel.series(keys), [props.panel, keys]);
+  const { series, leftOut } = useMemo(() => props.panel.series(keys, timeline.mean), [props.panel, keys]);
   return (
     <section className="ng-panel" aria-label={props.panel.title}>
       <header>
         <h2 title={props.panel.about}>{props.panel.title}</h2>
+        {leftOut > 0 && <small className="ng-note">and {leftOut} more</small>}
       </header>
       <TimeChart
         timeline={timeline}
