@@ -90,6 +90,29 @@ function short(value: number): string {
   return digits(rest) + name;
 }
 
+/** How wide figures of a unit are, about, in widths of a digit: with so much room for each, what stands beside them does not move. */
+export function figureWidth(unit: ShownUnit): number {
+  switch (unit) {
+    case "bytes/s":
+    case "bit/s":
+    case "s":
+    case "ms":
+      return 9;
+    case "bytes":
+    case "1/min":
+    case "MHz":
+    case "cores":
+      return 7.5;
+    case "% of a core":
+    case "1/s":
+    case "°C":
+    case "W":
+      return 6.5;
+    default:
+      return 5.2;
+  }
+}
+
 /** `3 d 4 h`, `12 min`, `8.2 s`. */
 export function duration(ms: number): string {
   const s = Math.abs(ms) / 1000;

@@ -1,10 +1,10 @@
 /** A chart of a timeline: lines or stacked areas on a time axis, with a legend that says what is under the cursor. */
 
-import { useEffect, useLayoutEffect, useRef } from "react";
+import { type CSSProperties, useEffect, useLayoutEffect, useRef } from "react";
 import uPlot from "uplot";
 import { type Span, bounds } from "../hooks.ts";
 import type { Timeline } from "../timeline.ts";
-import { type ShownUnit, exact, show } from "../units.ts";
+import { type ShownUnit, exact, figureWidth, show } from "../units.ts";
 import { RIGHT_PX, axes, drawGaps, drawLate, palette, stacked } from "./paint.ts";
 import { type ChartView, useChartView } from "./view.ts";
 
@@ -89,7 +89,7 @@ export function TimeChart(props: TimeChartProps) {
 
   return (
     <figure className="ng-chart" aria-label={props.title}>
-      <ul className="ng-legend" ref={legend}>
+      <ul className="ng-legend" ref={legend} style={{ "--ng-figure": `${figureWidth(unit)}ch` } as CSSProperties}>
         {series.map((one) => (
           <li key={one.key}>
             <i style={{ background: one.colour.startsWith("--") ? `var(${one.colour})` : one.colour }} />
