@@ -115,7 +115,7 @@ impl Bench {
             }
             println!("{}:\n", self.fleet.title(self.seconds));
             table::print(&rows);
-            if !self.fleet.back_to_back && !self.fleet.no_queries && self.part.is_some() {
+            if !self.fleet.no_queries && self.part.is_some() {
                 let history = queries::measure(&self.fleet, queries::BRIEF)?;
                 println!("{}:\n", queries::title(&self.fleet, queries::BRIEF));
                 table::print(&history);

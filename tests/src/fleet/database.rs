@@ -42,14 +42,14 @@ impl Found {
         loop {
             let page = store.samples(agent, range, after, PAGE).await?;
             after = page.last().map(nodeglass_store::tiers::StoredSample::position);
-            for staged in &page {
+            for staged in page.iter().filter(|staged| staged.id.epoch == *EPOCH) {
                 if seen.insert(staged.id.seq) {
                     check(staged.id, staged.sample.clone())?;
                 } else {
                     self.duplicate += 1;
                 }
                 ensure!(
-                    staged.id.epoch == EPOCH && (1..=sent).contains(&staged.id.seq),
+                    (1..=sent).contains(&staged.id.seq),
                     "the store has a sample that was never sent: {:?}",
                     staged.id
                 );

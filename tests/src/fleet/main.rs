@@ -106,7 +106,7 @@ impl Fleet {
         let process = engine.process().await?;
         say(
             "enrolled",
-            json!({ "series": series, "database_process": process }),
+            json!({ "series": series, "database_process": process, "tiers": engine.tiers().await? }),
         );
 
         let (phase, follow) = watch::channel(Phase::Connecting);
@@ -263,7 +263,7 @@ impl Fleet {
 async fn open(identity: &Identity) -> Result<FakeAgent, Status> {
     let until = Instant::now() + PATIENCE;
     loop {
-        match FakeAgent::open_uncompressed(identity, EPOCH).await {
+        match FakeAgent::open_uncompressed(identity, *EPOCH).await {
             Err(status) if status.code() == Code::Unavailable && Instant::now() < until => {
                 tokio::time::sleep(AGAIN).await;
             }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -17,8 +18,8 @@ use nodeglass_tests::trace::Trace;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
-/// The epoch of every sample of the fleet.
-pub(crate) const EPOCH: u64 = 1;
+/// The epoch of every sample of the fleet: when it began. A database may have those of fleets before.
+pub(crate) static EPOCH: LazyLock<u64> = LazyLock::new(|| now().0.unsigned_abs());
 /// Samples of a backlog that are sent and not acknowledged, as an agent has them at most.
 const IN_FLIGHT: u64 = 500;
 /// How far back a backlog reaches.
@@ -157,7 +158,7 @@ impl Player {
 
     async fn send_live(&mut self, packer: &mut LivePacker) {
         let id = SampleId {
-            epoch: EPOCH,
+            epoch: *EPOCH,
             seq: self.sent + 1,
         };
         let batch = self
@@ -177,7 +178,7 @@ impl Player {
             let step = self.sent + count;
             let timestamp = began.plus(self.world.interval * step as u32);
             let id = SampleId {
-                epoch: EPOCH,
+                epoch: *EPOCH,
                 seq: step + 1,
             };
             if !trace.with(self.number, step, timestamp, |sample| packer.add(id, sample)) {

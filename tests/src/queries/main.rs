@@ -1,10 +1,12 @@
 //! `nodeglass-queries`: a store with history in it, and agents that are there, for a server to answer about.
 //!
 //! `fill` writes what agents would have sent, and compacts it as a server does; it prints what there is now as one JSON
-//! object. `hold` connects agents, each of which sends one sample and stays; it prints a line when all are there.
+//! object. `hold` connects agents, each of which sends one sample and stays; it prints a line when all are there. `schema` makes
+//! a place of its own for a store in a database with others.
 
 mod fill;
 mod hold;
+mod schema;
 
 use clap::Parser;
 
@@ -15,6 +17,8 @@ enum Work {
     Fill(fill::Fill),
     /// Connect agents and keep them connected
     Hold(hold::Hold),
+    /// Make a schema in a PostgreSQL database, or drop it
+    Schema(schema::Schema),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -23,6 +27,7 @@ fn main() -> anyhow::Result<()> {
         .build()?;
     match Work::parse() {
         Work::Fill(fill) => runtime.block_on(fill.run()),
+        Work::Schema(schema) => runtime.block_on(schema.run()),
         Work::Hold(hold) => {
             nodeglass_server::listener::raise_open_files();
             tokio::task::LocalSet::new().block_on(&runtime, hold.run())

@@ -47,7 +47,7 @@ pub(super) struct Options {
     /// Seconds that agents send before it is measured: within two minutes all that is written once of each of them is written
     #[arg(long, default_value_t = 0)]
     warm_up: u64,
-    /// A PostgreSQL on this host, to be filled; without it one is started and thrown away
+    /// A PostgreSQL on this host, to be filled, again and again if need be; without it one is started and thrown away
     #[arg(long, conflicts_with = "sqlite")]
     pub(super) database: Option<String>,
     /// SQLite instead of PostgreSQL
@@ -197,7 +197,7 @@ pub(super) fn measure(options: &Options, seconds: u64) -> anyhow::Result<Vec<Row
     drop(cluster);
 
     let memory = [empty, connected, loaded];
-    rows(options, &begin, &end, &done, number(&enrolled, "series")?, memory)
+    rows(options, &enrolled, &begin, &end, &done, memory)
 }
 
 /// Lines of the fleet.
@@ -221,12 +221,13 @@ impl Said {
 
 fn rows(
     options: &Options,
+    enrolled: &Value,
     begin: &Standing,
     end: &Standing,
     done: &Value,
-    series: f64,
     [empty, connected, loaded]: [f64; 3],
 ) -> anyhow::Result<Vec<Row>> {
+    let series = number(enrolled, "series")?;
     let samples = end.number("acknowledged")? - begin.number("acknowledged")?;
     ensure!(samples > 0.0, "nothing was acknowledged while it was measured");
     let values = samples * series;
@@ -242,7 +243,11 @@ fn rows(
     let agents = f64::from(options.agents);
     let kilobytes = |megabytes: f64| (megabytes - empty) * 1000.0 / agents;
     let stored = number(done, "stored")? * series;
-    let bytes = |tier: &str, part: &str| done["tiers"][tier][part].as_f64().unwrap_or(0.0);
+    // A database that was given may have had samples before.
+    let bytes = |tier: &str, part: &str| {
+        let then = |said: &Value| said["tiers"][tier][part].as_f64().unwrap_or(0.0);
+        then(done) - then(enrolled)
+    };
     let whole = |tier| bytes(tier, "table") + bytes(tier, "index");
     let tiers = ["staging", "chunk", "rollup"].map(whole);
 

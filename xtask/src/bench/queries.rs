@@ -6,6 +6,7 @@
 //! seconds, so PostgreSQL has no time to clear away what compaction replaced, as it does every minute in life: bytes are
 //! read before and after a vacuum.
 
+mod schema;
 mod stored;
 
 use std::io::{BufRead, BufReader};
@@ -19,6 +20,7 @@ use super::cost::{cpu_seconds, cpu_seconds_of_family};
 use super::fleet::{Options, TRACE};
 use super::programs::{Running, Server, Speaks, program};
 use super::table::Row;
+use schema::Schema;
 use stored::{Filled, StoredAs};
 
 use crate::postgres::{Binaries, Cluster, Options as ClusterOptions};
@@ -88,8 +90,10 @@ pub(super) fn measure(options: &Options, extent: Extent) -> anyhow::Result<Vec<R
             ClusterOptions { fsync: true },
         )?)
     };
-    let database = |name: &str| match (&cluster, given) {
-        (_, Some(given)) => Ok(given.to_owned()),
+    // What was in a database that is given is not counted, and what is measured does not stay there.
+    let schema = given.map(Schema::make).transpose()?;
+    let database = |name: &str| match (&cluster, &schema) {
+        (_, Some(schema)) => Ok(schema.url()),
         (Some(cluster), None) => cluster.create_database(name).map(|()| cluster.url(name)),
         (None, None) => {
             let file = directory.path().join(format!("{name}.db"));
