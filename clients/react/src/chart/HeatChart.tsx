@@ -1,12 +1,13 @@
 /** Many series of percent as rows of colour: where lines could not be told apart, a row can. */
 
-import { type PointerEvent, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { type KeyboardEvent, type PointerEvent, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { type Span, bounds } from "../hooks.ts";
 import type { LateSpan } from "../late.ts";
 import type { Timeline } from "../timeline.ts";
-import { show } from "../units.ts";
+import { moment, show } from "../units.ts";
 import type { ChartSeries } from "./TimeChart.tsx";
-import { AXIS_WIDTH, MARK_PX, RIGHT_PX, cameLate, palette, timeTick } from "./paint.ts";
+import { NOW, leaveFocus, pointAway, wishOf } from "./keys.ts";
+import { AXIS_WIDTH, MARK_PX, RIGHT_PX, cameLate, drawPinned, palette, timeTick } from "./paint.ts";
 import { useChartView } from "./view.ts";
 
 /** Room for the time axis. */
@@ -25,8 +26,11 @@ export function HeatChart(props: { timeline: Timeline; series: readonly ChartSer
   const canvas = useRef<HTMLCanvasElement>(null);
   const line = useRef<HTMLElement>(null);
   const [width, setWidth] = useState(0);
+  const [spoken, setSpoken] = useState(NOW);
   const [tip, setTip] = useState<{ text: string; x: number; y: number }>();
   const shown = useRef({ from: 0, to: 1 });
+  /** Where the keyboard put the cursor: the moment in seconds, and the row. */
+  const keyed = useRef<{ at: number; row: number } | undefined>(undefined);
 
   useEffect(() => {
     const sizes = new ResizeObserver(([entry]) => entry && setWidth(Math.floor(entry.contentRect.width)));
@@ -39,7 +43,7 @@ export function HeatChart(props: { timeline: Timeline; series: readonly ChartSer
     let frame = 0;
     const draw = () => {
       frame = 0;
-      if (canvas.current) shown.current = paint(canvas.current, { timeline, series, span, width, height, utc: view.utc, late: view.late ?? [] });
+      if (canvas.current) shown.current = paint(canvas.current, { timeline, series, span, width, height, utc: view.utc, late: view.late ?? [], pinned: view.pinned });
     };
     const redraw = () => {
       frame ||= requestAnimationFrame(draw);
@@ -50,7 +54,7 @@ export function HeatChart(props: { timeline: Timeline; series: readonly ChartSer
       forget();
       cancelAnimationFrame(frame);
     };
-  }, [timeline, series, JSON.stringify(span), width, height, view.utc, view.theme, view.late]);
+  }, [timeline, series, JSON.stringify(span), width, height, view.utc, view.theme, view.late, view.pinned]);
 
   // The cursor of the other charts is a line over this one.
   useEffect(
@@ -73,6 +77,7 @@ export function HeatChart(props: { timeline: Timeline; series: readonly ChartSer
     return { x, y, at, row: Math.floor((y / (height - AXIS_PX)) * series.length) };
   };
   const point = (event: PointerEvent) => {
+    keyed.current = undefined;
     const { x, y, at, row } = place(event);
     const one = series[row];
     if (x < AXIS_WIDTH || !one) return leave();
@@ -80,7 +85,31 @@ export function HeatChart(props: { timeline: Timeline; series: readonly ChartSer
     const value = timeline.at(one.key, nearest(timeline.times, at));
     setTip({ text: `${one.label}: ${show(value, "%")}`, x: Math.min(x + 12, width - 110), y: y + 14 });
   };
+  const press = (event: KeyboardEvent) => {
+    const wish = wishOf(event);
+    if (!wish) return;
+    event.preventDefault();
+    const before = keyed.current;
+    if (wish.kind === "pick") return before && view.onPick?.(before.at * 1000);
+    if (wish.kind === "let-go") {
+      leave();
+      return view.onLetGo?.();
+    }
+    const { from, to } = shown.current;
+    const at = pointAway(timeline.times, before?.at, wish.kind === "step" ? wish.by : 0, from, to);
+    const row = Math.min(Math.max((before?.row ?? 0) + (wish.kind === "row" && before ? wish.by : 0), 0), series.length - 1);
+    const one = series[row];
+    if (at === undefined || !one) return;
+    keyed.current = { at, row };
+    view.cursor.set(at * 1000);
+    const text = `${one.label}: ${show(timeline.at(one.key, timeline.times.indexOf(at)), "%")}`;
+    const x = AXIS_WIDTH + ((at - from) / (to - from)) * (width - AXIS_WIDTH - RIGHT_PX);
+    setTip({ text, x: Math.min(x + 12, width - 110), y: ((row + 0.5) / series.length) * (height - AXIS_PX) });
+    setSpoken(`${moment(at * 1000, view.utc)}, ${text}`);
+  };
   const leave = () => {
+    keyed.current = undefined;
+    setSpoken(NOW);
     view.cursor.set(null);
     setTip(undefined);
   };
@@ -89,6 +118,17 @@ export function HeatChart(props: { timeline: Timeline; series: readonly ChartSer
       <canvas
         ref={canvas}
         style={{ width, height }}
+        tabIndex={0}
+        role="slider"
+        aria-label={title}
+        aria-keyshortcuts="ArrowLeft ArrowRight ArrowUp ArrowDown Enter Escape"
+        aria-valuemin={0}
+        aria-valuemax={100}
+        aria-valuenow={100}
+        aria-valuetext={spoken}
+        onKeyDown={press}
+        onBlur={leave}
+        onMouseDown={leaveFocus}
         onPointerMove={point}
         onPointerLeave={leave}
         onClick={(event) => view.onPick?.(Math.round(place(event as unknown as PointerEvent).at * 1000))}
@@ -122,10 +162,11 @@ interface Drawing {
   height: number;
   utc: boolean;
   late: readonly LateSpan[];
+  pinned: number | undefined;
 }
 
 /** Draws it all; gives the span that is shown, in seconds. */
-function paint(canvas: HTMLCanvasElement, { timeline, series, span, width, height, utc, late }: Drawing): { from: number; to: number } {
+function paint(canvas: HTMLCanvasElement, { timeline, series, span, width, height, utc, late, pinned }: Drawing): { from: number; to: number } {
   const { times, interval } = timeline;
   const [start, end] = bounds(span, Math.max((times.at(-1) ?? 0) * 1000, Date.now() - 5_000));
   const [from, to] = [start / 1000, end / 1000];
@@ -171,5 +212,7 @@ function paint(canvas: HTMLCanvasElement, { timeline, series, span, width, heigh
   context.textAlign = "center";
   const step = STEPS.find((one) => one >= ((to - from) * TICK_PX) / room) ?? 2_592_000;
   for (let at = Math.ceil(from / step) * step; at < to; at += step) context.fillText(timeTick(at, step, utc), x(at), height - AXIS_PX / 2 + 2);
+  const box = { left: AXIS_WIDTH, top: 0, width: room, height: height - AXIS_PX };
+  if (pinned !== undefined) drawPinned(context, box, x(pinned / 1000), moment(pinned, utc, false), colours, 1);
   return { from, to };
 }

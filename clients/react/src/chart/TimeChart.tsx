@@ -1,11 +1,12 @@
 /** A chart of a timeline: lines or stacked areas on a time axis, with a legend that says what is under the cursor. */
 
-import { type CSSProperties, useEffect, useLayoutEffect, useRef } from "react";
+import { type CSSProperties, type KeyboardEvent, useEffect, useLayoutEffect, useRef } from "react";
 import uPlot from "uplot";
 import { type Span, bounds } from "../hooks.ts";
 import type { Timeline } from "../timeline.ts";
-import { type ShownUnit, exact, figureWidth, show } from "../units.ts";
-import { RIGHT_PX, axes, drawGaps, drawLate, palette, stacked } from "./paint.ts";
+import { type ShownUnit, exact, figureWidth, moment, show } from "../units.ts";
+import { NOW, leaveFocus, pointAway, wishOf } from "./keys.ts";
+import { RIGHT_PX, axes, drawGaps, drawLate, drawPinned, palette, stacked } from "./paint.ts";
 import { type ChartView, useChartView } from "./view.ts";
 
 /** One line or area of a chart. */
@@ -46,6 +47,8 @@ export function TimeChart(props: TimeChartProps) {
   const latest = useRef({ props, view });
   latest.current = { props, view };
   const plot = useRef<uPlot | undefined>(undefined);
+  /** Where the keyboard put the cursor, in seconds. */
+  const keyed = useRef<number | undefined>(undefined);
   const { timeline, series, unit, isStacked = false, height = 168, floor } = props;
   const shape = JSON.stringify([series, unit, isStacked, floor, view.theme, view.utc, view.group, height]);
 
@@ -63,6 +66,8 @@ export function TimeChart(props: TimeChartProps) {
     const draw = () => {
       frame = 0;
       feed(made, latest.current.props);
+      // In a live chart the points move on: the cursor goes with its point.
+      if (keyed.current !== undefined) place(keyed.current);
       if (made.cursor.left === undefined || made.cursor.left < 0) writeLegend(legend.current, latest.current.props, null);
     };
     const redraw = () => {
@@ -79,7 +84,36 @@ export function TimeChart(props: TimeChartProps) {
     };
   }, [timeline, shape]);
 
-  useEffect(() => plot.current?.redraw(false), [view.late]);
+  useEffect(() => plot.current?.redraw(false), [view.late, view.pinned]);
+
+  /** Puts the cursor at a point, in the charts that move together as well, and says what is there; nowhere without a point. */
+  const place = (at: number | undefined) => {
+    const made = plot.current;
+    if (!made) return;
+    const [from, to] = shownBy(made);
+    const isShown = at !== undefined && at >= from && at <= to;
+    keyed.current = isShown ? at : undefined;
+    const move = made.setCursor as (cursor: { left: number; top: number }, tellHooks: boolean, tellOthers: boolean) => void;
+    move(isShown ? { left: made.valToPos(at, "x"), top: 0 } : { left: -10, top: -10 }, true, true);
+    latest.current.view.cursor.set(isShown ? at * 1000 : null);
+    const { props, view } = latest.current;
+    box.current?.setAttribute("aria-valuenow", String(isShown ? Math.round(((at - from) / (to - from)) * 100) : 100));
+    box.current?.setAttribute("aria-valuetext", isShown ? said(props, at, view.utc) : NOW);
+  };
+  const press = (event: KeyboardEvent) => {
+    const made = plot.current;
+    const wish = wishOf(event);
+    if (!made || !wish || wish.kind === "row") return;
+    event.preventDefault();
+    if (wish.kind === "step") {
+      place(pointAway(timeline.times, keyed.current, wish.by, ...shownBy(made)));
+    } else if (wish.kind === "pick") {
+      if (keyed.current !== undefined) view.onPick?.(keyed.current * 1000);
+    } else {
+      place(undefined);
+      view.onLetGo?.();
+    }
+  };
 
   const spanKey = JSON.stringify(props.span);
   useEffect(() => {
@@ -98,9 +132,38 @@ export function TimeChart(props: TimeChartProps) {
           </li>
         ))}
       </ul>
-      <div className="ng-plot" ref={box} style={{ height }} />
+      <div
+        className="ng-plot"
+        ref={box}
+        style={{ height }}
+        tabIndex={0}
+        role="slider"
+        aria-label={props.title}
+        aria-keyshortcuts="ArrowLeft ArrowRight Enter Escape"
+        aria-valuemin={0}
+        aria-valuemax={100}
+        aria-valuenow={100}
+        aria-valuetext={NOW}
+        onKeyDown={press}
+        onBlur={() => keyed.current !== undefined && place(undefined)}
+        onPointerMove={() => {
+          keyed.current = undefined;
+        }}
+        onMouseDown={leaveFocus}
+      />
     </figure>
   );
+}
+
+/** From when to when a plot shows, in seconds. */
+function shownBy(plot: uPlot): [from: number, to: number] {
+  return [plot.scales.x?.min ?? 0, plot.scales.x?.max ?? 0];
+}
+
+/** A moment and the figures of then, in words. */
+function said({ timeline, series, unit }: TimeChartProps, at: number, utc: boolean): string {
+  const index = timeline.times.indexOf(at);
+  return `${moment(at * 1000, utc)}: ${series.map((one) => `${one.label} ${show(timeline.at(one.key, index), unit)}`).join(", ")}`;
 }
 
 type Latest = { current: { props: TimeChartProps; view: ChartView } };
@@ -127,7 +190,14 @@ function makePlot(element: HTMLElement, latest: Latest, legend: { current: HTMLU
     },
     hooks: {
       drawClear: [(plot) => drawGaps(plot, latest.current.props.timeline.gaps, colours)],
-      draw: [(plot) => drawLate(plot, latest.current.props.timeline, latest.current.view.late ?? [], colours)],
+      draw: [
+        (plot) => {
+          const { late = [], pinned, utc } = latest.current.view;
+          drawLate(plot, latest.current.props.timeline, late, colours);
+          if (pinned !== undefined)
+            drawPinned(plot.ctx, plot.bbox, plot.valToPos(pinned / 1000, "x", true), moment(pinned, utc, false), colours, devicePixelRatio);
+        },
+      ],
       setCursor: [
         (plot) => {
           const { left, idx } = plot.cursor;

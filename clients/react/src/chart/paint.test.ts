@@ -2,9 +2,9 @@
 
 import type uPlot from "uplot";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { type Palette, axes } from "./paint.ts";
+import { type Palette, axes, tickSpace } from "./paint.ts";
 
-const COLOURS: Palette = { text: "", grid: "", gap: "", gapText: "", late: "", font: "", series: () => "" };
+const COLOURS: Palette = { text: "", grid: "", gap: "", gapText: "", late: "", pin: "", surface: "", font: "", series: () => "" };
 const RATIO = 2;
 
 beforeAll(() => {
@@ -31,4 +31,11 @@ test("a chart has its time axis from the first drawing on, before its elements h
 
 test("a label that would be cut off at the end is left out", () => {
   expect(labels(400)[5]).toBe("");
+});
+
+test("five minutes have a label a minute on a phone, and labels with seconds have their room", () => {
+  expect((60 * 285) / 300).toBeGreaterThan(tickSpace(300, 285));
+  expect(tickSpace(300, 740)).toBe(70);
+  // Where steps of 30 s would fit without seconds, there are none.
+  expect((30 * 400) / 240).toBeLessThan(tickSpace(240, 400));
 });

@@ -13,6 +13,8 @@ export interface Palette {
   gap: string;
   gapText: string;
   late: string;
+  pin: string;
+  surface: string;
   font: string;
   series: (name: string) => string;
 }
@@ -27,6 +29,8 @@ export function palette(element: Element): Palette {
     gap: read("--ng-gap", "#8883"),
     gapText: read("--ng-text-dim", "#666"),
     late: read("--ng-late", "#7c3aed"),
+    pin: read("--ng-pin", "#0f766e"),
+    surface: read("--ng-surface", "#fff"),
     font: `11px ${read("--ng-font", "system-ui, sans-serif")}`,
     series: (name) => (name.startsWith("--") ? read(name, "#3b82f6") : name),
   };
@@ -42,6 +46,16 @@ export const AXIS_WIDTH = 58;
 
 /** Room right of the last point. */
 export const RIGHT_PX = 6;
+/** Room for labels without seconds, and with them, and the finest step that is shown with them. */
+const SHORT_SPACE_PX = 46;
+const LONG_SPACE_PX = 70;
+const LONG_STEP_SECONDS = 30;
+
+/** The least room from label to label: on a narrow chart, steps of a minute need less than those of seconds would. */
+export function tickSpace(seconds: number, width: number): number {
+  return (seconds * SHORT_SPACE_PX) / width > LONG_STEP_SECONDS ? SHORT_SPACE_PX : LONG_SPACE_PX;
+}
+
 /** The widths of `12:34` and of `12:34:56` at the axis. */
 const SHORT_PX = 32;
 const LONG_PX = 50;
@@ -55,7 +69,7 @@ export function axes(unit: ShownUnit, colours: Palette, utc: boolean): uPlot.Axi
       grid: { show: false },
       size: 26,
       gap: 6,
-      space: 70,
+      space: (_plot, _axis, from, to, width) => tickSpace(to - from, width),
       // A label at the very end would be cut off. Where that is, the plot's own measures say: when labels are made first, its elements
       // have no size yet.
       values: (plot, splits, _axis, _space, step) => {
@@ -141,6 +155,31 @@ export function drawLate(plot: uPlot, timeline: Timeline, late: readonly LateSpa
     if (to > from) ctx.fillRect(from, bbox.top + bbox.height - height, to - from, height);
   }
   ctx.restore();
+}
+
+/** Marks the moment that is kept: a line through the chart, with its time at the top, in a canvas's own pixels. */
+export function drawPinned(
+  context: CanvasRenderingContext2D,
+  box: { left: number; top: number; width: number; height: number },
+  x: number,
+  text: string,
+  colours: Palette,
+  ratio: number,
+): void {
+  if (x < box.left || x > box.left + box.width) return;
+  context.save();
+  context.fillStyle = colours.pin;
+  context.fillRect(Math.round(x - ratio / 2), box.top, Math.max(1, Math.round(ratio)), box.height);
+  context.font = colours.font.replace("11px", `${11 * ratio}px`);
+  const [width, height] = [context.measureText(text).width + 8 * ratio, 16 * ratio];
+  // Beside the line, on the side that has room.
+  const left = x + width > box.left + box.width ? x - width : x;
+  context.fillRect(left, box.top, width, height);
+  context.fillStyle = colours.surface;
+  context.textAlign = "left";
+  context.textBaseline = "middle";
+  context.fillText(text, left + 4 * ratio, box.top + height / 2);
+  context.restore();
 }
 
 /** Draws gaps as hatched bands behind the series, with their reason where there is room. */

@@ -32,8 +32,12 @@ export interface ChartView {
   late?: readonly LateSpan[] | undefined;
   /** A span was chosen by dragging, in Unix milliseconds. */
   onZoom?: ((from: number, to: number) => void) | undefined;
-  /** A moment was chosen by a click. */
+  /** The moment that is kept, in Unix milliseconds: charts mark it. */
+  pinned?: number | undefined;
+  /** A moment was chosen, by a click or by Enter. */
   onPick?: ((at: number) => void) | undefined;
+  /** The moment that is kept is let go, by Escape. */
+  onLetGo?: (() => void) | undefined;
 }
 
 const View = createContext<ChartView>({ group: "nodeglass", cursor: new Cursor(), utc: false, theme: "" });
