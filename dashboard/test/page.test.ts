@@ -215,7 +215,9 @@ test("everything can be done with the keyboard", async () => {
   await page.keyboard.press("Escape");
   await page.keyboard.press("t");
   await page.waitForURL(/view=tiles/);
-  await page.keyboard.press("t");
+  // A letter is the same key with Shift, and with Caps Lock.
+  await page.keyboard.press("Shift+T");
+  await page.waitForURL((url) => !url.search.includes("view="));
   await page.getByRole("link", { name: server.agent, exact: true }).focus();
   await page.keyboard.press("Enter");
   await page.waitForURL(new RegExp(`/hosts/${server.agent}`));
@@ -241,7 +243,24 @@ test("what one may do is what one sees", async () => {
   expect(await viewer.page.getByRole("link", { name: "Tokens" }).count()).toBe(0);
   expect(await viewer.page.getByRole("link", { name: "Sessions" }).count()).toBe(1);
 
-  const admin = await open(browser, `${server.url}/manage/tokens`);
+  // Dashboards are looked at by everybody, and changed by operators and admins.
+  const board = await fetch(`${server.url}/api/v1/dashboards/for-all`, {
+    method: "PUT",
+    headers: { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" },
+    body: JSON.stringify({ name: "For all", revision: 0, content: { panels: [] } }),
+  });
+  expect(board.ok).toBe(true);
+  await viewer.page.goto(`${server.url}/boards`);
+  await viewer.page.getByRole("link", { name: "For all" }).waitFor();
+  expect(await viewer.page.getByRole("button", { name: "Create" }).count()).toBe(0);
+  expect(await viewer.page.getByLabel("Import JSON").count()).toBe(0);
+  await viewer.page.getByRole("link", { name: "For all" }).click();
+  await viewer.page.getByRole("button", { name: "Export JSON" }).waitFor();
+  expect(await viewer.page.getByRole("button", { name: "Edit" }).count()).toBe(0);
+
+  const admin = await open(browser, `${server.url}/boards/for-all`);
+  await admin.page.getByRole("button", { name: "Edit" }).waitFor();
+  await admin.page.goto(`${server.url}/manage/tokens`);
   const form = admin.page.getByRole("form", { name: "Make a token" });
   await form.getByLabel("Name").fill("grafana");
   await form.getByRole("textbox", { name: "Hosts" }).fill("web-*");

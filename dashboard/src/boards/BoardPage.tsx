@@ -9,6 +9,7 @@ import { TimeBar } from "../host/TimeBar.tsx";
 import { readSpan, showSpan } from "../host/span.ts";
 import { Icon } from "../shell/Frame.tsx";
 import { Link, go, hostPath, useRoute } from "../shell/route.tsx";
+import { mayChange, useMe } from "../shell/session.ts";
 import { useSettings } from "../shell/settings.ts";
 import { PanelForm } from "./PanelForm.tsx";
 import { type Board, type BoardPanel, readBoard, removeBoard, saveBoard } from "./board.ts";
@@ -21,10 +22,11 @@ const REFRESH_MS = 5_000;
 /** See the file. */
 export default function BoardPage({ id }: { id: string }) {
   const client = useClient();
+  const isChangeable = mayChange(useMe());
   const queries = useQueryClient();
   const { query } = useRoute();
   const { utc, shown: theme } = useSettings();
-  const { span, name: range } = readSpan(query);
+  const { span, name: range, last } = readSpan(query);
   const { data, error } = useQuery({ queryKey: ["board", id], queryFn: ({ signal }) => readBoard(client, id, signal) });
   const [draft, setDraft] = useState<Board>();
   const [problem, setProblem] = useState<string>();
@@ -93,9 +95,11 @@ export default function BoardPage({ id }: { id: string }) {
             </>
           ) : (
             <>
-              <button type="button" className="quiet" onClick={() => data && setDraft(data)}>
-                Edit
-              </button>
+              {isChangeable && (
+                <button type="button" className="quiet" onClick={() => data && setDraft(data)}>
+                  Edit
+                </button>
+              )}
               <button type="button" className="quiet" onClick={() => download(board)}>
                 Export JSON
               </button>
@@ -117,7 +121,7 @@ export default function BoardPage({ id }: { id: string }) {
           <PanelForm onAdd={(panel) => change([...panels, panel])} />
         </>
       )}
-      <TimeBar span={span} name={range} utc={utc} cursor={cursor} isFlowing last={range ?? "15m"} />
+      <TimeBar span={span} name={range} utc={utc} cursor={cursor} isFlowing last={last} />
       <ChartViewProvider value={view}>
         <div className="board-grid">
           {panels.map((panel, at) => (
@@ -131,7 +135,7 @@ export default function BoardPage({ id }: { id: string }) {
             </section>
           ))}
         </div>
-        {panels.length === 0 && <p className="blank">No panels yet. {draft ? "Add one above." : "Choose Edit to add one."}</p>}
+        {panels.length === 0 && <p className="blank">No panels yet. {draft ? "Add one above." : isChangeable ? "Choose Edit to add one." : ""}</p>}
       </ChartViewProvider>
     </main>
   );

@@ -4,6 +4,7 @@ import { ago, useClient, words } from "@nodeglass/react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ChangeEvent, type FormEvent, useEffect, useState } from "react";
 import { Link, go } from "../shell/route.tsx";
+import { mayChange, useMe } from "../shell/session.ts";
 import { type BoardPanel, idOf, listBoards, parseBoard, saveBoard } from "./board.ts";
 
 /** What a new one begins with. */
@@ -16,6 +17,7 @@ const FIRST: BoardPanel[] = [
 /** See the file. */
 export default function BoardsPage() {
   const client = useClient();
+  const isChangeable = mayChange(useMe());
   const queries = useQueryClient();
   const { data, error } = useQuery({ queryKey: ["boards"], queryFn: ({ signal }) => listBoards(client, signal) });
   const [name, setName] = useState("");
@@ -53,24 +55,26 @@ export default function BoardsPage() {
         <h1>Dashboards</h1>
         <p className="facts">Panels of your own over any hosts, kept on the server and shared with all who may look.</p>
       </div>
-      <form className="toolbar" onSubmit={add}>
-        <label className="choice">
-          <span>New dashboard</span>
-          <input required maxLength={80} placeholder="Web tier" value={name} onChange={(event) => setName(event.target.value)} />
-        </label>
-        <button className="primary">Create</button>
-        <label className="file">
-          Import JSON
-          <input type="file" accept="application/json,.json" onChange={take} />
-        </label>
-        {problem && (
-          <p className="problem" role="alert">
-            {problem}
-          </p>
-        )}
-      </form>
+      {isChangeable && (
+        <form className="toolbar" onSubmit={add}>
+          <label className="choice">
+            <span>New dashboard</span>
+            <input required maxLength={80} placeholder="Web tier" value={name} onChange={(event) => setName(event.target.value)} />
+          </label>
+          <button className="primary">Create</button>
+          <label className="file">
+            Import JSON
+            <input type="file" accept="application/json,.json" onChange={take} />
+          </label>
+          {problem && (
+            <p className="problem" role="alert">
+              {problem}
+            </p>
+          )}
+        </form>
+      )}
       {error && <p className="blank">{words(error)}</p>}
-      {data?.length === 0 && <p className="blank">None yet. Name the first one above.</p>}
+      {data?.length === 0 && <p className="blank">None yet. {isChangeable ? "Name the first one above." : "Operators and admins make them."}</p>}
       <ul className="board-list">
         {data?.map((board) => (
           <li key={board.id}>

@@ -2,7 +2,7 @@
 
 import { type ComponentType, useEffect } from "react";
 import { Link, useRoute } from "../shell/route.tsx";
-import { useMe } from "../shell/session.ts";
+import { mayManage, useMe } from "../shell/session.ts";
 import { Audit } from "./Audit.tsx";
 import { Hosts } from "./Hosts.tsx";
 import { Sessions } from "./Sessions.tsx";
@@ -26,7 +26,7 @@ const PARTS: readonly [path: string, name: string, part: ComponentType, forAdmin
 export default function ManagePage() {
   const { path } = useRoute();
   const me = useMe();
-  const isAdmin = me?.role === "admin" && me.agents === undefined;
+  const isAdmin = mayManage(me);
   const shown = PARTS.filter(([, , , forAdmins]) => isAdmin || !forAdmins);
   const [, name, Part] = shown.find(([at]) => at === path) ?? shown[0] ?? PARTS[0] ?? [];
   useEffect(() => {

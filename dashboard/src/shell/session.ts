@@ -15,10 +15,13 @@ export interface Me {
 }
 
 /** Nobody yet, nobody, or somebody. */
-export type Session = { state: "asking" } | { state: "out" } | { state: "in"; me: Me };
+export type Session = { state: "asking"; problem?: unknown } | { state: "out" } | { state: "in"; me: Me };
 
 /** What somebody signs in with. */
 export type Credentials = { token: string } | { user: string; password: string; code?: string };
+
+/** A server that did not answer is asked again so much later. */
+const AGAIN_MS = 2_000;
 
 const listeners = new Set<() => void>();
 let session: Session = { state: "asking" };
@@ -42,7 +45,10 @@ export async function ask(): Promise<void> {
     changed({ state: "in", me: await client.get<Me>("/session") });
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) changed({ state: "out" });
-    else setTimeout(() => void ask(), 2_000);
+    else {
+      changed({ state: "asking", problem: error });
+      setTimeout(() => void ask(), AGAIN_MS);
+    }
   }
 }
 
@@ -69,6 +75,16 @@ function subscribe(listener: () => void): () => void {
 /** Whether somebody is signed in. */
 export function useSession(): Session {
   return useSyncExternalStore(subscribe, () => session);
+}
+
+/** Whether somebody may change what all share: settings, labels, dashboards. */
+export function mayChange(me: Me | undefined): boolean {
+  return me !== undefined && me.role !== "viewer";
+}
+
+/** Whether somebody manages all there is: hosts, tokens, users. */
+export function mayManage(me: Me | undefined): boolean {
+  return me?.role === "admin" && me.agents === undefined;
 }
 
 /** Who is signed in. */

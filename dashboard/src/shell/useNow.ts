@@ -19,7 +19,8 @@ export function useKeys(keys: Record<string, () => void>): void {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
       const target = event.target as HTMLElement | null;
       if (target?.closest("input, textarea, select, [contenteditable], dialog")) return;
-      const action = keys[event.key];
+      // A letter is the same key with Shift and with Caps Lock.
+      const action = keys[event.key] ?? keys[event.key.toLowerCase()];
       if (!action) return;
       event.preventDefault();
       action();

@@ -3,7 +3,7 @@
 import type { SettingsState } from "@nodeglass/client";
 import { type FormEvent, useState } from "react";
 import { setQuery, useRoute } from "../../shell/route.tsx";
-import { useMe } from "../../shell/session.ts";
+import { mayChange, useMe } from "../../shell/session.ts";
 import { agentPath, useChange, useList } from "../resource.ts";
 import { Labels } from "./Labels.tsx";
 import { MetricGroups } from "./MetricGroups.tsx";
@@ -70,7 +70,7 @@ function SettingsOf({ agentId, isAway }: { agentId: string; isAway: boolean }) {
   const path = `${agentPath(agentId)}/settings`;
   const { data, error } = useList<SettingsState>(path, {}, WATCH_MS);
   const { change, problem } = useChange();
-  const mayChange = useMe()?.role !== "viewer";
+  const isChangeable = mayChange(useMe());
   const [draft, setDraft] = useState<Draft>({});
   const [isSaving, setSaving] = useState(false);
   const say = (changes: Draft) => setDraft((before) => ({ ...before, ...changes }));
@@ -101,7 +101,7 @@ function SettingsOf({ agentId, isAway }: { agentId: string; isAway: boolean }) {
               {problem}
             </p>
           )}
-          <MetricGroups state={data} draft={draft} onChange={mayChange ? say : undefined} />
+          <MetricGroups state={data} draft={draft} onChange={isChangeable ? say : undefined} />
           <div className="scroll" role="region" aria-label="List of settings" tabIndex={0}>
             <table className="settings">
               <thead>
@@ -124,14 +124,14 @@ function SettingsOf({ agentId, isAway }: { agentId: string; isAway: boolean }) {
                       text={changed === undefined ? textOf(data.own[setting.key]) : changed}
                       isChanged={changed !== undefined}
                       isWrong={problem?.includes(setting.key) ?? false}
-                      onChange={mayChange ? (text) => say({ [setting.key]: text }) : undefined}
+                      onChange={isChangeable ? (text) => say({ [setting.key]: text }) : undefined}
                     />
                   );
                 })}
               </tbody>
             </table>
           </div>
-          {mayChange && (
+          {isChangeable && (
             <div className="toolbar">
               <button className="primary" disabled={!isChanged || isSaving}>
                 {isSaving ? "Asking the host…" : "Save"}
@@ -146,7 +146,7 @@ function SettingsOf({ agentId, isAway }: { agentId: string; isAway: boolean }) {
           )}
         </form>
       </section>
-      <Labels agentId={agentId} mayChange={mayChange} />
+      <Labels agentId={agentId} mayChange={isChangeable} />
     </>
   );
 }
