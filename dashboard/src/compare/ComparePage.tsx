@@ -31,7 +31,7 @@ function write(lines: readonly Line[]): void {
 export default function ComparePage() {
   const { query } = useRoute();
   const { utc, shown: theme } = useSettings();
-  const { span, name } = readSpan(query);
+  const { span, name, last } = readSpan(query);
   const lines = useMemo(() => readLines(query), [query]);
   const cursor = useMemo(() => new Cursor(), []);
   const view = useMemo(
@@ -49,7 +49,7 @@ export default function ComparePage() {
         <p className="facts">Any metrics of any hosts on one axis. The address holds it all: send it to a colleague.</p>
       </div>
       <Chooser lines={lines} />
-      <TimeBar span={span} name={name} utc={utc} cursor={cursor} isFlowing last={name ?? "15m"} />
+      <TimeBar span={span} name={name} utc={utc} cursor={cursor} isFlowing last={last} />
       <ChartViewProvider value={view}>
         {lines.length === 0 ? (
           <p className="blank">Choose a host and a metric above.</p>

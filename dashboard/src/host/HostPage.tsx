@@ -2,8 +2,8 @@
 
 import { ApiError } from "@nodeglass/client";
 import { ChartViewProvider, Cursor, PANELS, SystemInfoCard, TimePanel, ago, bounds, duration, useLate, useMetricsStream, useSystemInfo, words } from "@nodeglass/react";
-import { useEffect, useMemo, useRef } from "react";
-import { Link, setQuery, useRoute } from "../shell/route.tsx";
+import { useEffect, useMemo } from "react";
+import { Link, useRoute } from "../shell/route.tsx";
 import { useSettings } from "../shell/settings.ts";
 import { useNow } from "../shell/useNow.ts";
 import { LedgerCard } from "./LedgerCard.tsx";
@@ -11,7 +11,7 @@ import { Processes } from "./Processes.tsx";
 import { Summary } from "./Summary.tsx";
 import { Tasks } from "./Tasks.tsx";
 import { TimeBar } from "./TimeBar.tsx";
-import { readSpan, showSpan } from "./span.ts";
+import { pin, readSpan, showSpan, unpin } from "./span.ts";
 
 /** A host that was silent for so long is not live. */
 const SILENT_MS = 15_000;
@@ -20,10 +20,8 @@ const SILENT_MS = 15_000;
 export function HostPage({ agentId }: { agentId: string }) {
   const { query } = useRoute();
   const { utc, shown: theme } = useSettings();
-  const { span, name } = readSpan(query);
+  const { span, name, last } = readSpan(query);
   const isLive = "last" in span;
-  const lastName = useRef(name ?? "15m");
-  if (name) lastName.current = name;
   const pinned = Number(query.get("at")) || undefined;
   const cursor = useMemo(() => new Cursor(), []);
   const late = useLate(agentId, span);
@@ -35,9 +33,11 @@ export function HostPage({ agentId }: { agentId: string }) {
       theme,
       late,
       onZoom: (from: number, to: number) => showSpan(from, to),
-      onPick: (at: number) => setQuery({ at: String(Math.floor(at / 1000) * 1000) }),
+      pinned,
+      onPick: (at: number) => pin(at, readSpan(new URLSearchParams(location.search)).span),
+      onLetGo: unpin,
     }),
-    [agentId, cursor, utc, theme, late],
+    [agentId, cursor, utc, theme, late, pinned],
   );
   const { sample, state, error } = useMetricsStream(agentId);
   const now = useNow(1_000);
@@ -84,7 +84,7 @@ export function HostPage({ agentId }: { agentId: string }) {
         <Facts agentId={agentId} />
       </div>
       <Summary agentId={agentId} />
-      <TimeBar span={span} name={name} utc={utc} cursor={cursor} isFlowing={isFlowing} last={lastName.current} />
+      <TimeBar span={span} name={name} utc={utc} cursor={cursor} isFlowing={isFlowing} last={last} />
       <ChartViewProvider value={view}>
         <div className="host-body">
           <div className="charts">

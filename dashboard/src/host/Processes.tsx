@@ -3,7 +3,7 @@
 import type { Process } from "@nodeglass/client";
 import { type Cursor, ago, exact, moment, show, useMetricsStream, useProcesses, words } from "@nodeglass/react";
 import { useEffect, useMemo, useState } from "react";
-import { setQuery } from "../shell/route.tsx";
+import { unpin } from "./span.ts";
 
 /** The cursor rests for so long before the server is asked who was there. */
 const REST_MS = 90;
@@ -64,7 +64,7 @@ export function Processes(props: { agentId: string; cursor: Cursor; pinned: numb
           {!isNow && at !== undefined && <small> {ago(at, Date.now())}</small>}
         </p>
         {pinned !== undefined && (
-          <button type="button" className="quiet small" onClick={() => setQuery({ at: undefined })}>
+          <button type="button" className="quiet small" onClick={unpin}>
             Unpin
           </button>
         )}
