@@ -3,6 +3,7 @@
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./App.tsx";
+import { Boundary } from "./shell/Broken.tsx";
 import "@nodeglass/react/styles.css";
 import "./styles/base.css";
 import "./styles/shell.css";
@@ -15,6 +16,8 @@ const root = document.getElementById("page");
 if (root)
   createRoot(root).render(
     <StrictMode>
-      <App />
+      <Boundary page="">
+        <App />
+      </Boundary>
     </StrictMode>,
   );

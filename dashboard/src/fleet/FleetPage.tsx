@@ -3,7 +3,7 @@
 import { words } from "@nodeglass/react";
 import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { Link, setQuery, useRoute } from "../shell/route.tsx";
-import { client } from "../shell/session.ts";
+import { client, mayManage, useMe } from "../shell/session.ts";
 import { useSettings } from "../shell/settings.ts";
 import { useKeys } from "../shell/useNow.ts";
 import { Icon } from "../shell/Frame.tsx";
@@ -188,10 +188,18 @@ function Waiting({ error }: { error: unknown }) {
 }
 
 function NoHosts() {
+  const isAdmin = mayManage(useMe());
   return (
     <section className="blank welcome">
       <h2>No hosts yet</h2>
-      <p>Add the first one beside the running server:</p>
+      {isAdmin && (
+        <p>
+          <Link to="/manage" className="primary">
+            Add a host
+          </Link>
+        </p>
+      )}
+      <p>{isAdmin ? "Or add it beside the running server:" : "Whoever runs the server adds the first one beside it:"}</p>
       <pre>nodeglass-server agent add web-01 --config config/server.yaml</pre>
       <p>then hand the string that it prints to the agent on that host:</p>
       <pre>nodeglass-agent enroll STRING{"\n"}nodeglass-agent</pre>

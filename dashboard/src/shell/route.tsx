@@ -56,6 +56,17 @@ export function Link({ to, onClick, ...rest }: AnchorHTMLAttributes<HTMLAnchorEl
   return <a href={to} onClick={follow} {...rest} />;
 }
 
+/** What is named by an address such as `/hosts/web-01`; nothing where it is another's, or can't be read. */
+export function namedIn(path: string, kind: "hosts" | "boards"): string | undefined {
+  const [, first, name, ...rest] = path.split("/");
+  if (first !== kind || !name || rest.length > 0) return undefined;
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The address of a host's page. */
 export function hostPath(id: string): string {
   return `/hosts/${encodeURIComponent(id)}`;
