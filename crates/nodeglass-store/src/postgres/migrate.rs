@@ -27,6 +27,10 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How long it is tried to get the tables, or for another server's migrations to end.
 const PATIENCE: Duration = Duration::from_mins(10);
 
+/// What has to be locked before a migration that copies rows into another table, so that none is written behind its back, and
+/// does not say so itself: its text can't change any more.
+const COPYING: [(i64, &str); 1] = [(11, "lock table series in share row exclusive mode")];
+
 /// Brings the tables up to date. Several servers may do so at once: one does, the others wait for it.
 ///
 /// # Errors
@@ -119,6 +123,12 @@ async fn locked(transaction: &mut Transaction) -> Result<(), Error> {
 async fn apply(transaction: &mut Transaction, migration: &Migration) -> Result<(), Error> {
     let began = Instant::now();
     transaction.execute(include_str!("migrations_table.sql")).await?;
+    for (_, lock) in COPYING
+        .iter()
+        .filter(|(version, _)| *version == migration.version)
+    {
+        transaction.execute(*lock).await?;
+    }
     transaction.execute(migration.sql.clone()).await?;
     sqlx::query(
         "insert into _sqlx_migrations (version, description, success, checksum, execution_time) \

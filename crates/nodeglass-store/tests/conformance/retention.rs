@@ -30,7 +30,8 @@ async fn full(store: &Arc<dyn Store>, agent: AgentKey, at: UnixMillis) {
     assert_eq!(replaced.unwrap(), Outcome::Done);
 }
 
-async fn retain(store: &Arc<dyn Store>, raw: Duration, now: UnixMillis) -> Removed {
+/// Removes all that is older, samples and hourly figures.
+pub(crate) async fn retain(store: &Arc<dyn Store>, raw: Duration, now: UnixMillis) -> Removed {
     let retention = Retention {
         raw,
         rollups: raw,

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nodeglass_model::catalogue::MetricId;
 use nodeglass_model::{TimeRange, UnixMillis};
-use nodeglass_store::tiers::{Hour, Levels, Outcome, RollupChange, RollupPoint, SeriesName, Summary};
+use nodeglass_store::tiers::{
+    AgentRetention, Hour, Levels, Outcome, RollupChange, RollupPoint, SeriesName, Summary,
+};
 use nodeglass_store::{AgentKey, Store, open};
 use sqlx::Connection;
 
+use crate::retention::retain;
 use crate::slots::{chunk, compact};
 use crate::{A, ALL, B, direct, enrol, sample};
 
@@ -16,6 +20,7 @@ on_every_database!(
     adds_up_what_merges_bring,
     reads_one_series_of_many,
     brings_two_merges_of_an_hour_together,
+    go_by_age_and_agent,
     shows_each_series_to_those_who_read_by_sql,
 );
 
@@ -178,6 +183,53 @@ async fn brings_two_merges_of_an_hour_together(url: &str) {
     assert_eq!(one.series(A).await.unwrap().len(), 21);
     one.close().await;
     other.close().await;
+}
+
+async fn go_by_age_and_agent(url: &str) {
+    const DAY: Duration = Duration::from_hours(24);
+    let store = open(url).await.unwrap();
+    let (usual, short, long) = (
+        enrol(&store, "usual").await,
+        enrol(&store, "short").await,
+        enrol(&store, "long").await,
+    );
+    let keep = |days: u32| AgentRetention {
+        raw: None,
+        rollups: Some(DAY * days),
+    };
+    store.set_retention(short, keep(30)).await.unwrap();
+    store.set_retention(long, keep(150)).await.unwrap();
+    // Days to come: they have partitions, where there are partitions, of 30 days each, one of which ends at the 20th.
+    let first = UnixMillis(25_000 * 86_400_000);
+    let cpu = series(1, "");
+    for agent in [usual, short, long] {
+        let hours = (0..=12).map(|n| (first.plus(DAY * 10 * n).0, vec![(cpu.clone(), 1.0)]));
+        merge(&store, agent, 1, &Add(hours.collect())).await;
+    }
+    let now = first.plus(DAY * 120 + Duration::from_hours(2));
+    let left = async |agent| {
+        let found = store.rollups(agent, ALL, std::slice::from_ref(&cpu)).await;
+        let days = |point: &RollupPoint| point.hour.since(first).as_secs() / DAY.as_secs();
+        found.unwrap().iter().map(days).collect::<Vec<_>>()
+    };
+    retain(&store, DAY * 60, now).await;
+    assert_eq!(left(usual).await, [70, 80, 90, 100, 110, 120]);
+    assert_eq!(left(short).await, [100, 110, 120]);
+    assert_eq!(left(long).await, (0..=120).step_by(10).collect::<Vec<_>>());
+
+    store
+        .set_retention(long, AgentRetention::default())
+        .await
+        .unwrap();
+    retain(&store, DAY * 60, now).await;
+    if url.starts_with("sqlite") {
+        assert_eq!(left(long).await, [70, 80, 90, 100, 110, 120]);
+    } else {
+        // Whole partitions only: of the third a part is to be kept.
+        assert_eq!(left(long).await, [50, 60, 70, 80, 90, 100, 110, 120]);
+    }
+    assert_eq!(left(short).await, [100, 110, 120]);
+    store.close().await;
 }
 
 async fn shows_each_series_to_those_who_read_by_sql(url: &str) {

@@ -168,3 +168,50 @@ async fn a_migration_that_fails_leaves_nothing_behind() {
     crate::open(&url).await.expect("as it was before").close().await;
     pools.writer.close().await;
 }
+
+#[tokio::test]
+async fn what_is_copied_into_another_table_has_what_came_last() {
+    let cluster = cluster();
+    let url = cluster.url("postgres");
+    let pools = super::super::connect::connect(&url, &crate::Options::default())
+        .await
+        .unwrap();
+    let before = MIGRATIONS.iter().filter(|migration| migration.version < 11);
+    let before = Migrator::with_migrations(before.cloned().collect());
+    run_all(&pools.writer, &before).await.unwrap();
+
+    // An older server names a series, and has not ended its transaction.
+    let mut writer = PgConnection::connect(&url).await.unwrap();
+    let mut naming = writer.begin().await.unwrap();
+    naming
+        .execute("insert into series (agent_key, id, metric, device) values (1, 0, 7, 'sda')")
+        .await
+        .unwrap();
+    let migrating = run(&pools.writer);
+    let meanwhile = async {
+        let mut beside = PgConnection::connect(&url).await.unwrap();
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            let is_waiting: bool = sqlx::query_scalar(
+                "select exists (select from pg_locks where relation = to_regclass('series') and not granted)",
+            )
+            .fetch_one(&mut beside)
+            .await
+            .unwrap();
+            if is_waiting {
+                break;
+            }
+            assert!(Instant::now() < until, "the migration waits for nobody");
+            tokio::task::yield_now().await;
+        }
+        naming.commit().await.unwrap();
+    };
+    let (migrated, ()) = tokio::join!(migrating, meanwhile);
+    migrated.unwrap();
+    let devices: Vec<Vec<String>> = sqlx::query_scalar("select device from series")
+        .fetch_all(&mut writer)
+        .await
+        .unwrap();
+    assert_eq!(devices, [["sda"]]);
+    pools.writer.close().await;
+}
