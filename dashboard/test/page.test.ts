@@ -257,6 +257,7 @@ test("what one may do is what one sees", async () => {
   await viewer.page.getByRole("link", { name: "For all" }).click();
   await viewer.page.getByRole("button", { name: "Export JSON" }).waitFor();
   expect(await viewer.page.getByRole("button", { name: "Edit" }).count()).toBe(0);
+  await viewer.page.goto(`${server.url}/manage`);
 
   const admin = await open(browser, `${server.url}/boards/for-all`);
   await admin.page.getByRole("button", { name: "Edit" }).waitFor();
