@@ -205,6 +205,23 @@ impl Postgres {
         new: &[NewChunk],
         rollups: &dyn RollupChange,
     ) -> Result<Outcome, sqlx::Error> {
+        match self.replace_once(agent, old, new, rollups).await {
+            // Another server has dropped one that this one knew.
+            Err(error) if has_no_partition(&error) => {
+                self.forget_partitions().await;
+                self.replace_once(agent, old, new, rollups).await
+            }
+            done => done,
+        }
+    }
+
+    async fn replace_once(
+        &self,
+        agent: AgentKey,
+        old: &[ChunkId],
+        new: &[NewChunk],
+        rollups: &dyn RollupChange,
+    ) -> Result<Outcome, sqlx::Error> {
         let hours = rollups.hours();
         self.make_partitions(new.iter().map(|chunk| chunk.t0), &hours)
             .await?;
@@ -245,6 +262,13 @@ impl Postgres {
         transaction.commit().await?;
         Ok(Outcome::Done)
     }
+}
+
+/// Whether there is no partition for a row.
+fn has_no_partition(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(sqlx::error::DatabaseError::is_check_violation)
 }
 
 fn columns(ids: &[ChunkId]) -> (Vec<i64>, Vec<i32>) {

@@ -123,6 +123,11 @@ impl Postgres {
         Ok(())
     }
 
+    /// Looks for partitions anew.
+    pub(super) async fn forget_partitions(&self) {
+        self.partitions.lock().await.clear();
+    }
+
     async fn make_partition(&self, parted: Parted, start: UnixMillis) -> Result<(), sqlx::Error> {
         let mut transaction = self.worker.begin().await?;
         limit_waiting(&mut transaction).await?;

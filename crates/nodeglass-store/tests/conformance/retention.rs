@@ -104,9 +104,11 @@ async fn removes_chunks_by_age_and_agent(url: &str) {
 async fn drops_days_that_are_too_old(url: &str) {
     let store = open(url).await.unwrap();
     let agent = enrol(&store, "host").await;
-    // Days to come: each has a partition, where there are partitions.
+    // Days to come: each has a partition, where there are partitions, and another server knows the first.
+    let beside = open(url).await.unwrap();
     let first = UnixMillis(25_000 * 86_400_000);
-    for day in 0..6 {
+    full(&beside, agent, first).await;
+    for day in 1..6 {
         full(&store, agent, first.plus(DAY * day)).await;
     }
     let now = first.plus(DAY * 6);
@@ -122,7 +124,11 @@ async fn drops_days_that_are_too_old(url: &str) {
         );
     }
     assert!(days.contains(&25_003) && !days.contains(&25_001));
-    // A late sample of a day that was dropped finds a place.
+    // A late sample of a day that was dropped finds a place, with each of them.
+    full(&beside, agent, first).await;
+    assert_eq!(stored(&store, agent).await[0], 25_000);
+    retain(&store, DAY * 3, now).await;
+    beside.close().await;
     full(&store, agent, first).await;
     assert_eq!(stored(&store, agent).await[0], 25_000);
     retain(&store, DAY * 3, now).await;
