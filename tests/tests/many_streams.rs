@@ -20,6 +20,8 @@ struct Reader {
 struct Event {
     name: String,
     id: Option<String>,
+    /// When to come back, in milliseconds.
+    retry: Option<u64>,
     data: Value,
 }
 
@@ -54,6 +56,7 @@ impl Reader {
                 return Some(Event {
                     name,
                     id: field("id: "),
+                    retry: field("retry: ").map(|ms| ms.parse().unwrap()),
                     data: serde_json::from_str(&field("data: ")?).unwrap(),
                 });
             }
@@ -205,6 +208,7 @@ async fn the_overview_is_one_event_a_second_of_what_changed() {
     server.terminate().await;
     let last = reader.find(|event| event.name == "error").await;
     assert_eq!(last.data["code"], "server_stopping");
+    assert!((1_000..=6_000).contains(&last.retry.unwrap()), "{last:?}");
     assert!(reader.next().await.is_none());
 }
 
@@ -234,4 +238,5 @@ async fn a_stream_of_one_agent_has_what_was_asked_for() {
     server.terminate().await;
     let last = reader.find(|event| event.name == "error").await;
     assert_eq!(last.data["code"], "server_stopping");
+    assert!((1_000..=6_000).contains(&last.retry.unwrap()), "{last:?}");
 }

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, header};
+use nodeglass_runtime::backoff::jitter;
 
 use super::parameters::{Parameters, wrong};
 use super::{Api, shapes};
@@ -36,6 +37,9 @@ pub(crate) const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 pub(super) const ALIVE: Bytes = Bytes::from_static(b":\n\n");
 /// What a reader who comes back says that it has seen last.
 pub(super) const LAST_EVENT_ID: &str = "last-event-id";
+/// How long readers of a server that stops are to wait at the least, and over which time they are spread then.
+const SOONEST_BACK: Duration = Duration::from_secs(1);
+const SPREAD_OF_READERS: Duration = Duration::from_secs(5);
 /// Entries that a stream's list of agents may have.
 const MAX_ENTRIES: usize = 1_000;
 
@@ -201,9 +205,14 @@ fn write_event(text: &mut Vec<u8>, name: &str, id: Option<Seen>, data: &[u8]) {
     text.extend_from_slice(b"\n\n");
 }
 
-/// Why a stream of this caller ends, as its last event.
+/// Why a stream of this caller ends, as its last event. All readers of a server that stops are sent away at once; a browser
+/// comes back when it was told to, and they are told different times.
 pub(super) fn last_event(api: &Api, caller: &Caller) -> Bytes {
     let mut text = Vec::new();
+    if api.stop.is_cancelled() {
+        let pause = SOONEST_BACK + jitter(SPREAD_OF_READERS);
+        text.extend_from_slice(format!("retry: {}\n", pause.as_millis()).as_bytes());
+    }
     write_event(&mut text, "error", None, &ending(api, caller));
     text.into()
 }
