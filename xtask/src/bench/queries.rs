@@ -191,53 +191,83 @@ const LONG: Kind = Kind {
     keys: ["long_p50_ms", "long_p99_ms", "long_server_us", "long_database_us"],
     bars: [Some(2.0), None],
 };
-/// Agents that are connected when the latest is asked for, and what is asked.
-const LATEST: [(u32, Kind, Kind); 2] = [
+/// What is asked of agents that are connected, with a metric in place of `{}`.
+const OF_ALL: [&str; 3] = [
+    "latest?metric={}",
+    "top?k=10&metric={}",
+    "agents?limit=100&sort=-{}",
+];
+/// Agents that are connected then.
+const LATEST: [(u32, [Kind; 3]); 2] = [
     (
         1_000,
-        Kind {
-            name: "latest of a metric, 1,000 agents",
-            keys: [
-                "latest_1000_p50_ms",
-                "latest_1000_p99_ms",
-                "latest_1000_server_us",
-                "latest_1000_database_us",
-            ],
-            bars: [Some(1.0), None],
-        },
-        Kind {
-            name: "top 10 of 1,000 agents",
-            keys: [
-                "top_1000_p50_ms",
-                "top_1000_p99_ms",
-                "top_1000_server_us",
-                "top_1000_database_us",
-            ],
-            bars: [None, None],
-        },
+        [
+            Kind {
+                name: "latest of a metric, 1,000 agents",
+                keys: [
+                    "latest_1000_p50_ms",
+                    "latest_1000_p99_ms",
+                    "latest_1000_server_us",
+                    "latest_1000_database_us",
+                ],
+                bars: [Some(1.0), None],
+            },
+            Kind {
+                name: "top 10 of 1,000 agents",
+                keys: [
+                    "top_1000_p50_ms",
+                    "top_1000_p99_ms",
+                    "top_1000_server_us",
+                    "top_1000_database_us",
+                ],
+                bars: [None, None],
+            },
+            Kind {
+                name: "the 100 of 1,000 agents with the most of a metric",
+                keys: [
+                    "page_1000_p50_ms",
+                    "page_1000_p99_ms",
+                    "page_1000_server_us",
+                    "page_1000_database_us",
+                ],
+                bars: [None, None],
+            },
+        ],
     ),
     (
         10_000,
-        Kind {
-            name: "latest of a metric, 10,000 agents",
-            keys: [
-                "latest_10000_p50_ms",
-                "latest_10000_p99_ms",
-                "latest_10000_server_us",
-                "latest_10000_database_us",
-            ],
-            bars: [Some(8.0), None],
-        },
-        Kind {
-            name: "top 10 of 10,000 agents",
-            keys: [
-                "top_10000_p50_ms",
-                "top_10000_p99_ms",
-                "top_10000_server_us",
-                "top_10000_database_us",
-            ],
-            bars: [None, None],
-        },
+        [
+            Kind {
+                name: "latest of a metric, 10,000 agents",
+                keys: [
+                    "latest_10000_p50_ms",
+                    "latest_10000_p99_ms",
+                    "latest_10000_server_us",
+                    "latest_10000_database_us",
+                ],
+                bars: [Some(8.0), None],
+            },
+            Kind {
+                name: "top 10 of 10,000 agents",
+                keys: [
+                    "top_10000_p50_ms",
+                    "top_10000_p99_ms",
+                    "top_10000_server_us",
+                    "top_10000_database_us",
+                ],
+                bars: [None, None],
+            },
+            Kind {
+                name: "the 100 of 10,000 agents with the most of a metric",
+                keys: [
+                    "page_10000_p50_ms",
+                    "page_10000_p99_ms",
+                    "page_10000_server_us",
+                    "page_10000_database_us",
+                ],
+                bars: [None, None],
+            },
+        ],
     ),
 ];
 
@@ -331,7 +361,7 @@ impl Bench {
     fn latest(&self, trace: &Path, series: u32) -> anyhow::Result<Vec<Row>> {
         let server = self.start()?;
         let (mut held, mut connected, mut all) = (Vec::new(), 0, Vec::new());
-        for (agents, latest, top) in LATEST {
+        for (agents, kinds) in LATEST {
             held.push(self.hold(&server, trace, series, connected, agents - connected)?);
             connected = agents;
             let mut client = Client::connect(&server)?;
@@ -341,22 +371,16 @@ impl Bench {
                 "load.load1",
                 "cpu.system_percent",
             ];
-            let calls = |what: &'static str| {
-                (0..CALLS).map(move |call| format!("/metrics/{what}metric={}", metrics[call % metrics.len()]))
-            };
-            let least = agents as usize * READING_BYTES;
-            let mut timed = Timed::default();
-            self.time(&server, &mut client, &mut timed, least, calls("latest?"))?;
-            all.extend(rows(&latest, timed));
-            let mut timed = Timed::default();
-            self.time(
-                &server,
-                &mut client,
-                &mut timed,
-                10 * READING_BYTES,
-                calls("top?k=10&"),
-            )?;
-            all.extend(rows(&top, timed));
+            let answered = [agents as usize, 10, 100];
+            for ((kind, what), agents) in kinds.iter().zip(OF_ALL).zip(answered) {
+                let calls = (0..CALLS).map(|call| {
+                    let metric = metrics[call % metrics.len()];
+                    format!("/metrics/{}", what.replace("{}", metric))
+                });
+                let mut timed = Timed::default();
+                self.time(&server, &mut client, &mut timed, agents * READING_BYTES, calls)?;
+                all.extend(rows(kind, timed));
+            }
         }
         Ok(all)
     }
