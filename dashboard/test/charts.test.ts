@@ -45,6 +45,30 @@ test.each([1280, 900, 390])("every entry of every legend is to be read at %i pix
   await context.close();
 });
 
+test.each([
+  ["cpu", ["0\u202f%", "88.8\u202f%", "100\u202f%", "–"]],
+  ["memory", ["0\u202fB", "1023\u202fMiB", "88.8\u202fGiB", "–"]],
+  ["network", ["0\u202fbit/s", "888\u202fMbit/s", "88.8\u202fMbit/s", "–"]],
+  ["disk-throughput", ["0\u202fB/s", "1023\u202fMiB/s", "88.8\u202fKiB/s", "–"]],
+  ["load", ["0.00", "88.88", "–"]],
+] as const)("entries of the legend of %s stay where they are while figures change", async (panel, figures) => {
+  const { page, context } = await system.open(host(), { width: 390 });
+  // What nobody has scrolled to is not asked for.
+  await page.locator(`[data-panel=${panel}]`).scrollIntoViewIfNeeded();
+  const entries = page.locator(`[data-panel=${panel}] .ng-legend li`);
+  await entries.nth(1).waitFor();
+  const places = await entries.evaluateAll(
+    (all, figures) =>
+      figures.map((figure) => {
+        for (const entry of all) if (entry.lastElementChild) entry.lastElementChild.textContent = figure;
+        return all.map((entry) => Math.round(entry.getBoundingClientRect().left) + " " + Math.round(entry.getBoundingClientRect().top)).join(", ");
+      }),
+    figures,
+  );
+  expect(new Set(places).size, places.join("\n")).toBe(1);
+  await context.close();
+});
+
 test("a chart is read, and a moment kept and let go, with the keyboard", async () => {
   const { page, context, complaints } = await system.open(host());
   const plot = page.locator("[data-panel=memory] .ng-plot");
