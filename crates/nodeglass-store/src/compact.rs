@@ -18,16 +18,17 @@ mod slot;
 mod tests;
 
 use std::collections::hash_map::RandomState;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::hash::BuildHasher;
 use std::ops::AddAssign;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nodeglass_chunk::chunk::{ChunkError, EncodeError, Encoder, Span};
 use nodeglass_chunk::row::RowError;
 use nodeglass_model::{TimeRange, UnixMillis};
 
-use crate::tiers::{ChunkId, Level, Levels, NewChunk, Outcome, Tiers};
+use crate::tiers::{ChunkId, Level, Levels, NewChunk, Outcome, StoredChunk, Tiers};
 use crate::{AgentKey, StoreError};
 
 use batch::Batch;
@@ -45,6 +46,9 @@ const DUE_AGENTS: u32 = 64;
 
 /// The most small chunks that one step looks at.
 const SMALL_CHUNKS: u32 = 512;
+
+/// How long an agent is left alone whose chunks can't be merged, or of which there is nothing left but what can't be read.
+const REST: Duration = Duration::from_hours(1);
 
 /// However old late samples are, they are merged.
 const ALL_TIME: TimeRange = TimeRange {
@@ -101,7 +105,7 @@ pub struct Compacted {
     pub bytes_in: u64,
     /// Bytes of chunks that were written.
     pub bytes_out: u64,
-    /// Agents that were passed over because a chunk of theirs can't be read.
+    /// Agents of which a chunk was found that can't be read, or that were passed over for another reason.
     pub troubled_agents: u64,
     /// Steps that another server took first.
     pub stale: u64,
@@ -134,15 +138,18 @@ pub struct Compactor {
     slots_behind: usize,
     /// Agents to merge next.
     due: VecDeque<AgentKey>,
-    /// Agents that are left alone because a chunk of theirs can't be read.
-    troubled: BTreeSet<AgentKey>,
+    /// Agents that are left alone, and until when.
+    resting: BTreeMap<AgentKey, UnixMillis>,
+    /// Chunks that can't be read. The rest of their agents' is merged without them.
+    damaged: HashSet<(AgentKey, ChunkId)>,
 }
 
 impl std::fmt::Debug for Compactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Compactor")
             .field("due", &self.due)
-            .field("troubled", &self.troubled)
+            .field("resting", &self.resting)
+            .field("damaged", &self.damaged)
             .finish_non_exhaustive()
     }
 }
@@ -162,7 +169,8 @@ impl Compactor {
             encoder: None,
             slots_behind: 0,
             due: VecDeque::new(),
-            troubled: BTreeSet::new(),
+            resting: BTreeMap::new(),
+            damaged: HashSet::new(),
         }
     }
 
@@ -220,17 +228,17 @@ impl Compactor {
     /// Merges small chunks of one agent; `None` if nothing is due.
     ///
     /// # Errors
-    /// The database. Nothing was changed; try again later. An agent with a chunk that can't be read is passed over from
-    /// then on, and counted.
+    /// The database. Nothing was changed; try again later. A chunk that can't be read is counted and stays as it is.
     pub async fn merge(
         &mut self,
         store: &dyn Tiers,
         now: UnixMillis,
     ) -> Result<Option<Compacted>, CompactError> {
         if self.due.is_empty() {
-            let limit = DUE_AGENTS.saturating_add(self.troubled.len() as u32);
+            self.resting.retain(|_, until| *until > now);
+            let limit = DUE_AGENTS.saturating_add(self.resting.len() as u32);
             let mut due = store.mergeable(POINTS, now.minus(self.merge_age), limit).await?;
-            due.retain(|agent| !self.troubled.contains(agent));
+            due.retain(|agent| !self.resting.contains_key(agent));
             // Two servers go through them in different orders, and seldom come upon the same agent.
             let order = RandomState::new();
             due.sort_by_cached_key(|agent| order.hash_one(agent));
@@ -239,12 +247,12 @@ impl Compactor {
         let Some(agent) = self.due.pop_front() else {
             return Ok(None);
         };
-        match self.merge_agent(store, agent).await {
+        match self.merge_agent(store, agent, now).await {
             Err(CompactError::Store(error)) => Err(error.into()),
             Err(error) => {
                 tracing::error!(agent = agent.0, error = %error, source = ?std::error::Error::source(&error),
-                    "an agent's chunks can't be merged and stay as they are");
-                self.troubled.insert(agent);
+                    "an agent's chunks can't be merged and stay as they are for an hour");
+                self.resting.insert(agent, now.plus(REST));
                 Ok(Some(Compacted {
                     troubled_agents: 1,
                     ..Compacted::default()
@@ -254,12 +262,22 @@ impl Compactor {
         }
     }
 
-    async fn merge_agent(&mut self, store: &dyn Tiers, agent: AgentKey) -> Result<Compacted, CompactError> {
+    async fn merge_agent(
+        &mut self,
+        store: &dyn Tiers,
+        agent: AgentKey,
+        now: UnixMillis,
+    ) -> Result<Compacted, CompactError> {
         let stale = Compacted {
             stale: 1,
             ..Compacted::default()
         };
-        let heads = store.heads(agent, ALL_TIME, Levels::Small, SMALL_CHUNKS).await?;
+        let mut heads = store.heads(agent, ALL_TIME, Levels::Small, SMALL_CHUNKS).await?;
+        let before = heads.len();
+        heads.retain(|head| !self.damaged.contains(&(agent, head.id)));
+        if heads.is_empty() && before > 0 {
+            self.resting.insert(agent, now.plus(REST));
+        }
         let Some(day) = heads.first().map(|head| head.id.t0.floor(DAY)) else {
             return Ok(stale);
         };
@@ -272,6 +290,7 @@ impl Compactor {
         let around = store.overlapping(&[(agent, around)]).await?;
         let full: Vec<Outlined> = (around.iter().map(|(_, head)| head))
             .filter(|head| head.level == Level::Full && head.id.t0.floor(DAY) == day)
+            .filter(|head| !self.damaged.contains(&(agent, head.id)))
             .map(Outlined::from)
             .collect();
         let Some(cluster) = Cluster::first(&small, &full) else {
@@ -297,15 +316,54 @@ impl Compactor {
                 .sum(),
             ..Compacted::default()
         };
-        let merged = self
-            .work(move |encoder| merge::merge(encoder, &chunks, &beside))
-            .await?;
+        let taken = Arc::new((chunks, beside));
+        let of_merge = taken.clone();
+        let merge = self.work(move |encoder| merge::merge(encoder, &of_merge.0, &of_merge.1));
+        let merged = match merge.await {
+            Err(CompactError::Chunk(_)) if self.note_damaged(agent, &taken).await? => {
+                // Once more, without them.
+                self.due.push_front(agent);
+                return Ok(Compacted {
+                    troubled_agents: 1,
+                    ..Compacted::default()
+                });
+            }
+            merged => merged?,
+        };
         done.full_chunks = merged.chunks.len() as u64;
         done.bytes_out = size(&merged.chunks);
         let outcome = store
             .replace(agent, &ids, &merged.chunks, &merged.rollups)
             .await?;
         Ok(if outcome == Outcome::Done { done } else { stale })
+    }
+
+    /// Finds those chunks that can't be read: the disk, or somebody else, has changed them. `false` if there are none.
+    async fn note_damaged(
+        &mut self,
+        agent: AgentKey,
+        taken: &Arc<(Vec<StoredChunk>, Vec<StoredChunk>)>,
+    ) -> Result<bool, CompactError> {
+        let all = taken.clone();
+        let found = self
+            .work(move |encoder| {
+                let mut found = Vec::new();
+                for chunk in all.0.iter().chain(&all.1) {
+                    match merge::merge(encoder, std::slice::from_ref(chunk), &[]) {
+                        // One that is too new is no damage.
+                        Ok(_) | Err(CompactError::Chunk(ChunkError::Version(_))) => {}
+                        Err(CompactError::Chunk(error)) => found.push((chunk.head.id, error)),
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok(found)
+            })
+            .await?;
+        for (id, error) in &found {
+            tracing::error!(agent = agent.0, t0 = %id.t0, %error, "a chunk can't be read and stays as it is; the others are merged");
+            self.damaged.insert((agent, *id));
+        }
+        Ok(!found.is_empty())
     }
 
     /// Does what takes processor time on a thread that may take it.

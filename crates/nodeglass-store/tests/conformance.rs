@@ -106,6 +106,8 @@ mod boards;
 mod carried_over;
 #[path = "conformance/chunks.rs"]
 mod chunks;
+#[path = "conformance/damage.rs"]
+mod damage;
 #[path = "conformance/enrolments.rs"]
 mod enrolments;
 #[path = "conformance/identities.rs"]
