@@ -2,7 +2,7 @@
 
 import { splitSeries } from "@nodeglass/client";
 import type { ChartSeries } from "./chart/TimeChart.tsx";
-import { colour } from "./chart/paint.ts";
+import { COLOURS, colour } from "./chart/paint.ts";
 import type { ShownUnit } from "./units.ts";
 
 /** A panel. */
@@ -35,8 +35,8 @@ export interface Drawn {
   leftOut: number;
 }
 
-/** More lines than this can't be told apart. */
-export const MOST_SERIES = 12;
+/** More lines than there are colours can't be told apart. */
+export const MOST_SERIES = COLOURS;
 
 const names = new Intl.Collator("en", { numeric: true });
 

@@ -10,8 +10,10 @@ export type Column = (number | null)[];
 
 /** Buckets that lie further apart than so many of the usual distance have a gap between them. */
 const GAP = 3.5;
-/** No chart shows more points than this; a window left open for days stays as small. */
+/** No chart shows more points than this. */
 const MOST_POINTS = 4_000;
+/** What goes on live keeps as much as was asked for, and a tenth more, so that it need not be cut with each sample. */
+const SPARE = 0.1;
 
 /** Some series of one host. */
 export class Timeline {
@@ -25,6 +27,8 @@ export class Timeline {
   resolution = "";
   source = "";
   isLoaded = false;
+  /** The points that are kept: a window left open for days stays as small. */
+  private most = MOST_POINTS;
   private readonly listeners = new Set<() => void>();
   private keysNow: readonly string[] = [];
 
@@ -43,7 +47,9 @@ export class Timeline {
 
   /** Takes a history in place of all there was. */
   load(answer: Pick<MetricsHistory, "data" | "query" | "resolution"> & { gaps?: Gap[]; source?: string }): void {
-    this.interval = answer.query.interval_seconds;
+    const { start_timestamp: start, end_timestamp: end, interval_seconds: interval } = answer.query;
+    this.interval = interval;
+    this.most = end > start ? Math.min(MOST_POINTS, Math.ceil((end - start) / interval)) : MOST_POINTS;
     this.resolution = answer.resolution;
     this.source = answer.source ?? "store";
     this.gaps = answer.gaps ?? [];
@@ -133,11 +139,15 @@ export class Timeline {
     return column;
   }
 
+  /** Lets go of what is older than what was asked for, and of series that have nothing left: devices come and go. */
   private trim(): void {
-    const over = this.times.length - MOST_POINTS;
-    if (over <= 0) return;
+    if (this.times.length <= this.most * (1 + SPARE)) return;
+    const over = this.times.length - this.most;
     this.times.splice(0, over);
-    for (const column of this.columns.values()) column.splice(0, over);
+    for (const [key, column] of this.columns) {
+      column.splice(0, over);
+      if (column.every((value) => value === null)) this.columns.delete(key);
+    }
   }
 
   private changed(): void {

@@ -1,9 +1,9 @@
 /** Which lines a chart of several hosts has: of more than can be told apart, the largest, each in a colour that it keeps. */
 
-import { type ChartSeries, type Size, colour, largest } from "@nodeglass/react";
+import { type ChartSeries, MOST_SERIES, type Size, colour, largest } from "@nodeglass/react";
 
 /** More lines than this can't be told apart. */
-export const MOST_LINES = 12;
+export const MOST_LINES = MOST_SERIES;
 
 /** A line: a host's series. */
 export interface Line {

@@ -120,13 +120,16 @@ const HostRow = memo(function HostRow(props: {
         </b>
       </div>
       <div role="cell" className="memory">
-        <Meter value={f.memory} health={memory} />
+        <Spark ring={rings.memory} version={version} theme={theme} width={84} height={26} top={100} tone={tone(memory)} />
         <b className={memory} title={exact(f.memory, "%")}>
           {show(f.memory, "%")}
         </b>
       </div>
       <div role="cell" className="disk">
-        <Meter value={f.disk} health={disk} />
+        <span className="stack" title={`read ${exact(f.read, "bytes/s")}, written ${exact(f.write, "bytes/s")}`}>
+          <Meter value={f.disk} health={disk} />
+          <Spark ring={rings.io} version={version} theme={theme} width={84} height={18} />
+        </span>
         <b className={disk} title={exact(f.disk, "%")}>
           {show(f.disk, "%")}
         </b>
@@ -139,10 +142,16 @@ const HostRow = memo(function HostRow(props: {
         </span>
       </div>
       <div role="cell" className="load">
-        {show(f.load, "tasks")}
+        <Spark ring={rings.load} version={version} theme={theme} width={44} height={26} />
+        <span title={exact(f.load, "tasks")}>{show(f.load, "tasks")}</span>
       </div>
       <div role="cell" className="gpu">
-        {f.gpu === undefined ? "" : show(f.gpu, "%")}
+        {f.gpu !== undefined && (
+          <>
+            <Spark ring={rings.gpu} version={version} theme={theme} width={44} height={26} top={100} />
+            <span title={exact(f.gpu, "%")}>{show(f.gpu, "%")}</span>
+          </>
+        )}
       </div>
       <div role="cell" className="seen">
         {host.isConnected ? "now" : ago(host.updated, now)}

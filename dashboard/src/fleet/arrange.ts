@@ -69,8 +69,8 @@ export function arrange(hosts: Iterable<Host>, wish: Arrangement): Row[] {
   const words = wish.search.toLowerCase().split(/\s+/).filter(Boolean);
   const found = [...hosts].filter((host) => finds(host, words) && (!wish.health || host.health === wish.health));
   const keys = new Map(found.map((host) => [host, keyOf(host, wish.sort)]));
-  // Sorting by a figure that moves each second must not make rows dance: neighbours within a point stay by name.
-  const coarse = wish.sort === "worst" ? 5 : 1;
+  // Sorting by a figure that moves each second must not make rows dance: neighbours within a step stay by name.
+  const coarse = wish.sort === "worst" ? 5 : wish.sort === "load" ? 0.1 : 1;
   const key = (host: Host) => Math.round((keys.get(host) ?? 0) / coarse);
   const turn = wish.isTurned ? -1 : 1;
   found.sort((one, other) => turn * (key(other) - key(one) || names.compare(one.id, other.id)));

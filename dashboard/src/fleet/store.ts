@@ -31,9 +31,17 @@ export type Figure = keyof typeof FIGURES;
 const NAMES = Object.keys(FIGURES) as Figure[];
 const SERIES = Object.values(FIGURES);
 
-/** Those with a small chart. */
-export type Charted = "cpu" | "memory" | "network" | "io";
-const CHARTED: readonly Charted[] = ["cpu", "memory", "network", "io"];
+/** Small charts, and the figures whose sums they show. */
+const CHARTED = {
+  cpu: ["cpu"],
+  memory: ["memory"],
+  network: ["received", "sent"],
+  io: ["read", "write"],
+  load: ["load"],
+  gpu: ["gpu"],
+} as const satisfies Record<string, readonly Figure[]>;
+export type Charted = keyof typeof CHARTED;
+const CHARTS = Object.keys(CHARTED) as Charted[];
 
 /** The last points of a figure, the oldest first; NaN where there is none. */
 export class Ring {
@@ -47,6 +55,12 @@ export class Ring {
 
   at(index: number): number {
     return this.points[(this.next + index) % POINTS] ?? Number.NaN;
+  }
+
+  /** The mean of the newest points, as far as there are any. */
+  recent(points: number): number | undefined {
+    const newest = Array.from({ length: points }, (_, back) => this.at(POINTS - 1 - back)).filter((value) => !Number.isNaN(value));
+    return newest.length === 0 ? undefined : newest.reduce((sum, value) => sum + value, 0) / newest.length;
   }
 
   most(): number {
@@ -73,6 +87,9 @@ export interface Host {
   score: number;
 }
 
+/** Seconds over which processors are busy before their host is told apart by it: a moment's peak is no trouble. */
+const SUSTAINED_SECONDS = 10;
+
 /** From where a figure is warm, and hot. */
 const LIMITS: readonly [Figure, warm: number, hot: number][] = [
   ["cpu", 85, 95],
@@ -96,7 +113,8 @@ function judge(host: Host): void {
   host.health = "ok";
   host.score = 0;
   for (const [figure, warm, hot] of LIMITS) {
-    const value = host.figures[figure] ?? 0;
+    const now = host.figures[figure] ?? 0;
+    const value = figure === "cpu" ? Math.min(now, host.rings.cpu.recent(SUSTAINED_SECONDS) ?? now) : now;
     const points = value >= hot ? 500 + value : value >= warm ? 200 + value : value;
     host.score = Math.max(host.score, points);
     if (value >= hot) host.health = "hot";
@@ -188,10 +206,7 @@ export class Fleet {
           if (value === undefined) delete figures[name];
           else figures[name] = value;
         }
-        rings.cpu.push(figures.cpu);
-        rings.memory.push(figures.memory);
-        rings.network.push(sum(figures.received, figures.sent));
-        rings.io.push(sum(figures.read, figures.write));
+        for (const chart of CHARTS) rings[chart].push(sum(CHARTED[chart].map((name) => figures[name])));
       }
       judge(host);
     }
@@ -222,7 +237,7 @@ export class Fleet {
   }
 
   private admit(id: string): Host {
-    const rings = Object.fromEntries(CHARTED.map((name) => [name, new Ring()])) as Record<Charted, Ring>;
+    const rings = Object.fromEntries(CHARTS.map((name) => [name, new Ring()])) as Record<Charted, Ring>;
     const host: Host = { id, isConnected: false, labels: this.labels.get(id) ?? {}, updated: undefined, figures: {}, rings, health: "ok", score: 0 };
     this.hosts.set(id, host);
     return host;
@@ -231,17 +246,14 @@ export class Fleet {
   /** Fills the small charts with what was before, once. */
   private async backfill(signal: AbortSignal): Promise<void> {
     if (this.hosts.size > BACKFILLED) return;
-    const metrics = [FIGURES.cpu, FIGURES.memory, FIGURES.received, FIGURES.sent, FIGURES.read, FIGURES.write];
+    const metrics = CHARTS.flatMap((chart) => CHARTED[chart].map((name) => FIGURES[name]));
     try {
       const past = await this.client.getFleetHistory({ metrics, start: `-${PAST_SECONDS}s`, max_points: POINTS }, { signal });
       for (const { agent_id, data } of past.agents) {
         const host = this.hosts.get(agent_id);
         if (!host) continue;
         for (const bucket of data) {
-          host.rings.cpu.push(bucket[FIGURES.cpu]);
-          host.rings.memory.push(bucket[FIGURES.memory]);
-          host.rings.network.push(sum(bucket[FIGURES.received], bucket[FIGURES.sent]));
-          host.rings.io.push(sum(bucket[FIGURES.read], bucket[FIGURES.write]));
+          for (const chart of CHARTS) host.rings[chart].push(sum(CHARTED[chart].map((name) => bucket[FIGURES[name]])));
         }
       }
       this.tell();
@@ -256,8 +268,10 @@ export class Fleet {
   }
 }
 
-function sum(one: number | undefined, other: number | undefined): number | undefined {
-  return one === undefined && other === undefined ? undefined : (one ?? 0) + (other ?? 0);
+/** What there is, put together; nothing where there is nothing. */
+function sum(values: readonly (number | undefined)[]): number | undefined {
+  const known = values.filter((value) => value !== undefined);
+  return known.length === 0 ? undefined : known.reduce((all, value) => all + value, 0);
 }
 
 function rest(ms: number, signal: AbortSignal): Promise<void> {

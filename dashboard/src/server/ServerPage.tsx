@@ -39,6 +39,8 @@ export default function ServerPage() {
       return found.sort((one, other) => problems(other) - problems(one) || one.agent_id.localeCompare(other.agent_id));
     },
   });
+  const shown = books.data ?? [];
+  const total = (of: (ledger: Ledger) => number | undefined) => shown.reduce((sum, ledger) => sum + (of(ledger) ?? 0), 0);
   const compaction = ready.data?.compaction;
   const behind = (compaction?.slots_behind ?? 0) > 1;
   return (
@@ -76,7 +78,10 @@ export default function ServerPage() {
       <section className="ng-panel books" aria-label="Ledger">
         <header>
           <h2>Ledger</h2>
-          <small className="ng-note">every sample is stored exactly once, or counted as lost with its reason</small>
+          <small className="ng-note">
+            every sample is stored exactly once, or counted as lost with its reason
+            {agents && agents.length > MOST_BOOKS && `; the first ${MOST_BOOKS} of ${count(agents.length)} hosts by name, each other's is on its page`}
+          </small>
         </header>
         <div className="scroll" tabIndex={0} role="region" aria-label="Ledger of each host">
           <table>
@@ -93,7 +98,7 @@ export default function ServerPage() {
               </tr>
             </thead>
             <tbody>
-              {(books.data ?? []).map((ledger) => (
+              {shown.map((ledger) => (
                 <tr key={ledger.agent_id}>
                   <th scope="row">
                     <Link to={hostPath(ledger.agent_id)}>{ledger.agent_id}</Link>
@@ -114,6 +119,20 @@ export default function ServerPage() {
                 </tr>
               ))}
             </tbody>
+            {shown.length > 1 && (
+              <tfoot>
+                <tr>
+                  <th scope="row">These {count(shown.length)} hosts</th>
+                  <td>{count(total((ledger) => ledger.balance?.sampled))}</td>
+                  <td>{count(total((ledger) => ledger.balance?.stored))}</td>
+                  <td>{count(total((ledger) => ledger.balance?.buffered))}</td>
+                  <td>{count(total((ledger) => ledger.server.duplicate))}</td>
+                  <td>{count(total((ledger) => ledger.balance?.lost))}</td>
+                  <td />
+                  <td />
+                </tr>
+              </tfoot>
+            )}
           </table>
         </div>
         {books.error && <p className="ng-blank">{words(books.error)}</p>}

@@ -36,9 +36,12 @@ export function palette(element: Element): Palette {
   };
 }
 
+/** Colours that can be told apart. */
+export const COLOURS = 10;
+
 /** The colour of the n-th series. */
 export function colour(index: number): string {
-  return `--ng-series-${(index % 10) + 1}`;
+  return `--ng-series-${(index % COLOURS) + 1}`;
 }
 
 /** The width of the value axis: the same for all, so that charts above one another have one time axis. */
