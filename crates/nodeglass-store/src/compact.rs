@@ -277,6 +277,7 @@ impl Compactor {
         heads.retain(|head| !self.damaged.contains(&(agent, head.id)));
         if heads.is_empty() && before > 0 {
             self.resting.insert(agent, now.plus(REST));
+            return Ok(Compacted::default());
         }
         let Some(day) = heads.first().map(|head| head.id.t0.floor(DAY)) else {
             return Ok(stale);

@@ -59,8 +59,14 @@ export class Ring {
 
   /** The mean of the newest points, as far as there are any. */
   recent(points: number): number | undefined {
-    const newest = Array.from({ length: points }, (_, back) => this.at(POINTS - 1 - back)).filter((value) => !Number.isNaN(value));
-    return newest.length === 0 ? undefined : newest.reduce((sum, value) => sum + value, 0) / newest.length;
+    let [sum, count] = [0, 0];
+    for (let index = POINTS - points; index < POINTS; index++) {
+      const value = this.at(index);
+      if (Number.isNaN(value)) continue;
+      sum += value;
+      count += 1;
+    }
+    return count === 0 ? undefined : sum / count;
   }
 
   most(): number {
@@ -87,8 +93,11 @@ export interface Host {
   score: number;
 }
 
-/** Seconds over which processors are busy before their host is told apart by it: a moment's peak is no trouble. */
-const SUSTAINED_SECONDS = 10;
+/**
+ * Samples over which processors are busy before their host is told apart by it, once a second while somebody looks: a moment's peak
+ * is no trouble.
+ */
+const SUSTAINED_SAMPLES = 10;
 
 /** From where a figure is warm, and hot. */
 const LIMITS: readonly [Figure, warm: number, hot: number][] = [
@@ -114,7 +123,7 @@ function judge(host: Host): void {
   host.score = 0;
   for (const [figure, warm, hot] of LIMITS) {
     const now = host.figures[figure] ?? 0;
-    const value = figure === "cpu" ? Math.min(now, host.rings.cpu.recent(SUSTAINED_SECONDS) ?? now) : now;
+    const value = figure === "cpu" && now >= warm ? Math.min(now, host.rings.cpu.recent(SUSTAINED_SAMPLES) ?? now) : now;
     const points = value >= hot ? 500 + value : value >= warm ? 200 + value : value;
     host.score = Math.max(host.score, points);
     if (value >= hot) host.health = "hot";

@@ -77,7 +77,11 @@ async fn holds_up_nothing_but_itself(url: &str) {
     damage(url, 100).await;
     let now = UnixMillis(0).plus(HOUR * 3);
     let done = merge(&store, &mut compactor, now).await;
-    assert_eq!((done.troubled_agents, done.merged_samples), (1, 20), "{done:?}");
+    assert_eq!(
+        (done.troubled_agents, done.merged_samples, done.stale),
+        (1, 20, 0),
+        "{done:?}"
+    );
     let starts = async |levels| -> Vec<i64> {
         let heads = store.heads(agent, ALL, levels, 10).await.unwrap();
         heads.iter().map(|head| head.id.t0.0 / SECOND).collect()
