@@ -133,11 +133,12 @@ impl Format {
 }
 
 /// A body that is broken off where a piece of it could not be made: the caller has the beginning already, and sees that it
-/// has no end.
+/// has no end. Whoever compresses it may look for more after the end.
 pub(super) fn broken_off(pieces: impl Stream<Item = Result<Bytes, ApiError>> + Send + 'static) -> Body {
     Body::from_stream(
         pieces
-            .map(|piece| piece.inspect_err(|error| warn!(error = %chain(error), "an answer was broken off"))),
+            .map(|piece| piece.inspect_err(|error| warn!(error = %chain(error), "an answer was broken off")))
+            .fuse(),
     )
 }
 
