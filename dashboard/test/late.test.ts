@@ -84,6 +84,12 @@ test("an open page shows what was sampled during an outage once it is there, and
   const then = late[1] ?? late[0];
   await page.goto(`${system.server.url}/hosts/${HOST}?from=${(then?.timestamp ?? 0) * 1000 - 20_000}&to=${(then?.timestamp ?? 0) * 1000 + 20_000}`);
   await panel.getByText("part came late").waitFor();
+  // So does a chart of chosen lines, beside a host that was there all the time.
+  const [from, to] = [lost - 30_000, back + 30_000];
+  await page.goto(`${system.server.url}/compare?from=${from}&to=${to}&lines=${HOST}:memory.usage_percent~${system.server.agent}:memory.usage_percent`);
+  const note = page.locator(".fleet-chart .ng-late");
+  await note.waitFor();
+  expect(await note.getAttribute("title")).toMatch(new RegExp(`^${HOST}: [^\\n]*$`));
   expect(complaints).toEqual([]);
   await context.close();
 });

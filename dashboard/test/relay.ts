@@ -64,15 +64,22 @@ export class RemoteAgent {
 
   /** Kills it, and starts it anew with the same journal. */
   async restart(): Promise<void> {
-    const running = this.process;
-    if (!running) return;
-    const ended = once(running, "exit");
-    running.kill("SIGKILL");
-    await ended;
+    await this.kill();
     this.run();
   }
 
-  private run(): void {
+  /** Kills it. */
+  async kill(): Promise<void> {
+    const running = this.process;
+    this.process = undefined;
+    if (!running || running.exitCode !== null) return;
+    const ended = once(running, "exit");
+    running.kill("SIGKILL");
+    await ended;
+  }
+
+  /** Runs it with the journal that it has. */
+  run(): void {
     const file = join(this.directory, "agent.yaml");
     this.process = spawn(program("nodeglass-agent"), ["run", "--data-dir", this.directory, "--config", file], { stdio: "ignore" });
   }

@@ -1,12 +1,13 @@
 /** One dashboard: its panels over one span of time, and a way to change them. */
 
 import { ApiError } from "@nodeglass/client";
-import { ChartViewProvider, Cursor, type Span, exact, show, useClient, words } from "@nodeglass/react";
+import { ChartViewProvider, Cursor, type Span, duration, exact, show, useClient, words } from "@nodeglass/react";
 import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
 import { FleetChart, unitOf } from "../charts/FleetChart.tsx";
 import { TimeBar } from "../host/TimeBar.tsx";
-import { readSpan, showSpan } from "../host/span.ts";
+import { showSpan } from "../host/moves.ts";
+import { readSpan } from "../host/span.ts";
 import { Icon } from "../shell/Frame.tsx";
 import { Link, go, hostPath, useRoute } from "../shell/route.tsx";
 import { mayChange, useMe } from "../shell/session.ts";
@@ -18,6 +19,8 @@ const HEIGHT_PX = 190;
 /** Hosts in a list of those who have most. */
 const FIRST = 8;
 const REFRESH_MS = 5_000;
+/** Over a long span a list changes slower: so many times in it, it is looked at anew. */
+const STEPS = 300;
 
 /** See the file. */
 export default function BoardPage({ id }: { id: string }) {
@@ -128,10 +131,10 @@ export default function BoardPage({ id }: { id: string }) {
             <section key={`${at} ${panel.title}`} className={`ng-panel width-${panel.width}`} aria-label={panel.title}>
               <header>
                 <h2>{panel.title}</h2>
-                <small className="ng-note">{panel.metrics.join(", ")}</small>
+                <small className="ng-note">{noteOf(panel, span)}</small>
                 {draft && <Handles at={at} panels={panels} onChange={change} />}
               </header>
-              {panel.kind === "chart" ? <Lines panel={panel} span={span} /> : <Most panel={panel} />}
+              {panel.kind === "chart" ? <Lines panel={panel} span={span} /> : <Most panel={panel} span={span} />}
             </section>
           ))}
         </div>
@@ -154,19 +157,35 @@ function Lines({ panel, span }: { panel: BoardPanel; span: Span }) {
   );
 }
 
-/** Who has most of a metric now. */
-function Most({ panel }: { panel: BoardPanel }) {
+/** What a panel is about; a list of those who have most is made of the whole span. */
+function noteOf({ kind, metrics }: BoardPanel, span: Span): string {
+  if (kind === "chart") return metrics.join(", ");
+  return `${metrics[0] ?? ""}, ${"last" in span ? `last ${duration(span.last)}` : "this span"}`;
+}
+
+/** Who had most of a metric over the span. */
+function Most({ panel, span }: { panel: BoardPanel; span: Span }) {
   const client = useClient();
   const metric = panel.metrics[0] ?? "";
+  const isLive = "last" in span;
   const { data, error } = useQuery({
-    queryKey: ["top", metric, panel.hosts],
-    queryFn: ({ signal }) => client.getTop({ metric, k: FIRST, agents: panel.hosts }, { signal }),
-    refetchInterval: REFRESH_MS,
+    queryKey: ["top", metric, panel.hosts, span],
+    queryFn: ({ signal }) => {
+      const range = isLive ? { start: `-${Math.round(span.last / 1000)}s`, end: "now" } : { start: Math.round(span.from), end: Math.round(span.to) };
+      return client.getTop({ metric, k: FIRST, agents: panel.hosts, ...range }, { signal });
+    },
+    refetchInterval: isLive ? Math.max(REFRESH_MS, span.last / STEPS) : false,
     placeholderData: keepPreviousData,
   });
   if (error) return <p className="problem">{words(error)}</p>;
   const unit = unitOf(metric);
   const most = unit === "%" ? 100 : Math.max(1, ...(data?.agents ?? []).map((one) => one.value));
+  if (data?.agents.length === 0)
+    return (
+      <p className="ng-blank" style={{ height: HEIGHT_PX + 24 }}>
+        Nobody had any in this span
+      </p>
+    );
   return (
     <ol className="most" style={{ minHeight: HEIGHT_PX + 20 }}>
       {data?.agents.map((one) => (

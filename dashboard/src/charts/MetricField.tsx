@@ -1,6 +1,7 @@
-/** A field for a metric's name, with the catalogue to choose from. */
+/** A field for a metric's name, with the catalogue to choose from: metrics of devices put together, and each device by itself. */
 
 import { METRICS } from "@nodeglass/client";
+import { Fragment } from "react";
 
 /** Metrics of processes and tasks have a series for each of them: no chart is made of those. */
 const CHARTED = METRICS.filter((metric) => metric.device !== "process" && metric.device !== "task");
@@ -13,9 +14,14 @@ export function MetricField(props: { value: string; onChange: (value: string) =>
       <input list="metrics" required value={props.value} onChange={(event) => props.onChange(event.target.value)} />
       <datalist id="metrics">
         {CHARTED.map((metric) => (
-          <option key={metric.path} value={metric.path}>
-            {metric.description}
-          </option>
+          <Fragment key={metric.path}>
+            <option value={metric.path}>{metric.description}</option>
+            {metric.device && (
+              <option value={`${metric.path}@*`}>
+                Each {metric.device} by itself. {metric.description}
+              </option>
+            )}
+          </Fragment>
         ))}
       </datalist>
     </label>

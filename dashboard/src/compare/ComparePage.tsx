@@ -5,9 +5,10 @@ import { ChartViewProvider, Cursor, type ShownUnit, type Span, colour, useAgents
 import { type FormEvent, useEffect, useMemo, useState } from "react";
 import { FleetChart, unitOf } from "../charts/FleetChart.tsx";
 import { MetricField } from "../charts/MetricField.tsx";
-import { type Line, MOST_LINES, keyOf } from "../charts/lines.ts";
+import { type Line, MOST_LINES, isOfDevices, keyOf } from "../charts/lines.ts";
 import { TimeBar } from "../host/TimeBar.tsx";
-import { readSpan, showSpan } from "../host/span.ts";
+import { showSpan } from "../host/moves.ts";
+import { readSpan } from "../host/span.ts";
 import { setQuery, useRoute } from "../shell/route.tsx";
 import { useSettings } from "../shell/settings.ts";
 
@@ -22,6 +23,9 @@ function readLines(query: URLSearchParams): Line[] {
     })
     .filter((line) => line.host && metricOf(line.series.split("@")[0] ?? ""));
 }
+
+/** What stands for several lines has several colours. */
+const SEVERAL = `conic-gradient(${[0, 1, 2].map((at) => `var(${colour(at)}) ${at * 120}deg ${(at + 1) * 120}deg`).join(", ")})`;
 
 function write(lines: readonly Line[]): void {
   setQuery({ lines: lines.map(keyOf).join("~") }, false);
@@ -63,21 +67,17 @@ export default function ComparePage() {
 
 /** The lines of one unit: others have an axis of their own below. */
 function Chart({ unit, lines, span }: { unit: ShownUnit; lines: readonly Line[]; span: Span }) {
-  const shown = lines.map((line, at) => ({ line, colour: colour(at) })).filter(({ line }) => unitOf(line.series) === unit);
-  const series = useMemo(
-    () => shown.map(({ line, colour }) => ({ key: keyOf(line), label: `${line.host} ${line.series}`, colour })),
-    [JSON.stringify(shown)],
-  );
+  const shown = lines.map((line, tone) => ({ ...line, tone })).filter((line) => unitOf(line.series) === unit);
   return (
     <section className="ng-panel" aria-label={`Lines in ${unit}`}>
       <FleetChart
-        agents={[...new Set(shown.map(({ line }) => line.host))]}
-        metrics={[...new Set(shown.map(({ line }) => line.series))]}
+        agents={[...new Set(shown.map(({ host }) => host))]}
+        metrics={[...new Set(shown.map(({ series }) => series))]}
         unit={unit}
         span={span}
         height={300}
-        series={series}
-        title={`${series.map((one) => one.label).join(", ")} over time`}
+        lines={shown}
+        title={`${shown.map(({ host, series }) => `${host} ${series}`).join(", ")} over time`}
       />
     </section>
   );
@@ -120,7 +120,7 @@ function Chooser({ lines }: { lines: readonly Line[] }) {
       <ul className="chips" aria-label="Lines">
         {lines.map((line, at) => (
           <li key={`${line.host} ${line.series}`}>
-            <i style={{ background: `var(${colour(at)})` }} />
+            <i style={{ background: isOfDevices(line) ? SEVERAL : `var(${colour(at)})` }} />
             {line.host} <span>{line.series}</span>
             <button type="button" onClick={() => write(lines.filter((one) => one !== line))} aria-label={`Remove ${line.host} ${line.series}`}>
               ×

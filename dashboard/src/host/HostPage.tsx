@@ -11,7 +11,8 @@ import { Processes } from "./Processes.tsx";
 import { Summary } from "./Summary.tsx";
 import { Tasks } from "./Tasks.tsx";
 import { TimeBar } from "./TimeBar.tsx";
-import { pin, readSpan, showSpan, unpin } from "./span.ts";
+import { pin, showSpan, unpin } from "./moves.ts";
+import { readSpan } from "./span.ts";
 
 /** A host that was silent for so long is not live. */
 const SILENT_MS = 15_000;

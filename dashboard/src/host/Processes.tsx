@@ -3,7 +3,7 @@
 import type { Process } from "@nodeglass/client";
 import { type Cursor, ago, exact, moment, show, useMetricsStream, useProcesses, words } from "@nodeglass/react";
 import { useEffect, useMemo, useState } from "react";
-import { unpin } from "./span.ts";
+import { unpin } from "./moves.ts";
 
 /** The cursor rests for so long before the server is asked who was there. */
 const REST_MS = 90;

@@ -3,9 +3,10 @@
 import { type Cursor, type Span, bounds, duration, moment } from "@nodeglass/react";
 import { useEffect, useRef } from "react";
 import { Icon } from "../shell/Frame.tsx";
-import { set } from "../shell/settings.ts";
+import { setUtc } from "../shell/settings.ts";
 import { useKeys } from "../shell/useNow.ts";
-import { RANGES, pan, showLast, zoom } from "./span.ts";
+import { pan, showLast, zoom } from "./moves.ts";
+import { RANGES } from "./span.ts";
 
 /** A step of panning and of zooming. */
 const PAN = 0.5;
@@ -24,7 +25,7 @@ export function TimeBar(props: { span: Span; name: string | undefined; utc: bool
     ArrowRight: () => (isLive ? undefined : pan(from, to, PAN)),
     "+": () => zoom(from, to, 1 / ZOOM),
     "-": () => zoom(from, to, ZOOM),
-    u: () => set({ utc: !utc }),
+    u: () => setUtc(!utc),
     ...Object.fromEntries(RANGES.map(([one], at) => [String(at + 1), () => showLast(one)])),
   });
   return (

@@ -4,7 +4,7 @@ import type { ReactNode } from "react";
 import { Mark } from "./Mark.tsx";
 import { Link, useRoute } from "./route.tsx";
 import { signOut } from "./session.ts";
-import { type Theme, set, useSettings } from "./settings.ts";
+import { type Theme, set, setUtc, useSettings, useTimesInAddress } from "./settings.ts";
 
 const PAGES: readonly [path: string, name: string, icon: string][] = [
   ["/", "Fleet", "M4 5h16v5H4zM4 14h16v5H4zM7 7.5h.01M7 16.5h.01"],
@@ -46,6 +46,7 @@ export function Bar({ children }: { children?: ReactNode }) {
 export function Frame({ children }: { children: ReactNode }) {
   const { path } = useRoute();
   const { theme, utc } = useSettings();
+  useTimesInAddress();
   const [next, icon, name] = THEMES[theme];
   const here = path.startsWith("/hosts/") ? "/" : path;
   return (
@@ -63,7 +64,7 @@ export function Frame({ children }: { children: ReactNode }) {
           ))}
         </nav>
         <div className="tools">
-          <button type="button" className="quiet" onClick={() => set({ utc: !utc })} title="Times: local or UTC (U)">
+          <button type="button" className="quiet" onClick={() => setUtc(!utc)} title="Times: local or UTC (U)">
             {utc ? "UTC" : "Local"}
             <span className="ng-sr"> time; switch</span>
           </button>

@@ -5,8 +5,11 @@ import uPlot from "uplot";
 import { type Span, bounds } from "../hooks.ts";
 import type { Timeline } from "../timeline.ts";
 import { type ShownUnit, exact, figureWidth, moment, show } from "../units.ts";
+import { moveCursor } from "./cursors.ts";
+import { type Lane, drawGaps, drawLanes, shownLanes } from "./gaps.ts";
+import { type Actions, CLICK_PX, listen } from "./gestures.ts";
 import { NOW, leaveFocus, pointAway, wishOf } from "./keys.ts";
-import { RIGHT_PX, axes, drawGaps, drawLate, drawPinned, palette, stacked } from "./paint.ts";
+import { RIGHT_PX, axes, drawLate, drawPinned, palette, stacked } from "./paint.ts";
 import { type ChartView, useChartView } from "./view.ts";
 
 /** One line or area of a chart. */
@@ -34,10 +37,9 @@ export interface TimeChartProps {
   floor?: number;
   height?: number;
   title: string;
+  /** Where lines are of several hosts: what is known of each. A timeline's own gaps are those of all lines. */
+  lanes?: readonly Lane[];
 }
-
-/** A drag over fewer pixels is a click. */
-const CLICK_PX = 4;
 
 /** See the file. */
 export function TimeChart(props: TimeChartProps) {
@@ -49,6 +51,8 @@ export function TimeChart(props: TimeChartProps) {
   const plot = useRef<uPlot | undefined>(undefined);
   /** Where the keyboard put the cursor, in seconds. */
   const keyed = useRef<number | undefined>(undefined);
+  /** What fingers show while they stretch the time. */
+  const preview = useRef<Shown | undefined>(undefined);
   const { timeline, series, unit, isStacked = false, height = 168, floor } = props;
   const shape = JSON.stringify([series, unit, isStacked, floor, view.theme, view.utc, view.group, height]);
 
@@ -57,6 +61,7 @@ export function TimeChart(props: TimeChartProps) {
     if (!element) return;
     const made = makePlot(element, latest, legend, height);
     plot.current = made;
+    const deafen = listen(made.over, actionsOf(made, latest, preview), false);
     const sizes = new ResizeObserver(() => {
       const width = Math.floor(element.clientWidth);
       if (width > 0 && width !== made.width) made.setSize({ width, height });
@@ -65,7 +70,7 @@ export function TimeChart(props: TimeChartProps) {
     let frame = 0;
     const draw = () => {
       frame = 0;
-      feed(made, latest.current.props);
+      feed(made, latest.current.props, preview.current);
       // In a live chart the points move on: the cursor goes with its point.
       if (keyed.current !== undefined) place(keyed.current);
       if (made.cursor.left === undefined || made.cursor.left < 0) writeLegend(legend.current, latest.current.props, null);
@@ -77,6 +82,7 @@ export function TimeChart(props: TimeChartProps) {
     const forget = timeline.subscribe(redraw);
     return () => {
       forget();
+      deafen();
       cancelAnimationFrame(frame);
       sizes.disconnect();
       made.destroy();
@@ -84,7 +90,7 @@ export function TimeChart(props: TimeChartProps) {
     };
   }, [timeline, shape]);
 
-  useEffect(() => plot.current?.redraw(false), [view.late, view.pinned]);
+  useEffect(() => plot.current?.redraw(false), [view.late, view.pinned, props.lanes]);
 
   /** Puts the cursor at a point, in the charts that move together as well, and says what is there; nowhere without a point. */
   const place = (at: number | undefined) => {
@@ -93,8 +99,7 @@ export function TimeChart(props: TimeChartProps) {
     const [from, to] = shownBy(made);
     const isShown = at !== undefined && at >= from && at <= to;
     keyed.current = isShown ? at : undefined;
-    const move = made.setCursor as (cursor: { left: number; top: number }, tellHooks: boolean, tellOthers: boolean) => void;
-    move(isShown ? { left: made.valToPos(at, "x"), top: 0 } : { left: -10, top: -10 }, true, true);
+    moveCursor(made, isShown ? at : undefined);
     latest.current.view.cursor.set(isShown ? at * 1000 : null);
     const { props, view } = latest.current;
     box.current?.setAttribute("aria-valuenow", String(isShown ? Math.round(((at - from) / (to - from)) * 100) : 100));
@@ -118,7 +123,7 @@ export function TimeChart(props: TimeChartProps) {
   const spanKey = JSON.stringify(props.span);
   useEffect(() => {
     // The axis moves at once; the points follow when they are there.
-    if (plot.current) feed(plot.current, latest.current.props);
+    if (plot.current) feed(plot.current, latest.current.props, undefined);
   }, [spanKey]);
 
   return (
@@ -166,6 +171,41 @@ function said({ timeline, series, unit }: TimeChartProps, at: number, utc: boole
   return `${moment(at * 1000, utc)}: ${series.map((one) => `${one.label} ${show(timeline.at(one.key, index), unit)}`).join(", ")}`;
 }
 
+/** A span in seconds. */
+interface Shown {
+  from: number;
+  to: number;
+}
+
+/** What fingers do to a plot. */
+function actionsOf(plot: uPlot, latest: Latest, preview: { current: Shown | undefined }): Actions {
+  const leave = () => {
+    moveCursor(plot, undefined);
+    latest.current.view.cursor.set(null);
+  };
+  return {
+    shown: () => {
+      const [from, to] = shownBy(plot);
+      return { from, to, left: 0, width: plot.over.clientWidth };
+    },
+    mark: (chosen) =>
+      plot.setSelect(chosen ? { left: chosen.left, width: chosen.right - chosen.left, top: 0, height: plot.over.clientHeight } : NOTHING, false),
+    preview: (span) => {
+      preview.current = span;
+      feed(plot, latest.current.props, span);
+    },
+    point: (x) => {
+      const at = plot.posToVal(x, "x");
+      moveCursor(plot, at);
+      latest.current.view.cursor.set(Math.round(at * 1000));
+    },
+    leave,
+    zoom: (from, to) => latest.current.view.onZoom?.(from, to),
+  };
+}
+
+const NOTHING = { left: 0, top: 0, width: 0, height: 0 };
+
 type Latest = { current: { props: TimeChartProps; view: ChartView } };
 
 function makePlot(element: HTMLElement, latest: Latest, legend: { current: HTMLUListElement | null }, height: number): uPlot {
@@ -189,7 +229,16 @@ function makePlot(element: HTMLElement, latest: Latest, legend: { current: HTMLU
       focus: { prox: -1 },
     },
     hooks: {
-      drawClear: [(plot) => drawGaps(plot, latest.current.props.timeline.gaps, colours)],
+      drawClear: [
+        (plot) => {
+          const { timeline, lanes = [] } = latest.current.props;
+          const [from, to] = shownBy(plot);
+          const x = (at: number) => plot.valToPos(at / 1000, "x", true);
+          const drawing = { context: plot.ctx, box: plot.bbox, x, colours, ratio: devicePixelRatio };
+          drawGaps(drawing, timeline.gaps);
+          drawLanes(drawing, shownLanes(lanes, from * 1000, to * 1000, height), lanes.length === 1);
+        },
+      ],
       draw: [
         (plot) => {
           const { late = [], pinned, utc } = latest.current.view;
@@ -215,7 +264,7 @@ function makePlot(element: HTMLElement, latest: Latest, legend: { current: HTMLU
           const { left, width } = plot.select;
           if (width < CLICK_PX) return;
           const [from, to] = [plot.posToVal(left, "x"), plot.posToVal(left + width, "x")];
-          plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+          plot.setSelect(NOTHING, false);
           latest.current.view.onZoom?.(Math.round(from * 1000), Math.round(to * 1000));
         },
       ],
@@ -278,7 +327,7 @@ function valueRange(low: number | null, high: number | null, props: TimeChartPro
 }
 
 /** Gives the plot the timeline's points and the span's axis. */
-function feed(plot: uPlot, props: TimeChartProps): void {
+function feed(plot: uPlot, props: TimeChartProps, preview: Shown | undefined): void {
   const { timeline } = props;
   const length = timeline.times.length;
   const empty = new Array<number | null>(length).fill(null);
@@ -291,7 +340,7 @@ function feed(plot: uPlot, props: TimeChartProps): void {
   const [from, to] = bounds(props.span, Math.max(now * 1000, Date.now() - 5_000));
   plot.batch(() => {
     plot.setData([timeline.times, ...columns] as uPlot.AlignedData, false);
-    plot.setScale("x", { min: from / 1000, max: to / 1000 });
+    plot.setScale("x", preview ? { min: preview.from, max: preview.to } : { min: from / 1000, max: to / 1000 });
   });
 }
 

@@ -4,7 +4,7 @@ import type uPlot from "uplot";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type Palette, axes, tickSpace } from "./paint.ts";
 
-const COLOURS: Palette = { text: "", grid: "", gap: "", gapText: "", late: "", pin: "", surface: "", font: "", series: () => "" };
+const COLOURS: Palette = { text: "", grid: "", gap: "", late: "", pin: "", surface: "", font: "", series: () => "" };
 const RATIO = 2;
 
 beforeAll(() => {

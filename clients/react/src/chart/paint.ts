@@ -1,6 +1,5 @@
-/** How charts are painted: colours from CSS variables, axes, stacked areas, gaps. */
+/** How charts are painted: colours from CSS variables, axes, stacked areas, marks. Gaps are painted beside it. */
 
-import type { Gap } from "@nodeglass/client";
 import type uPlot from "uplot";
 import type { LateSpan } from "../late.ts";
 import type { Timeline } from "../timeline.ts";
@@ -11,7 +10,6 @@ export interface Palette {
   text: string;
   grid: string;
   gap: string;
-  gapText: string;
   late: string;
   pin: string;
   surface: string;
@@ -27,7 +25,6 @@ export function palette(element: Element): Palette {
     text: read("--ng-text-dim", "#666"),
     grid: read("--ng-grid", "#8882"),
     gap: read("--ng-gap", "#8883"),
-    gapText: read("--ng-text-dim", "#666"),
     late: read("--ng-late", "#7c3aed"),
     pin: read("--ng-pin", "#0f766e"),
     surface: read("--ng-surface", "#fff"),
@@ -117,23 +114,6 @@ export function stacked(columns: readonly (readonly (number | null)[])[], length
   });
 }
 
-/** What people call the reasons of gaps. */
-const REASONS: Record<string, string> = {
-  not_running: "agent not running",
-  stopped: "agent stopped",
-  full: "journal full",
-  too_old: "too old to keep",
-  damaged: "journal damaged",
-  waiting: "waiting to be sent",
-  away: "host away",
-  expired: "no longer kept",
-};
-
-/** A gap's reason in words. */
-export function reasonOf(gap: Gap): string {
-  return REASONS[gap.reason] ?? gap.reason.replaceAll("_", " ");
-}
-
 /** The height of a mark, and the least that is seen of it. */
 export const MARK_PX = 3;
 
@@ -183,41 +163,4 @@ export function drawPinned(
   context.textBaseline = "middle";
   context.fillText(text, left + 4 * ratio, box.top + height / 2);
   context.restore();
-}
-
-/** Draws gaps as hatched bands behind the series, with their reason where there is room. */
-export function drawGaps(plot: uPlot, gaps: readonly Gap[], colours: Palette): void {
-  const { ctx, bbox } = plot;
-  const ratio = devicePixelRatio;
-  ctx.save();
-  ctx.beginPath();
-  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-  ctx.clip();
-  for (const gap of gaps) {
-    const from = Math.max(plot.valToPos(gap.from / 1000, "x", true), bbox.left);
-    const to = Math.min(plot.valToPos(gap.to / 1000, "x", true), bbox.left + bbox.width);
-    if (to - from < 2 * ratio) continue;
-    ctx.strokeStyle = colours.gap;
-    ctx.lineWidth = ratio;
-    ctx.save();
-    ctx.beginPath();
-    ctx.rect(from, bbox.top, to - from, bbox.height);
-    ctx.clip();
-    ctx.beginPath();
-    for (let x = from - bbox.height; x < to; x += 8 * ratio) {
-      ctx.moveTo(x, bbox.top + bbox.height);
-      ctx.lineTo(x + bbox.height, bbox.top);
-    }
-    ctx.stroke();
-    ctx.restore();
-    const words = reasonOf(gap);
-    ctx.font = colours.font.replace("11px", `${11 * ratio}px`);
-    const width = ctx.measureText(words).width;
-    if (width + 12 * ratio > to - from) continue;
-    ctx.fillStyle = colours.gapText;
-    ctx.textAlign = "center";
-    ctx.textBaseline = "middle";
-    ctx.fillText(words, (from + to) / 2, bbox.top + bbox.height / 2);
-  }
-  ctx.restore();
 }
