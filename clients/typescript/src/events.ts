@@ -6,6 +6,8 @@ export interface ServerEvent {
   data: string;
   /** The last `id` that was said, by this event or one before. */
   id: string | undefined;
+  /** How long to wait before coming back once the stream has ended, in milliseconds: what was said last. */
+  retryMs?: number | undefined;
 }
 
 /** An event longer than this is not one of ours; reading on would only fill memory. */
@@ -25,6 +27,7 @@ export async function* parseEvents(
   let event = "";
   let data: string[] = [];
   let id: string | undefined;
+  let retryMs: number | undefined;
   try {
     for (;;) {
       const { done, value } = await reader.read();
@@ -39,7 +42,7 @@ export async function* parseEvents(
         const line = rest.slice(from, end);
         from = end + (rest[end] === "\r" && rest[end + 1] === "\n" ? 2 : 1);
         if (line === "") {
-          if (data.length > 0) yield { event: event || "message", data: data.join("\n"), id };
+          if (data.length > 0) yield { event: event || "message", data: data.join("\n"), id, retryMs };
           event = "";
           data = [];
           continue;
@@ -51,6 +54,7 @@ export async function* parseEvents(
         if (field === "event") event = text;
         else if (field === "data") data.push(text);
         else if (field === "id" && !text.includes("\0")) id = text;
+        else if (field === "retry" && /^\d+$/.test(text)) retryMs = Number(text);
       }
       rest = rest.slice(from);
     }

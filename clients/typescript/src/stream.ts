@@ -34,11 +34,14 @@ export class MetricsStream<T> implements AsyncIterable<T> {
   /** The id of the last event that was given out, to begin another stream with. */
   lastEventId: string | undefined;
 
-  constructor(
-    private readonly open: Open,
-    private readonly read: (event: ServerEvent) => T | undefined,
-    private readonly options: StreamOptions = {},
-  ) {
+  private readonly open: Open;
+  private readonly read: (event: ServerEvent) => T | undefined;
+  private readonly options: StreamOptions;
+
+  constructor(open: Open, read: (event: ServerEvent) => T | undefined, options: StreamOptions = {}) {
+    this.open = open;
+    this.read = read;
+    this.options = options;
     this.lastEventId = options.lastEventId;
   }
 
@@ -56,6 +59,7 @@ export class MetricsStream<T> implements AsyncIterable<T> {
         watch = setTimeout(end, SILENCE_MS);
       };
       let why: unknown;
+      let said = 0;
       try {
         const response = await this.open(this.lastEventId, ended.signal);
         if (!response.body) throw new Error("the stream has no body");
@@ -63,6 +67,8 @@ export class MetricsStream<T> implements AsyncIterable<T> {
         for await (const event of parseEvents(response.body, alive)) {
           if (event.id !== undefined) this.lastEventId = event.id;
           pause = FIRST_PAUSE_MS;
+          said = event.retryMs ?? said;
+          if (event.event === "error") why = farewell(event.data);
           const value = this.read(event);
           if (value !== undefined) yield value;
         }
@@ -70,6 +76,7 @@ export class MetricsStream<T> implements AsyncIterable<T> {
         if (signal?.aborted) return;
         if (isFinal(error)) throw error;
         why = error;
+        said = (error instanceof ApiError && error.retryAfterMs) || said;
       } finally {
         clearTimeout(watch);
         signal?.removeEventListener("abort", end);
@@ -78,10 +85,19 @@ export class MetricsStream<T> implements AsyncIterable<T> {
       if (signal?.aborted) return;
       onState?.("waiting", why);
       // Somewhere in the upper half, so that those who were cut off together don't come back together.
-      const said = why instanceof ApiError ? (why.retryAfterMs ?? 0) : 0;
       await sleep(Math.max(said, pause * (0.5 + Math.random() / 2)), signal);
       pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
     }
+  }
+}
+
+/** Why the server ends a stream, as its last event says. */
+function farewell(data: string): unknown {
+  try {
+    const { code, message } = JSON.parse(data) as { code?: unknown; message?: unknown };
+    return new ApiError(0, typeof code === "string" ? code : "http", typeof message === "string" ? message : data);
+  } catch {
+    return new Error(data);
   }
 }
 

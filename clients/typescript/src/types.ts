@@ -1,10 +1,12 @@
 /**
  * The shapes of questions and answers: names for those of the OpenAPI document, from which `schema.ts` is made. Figures that
- * can't be known are absent, never zero. Times are Unix milliseconds.
+ * can't be known are absent, never zero. Times are Unix milliseconds. What is managed has its shapes in `managed.ts`.
  */
 
-import type { Moment } from "./client.ts";
+import type { Moment } from "./transport.ts";
 import type { components } from "./schema.ts";
+
+export type * from "./managed.ts";
 
 type Schemas = components["schemas"];
 
@@ -34,6 +36,14 @@ export type MetricsHistory = Omit<Schemas["HistoryBody"], "data"> & { data: Buck
 export interface FleetHistory {
   agents: (Omit<Schemas["AgentHistory"], "data"> & { data: Bucket[] })[];
 }
+/** A history of several hosts as one. */
+export type MergedHistory = Omit<Schemas["Together"], "data"> & { data: Bucket[] };
+/** Histories of hosts with the same value of a label as one; those without the label come last. */
+export interface HistoryByLabel {
+  groups: (MergedHistory & Pick<Schemas["LabelGroup"], "label">)[];
+}
+/** A few figures of a host over time, under plain names. */
+export type Figures = Schemas["Figures"];
 /** A host in the list, with the figures that were asked for, nested as in a sample. */
 export type AgentEntry = Schemas["OverviewAgent"] & { labels?: Record<string, string> };
 /** Hosts, and how to ask for the next ones. */
@@ -66,6 +76,17 @@ export type AgentEvents = Schemas["EventsBody"];
 export type Readiness = Schemas["Readiness"];
 /** What an error says. */
 export type Problem = Schemas["Problem"];
+/** The kinds of errors, for programs. */
+export type ErrorCode = Problem["code"];
+
+/** What is asked of a host now, rather than taken from what it said last. */
+export interface SystemQuery {
+  /** The installed packages, too. */
+  packages?: boolean;
+  include_hardware?: boolean;
+  include_software?: boolean;
+  include_network?: boolean;
+}
 
 /** What a history is asked for. */
 export interface HistoryQuery {
@@ -89,12 +110,27 @@ export interface FleetHistoryQuery extends HistoryQuery {
 
 /** What is asked about all hosts. */
 export interface AgentsQuery {
+  /** The figures of each; the usual ones of a list without it. */
   metrics?: readonly string[];
-  limit?: number;
-  cursor?: string;
-  status?: string;
+  /** Names, patterns, labels and groups: any of them. */
+  agents?: readonly string[];
+  /** What their names have in them, or a pattern. */
   q?: string;
+  status?: string;
   sort?: string;
+  limit?: number;
+  /** The `next_cursor` of the page before. */
+  cursor?: string;
+}
+
+/** Which events are asked for, the newest first. */
+export interface EventsQuery {
+  kind?: readonly string[];
+  start?: Moment;
+  end?: Moment;
+  /** Those before this one's id. */
+  before?: number;
+  limit?: number;
 }
 
 /** What a stream about all hosts is to have. */
@@ -104,6 +140,11 @@ export interface OverviewQuery {
   /** The series of each; the usual ones of a list without it. */
   metrics?: readonly string[];
 }
+
+/** A sample of one of several hosts, or that one of them came, went, or is among them no more. */
+export type FleetEvent =
+  | ({ kind: "metrics"; agent_id: string } & Omit<MetricsSnapshot, "agent_id">)
+  | { kind: "agent"; agent_id: string; status: "connected" | "disconnected" | "left"; last_metrics_update?: number | null };
 
 /** How one host stands. */
 export interface HostChange {
@@ -130,7 +171,7 @@ export interface TopQuery {
   k?: number;
   order?: "asc" | "desc";
   agents?: readonly string[];
-  start?: string | number;
-  end?: string | number;
-  agg?: string;
+  start?: Moment;
+  end?: Moment;
+  agg?: HistoryQuery["agg"];
 }

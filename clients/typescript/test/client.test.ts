@@ -108,14 +108,9 @@ test("a stream goes on when the server was killed and is back", { timeout: 120_0
   stop.abort();
   await reading;
   expect(states.at(-1)).toBe("open");
+  // Over the break, too, each sample comes once, later ones after earlier ones, and every event has a name to go on from.
   const times = seen.map((sample) => sample.timestamp);
-  // A server that was killed begins with what it had stored last, which may be older than what it had shown.
-  for (const part of [times.slice(0, before), times.slice(before)]) {
-    expect(part).toEqual([...part].sort((one, other) => one - other));
-  }
-  // Between two breaks nothing is given out twice, and every event has a name to go on from.
-  for (const part of [ids.slice(0, before), ids.slice(before)]) {
-    expect(new Set(part).size).toBe(part.length);
-  }
+  expect(times).toEqual([...new Set(times)].sort((one, other) => one - other));
   expect(ids.every((id) => id !== undefined)).toBe(true);
+  expect(new Set(ids.slice(0, before)).size).toBe(before);
 });

@@ -1,6 +1,6 @@
 /** Dashboards of people's own: what they are, and how the server keeps them. */
 
-import type { NodeglassClient } from "@nodeglass/client";
+import type { DashboardEntry, NodeglassClient } from "@nodeglass/client";
 
 /** A panel: lines of hosts' metrics, or who has most of one. */
 export interface BoardPanel {
@@ -15,13 +15,7 @@ export interface BoardPanel {
 }
 
 /** How lists show one. */
-export interface BoardEntry {
-  id: string;
-  name: string;
-  revision: number;
-  saved_at: number;
-  saved_by: string;
-}
+export type BoardEntry = DashboardEntry;
 
 /** A dashboard. */
 export interface Board extends BoardEntry {
@@ -29,25 +23,24 @@ export interface Board extends BoardEntry {
 }
 
 /** Every dashboard there is. */
-export async function listBoards(client: NodeglassClient, signal?: AbortSignal): Promise<BoardEntry[]> {
-  const { dashboards } = await client.get<{ dashboards: BoardEntry[] }>("/dashboards", {}, signal ? { signal } : {});
-  return dashboards;
+export function listBoards(client: NodeglassClient, signal?: AbortSignal): Promise<BoardEntry[]> {
+  return client.dashboards.list({ signal });
 }
 
 /** One of them. */
 export function readBoard(client: NodeglassClient, id: string, signal?: AbortSignal): Promise<Board> {
-  return client.get<Board>(`/dashboards/${encodeURIComponent(id)}`, {}, signal ? { signal } : {});
+  return client.dashboards.get<Board["content"]>(id, { signal });
 }
 
 /** Keeps it, if nobody changed it since; the answer has the new revision. */
 export function saveBoard(client: NodeglassClient, board: Pick<Board, "id" | "name" | "revision" | "content">): Promise<BoardEntry> {
   const { id, name, revision, content } = board;
-  return client.call("PUT", `/dashboards/${encodeURIComponent(id)}`, { name, revision, content });
+  return client.dashboards.save(id, { name, revision, content });
 }
 
 /** Removes it. */
 export function removeBoard(client: NodeglassClient, id: string): Promise<void> {
-  return client.call("DELETE", `/dashboards/${encodeURIComponent(id)}`);
+  return client.dashboards.remove(id);
 }
 
 /** A name for addresses out of one for people. */

@@ -1,30 +1,18 @@
 /** What was changed, and what was denied. */
 
+import type { AuditQuery } from "@nodeglass/client";
 import { moment } from "@nodeglass/react";
 import { useState } from "react";
 import { useSettings } from "../shell/settings.ts";
 import { List } from "./Table.tsx";
 import { useList } from "./resource.ts";
 
-interface Entry {
-  id: number;
-  at: number;
-  kind: string;
-  name: string;
-  address: string;
-  action: string;
-  subject: string;
-  outcome: "done" | "denied" | "failed";
-  detail: string;
-  count: number;
-}
-
 const SHOWN = 200;
 
 /** See the file. */
 export function Audit() {
-  const [outcome, setOutcome] = useState("");
-  const { data, error } = useList<{ entries: Entry[]; dropped: number }>("/audit", { limit: SHOWN, ...(outcome ? { outcome } : {}) });
+  const [outcome, setOutcome] = useState<AuditQuery["outcome"]>();
+  const { data, error } = useList(["audit", outcome ?? "all"], (client, options) => client.audit.list({ limit: SHOWN, outcome }, options));
   const { utc } = useSettings();
   return (
     <List
@@ -37,7 +25,7 @@ export function Audit() {
         <div className="toolbar">
           <label className="choice">
             <span>Outcome</span>
-            <select value={outcome} onChange={(event) => setOutcome(event.target.value)}>
+            <select value={outcome ?? ""} onChange={(event) => setOutcome((event.target.value || undefined) as AuditQuery["outcome"])}>
               <option value="">all</option>
               <option>done</option>
               <option>denied</option>

@@ -1,23 +1,11 @@
 /** Hosts: adding one, their labels, and taking them out. */
 
+import type { AddedAgent } from "@nodeglass/client";
 import { ago } from "@nodeglass/react";
 import { type FormEvent, useState } from "react";
 import { Link } from "../shell/route.tsx";
 import { List } from "./Table.tsx";
-import { agentPath, labelChanges, labelsOf, useChange, useList } from "./resource.ts";
-
-interface Agent {
-  agent_id: string;
-  status: string;
-  last_metrics_update: number | null;
-  version: string | null;
-  labels: Record<string, string>;
-}
-
-interface Added {
-  agent_id: string;
-  enrolment: string;
-}
+import { labelChanges, labelsOf, useChange, useList } from "./resource.ts";
 
 /** Hosts in the list at most: as many as one answer has. */
 const MOST = 10_000;
@@ -32,15 +20,15 @@ function labelText(labels: Record<string, string>): string {
 
 /** See the file. */
 export function Hosts() {
-  const [added, setAdded] = useState<Added>();
-  const { data, error } = useList<{ agents: Agent[] }>("/agents", { limit: MOST }, added ? WATCH_MS : undefined);
+  const [added, setAdded] = useState<AddedAgent>();
+  const { data, error } = useList(["agents"], (client, options) => client.agents.list({ limit: MOST }, options), added ? WATCH_MS : undefined);
   const { change, problem } = useChange();
   const [name, setName] = useState("");
   const [labels, setLabels] = useState("");
   const [editing, setEditing] = useState<{ id: string; labels: Record<string, string>; text: string }>();
   const add = async (event: FormEvent) => {
     event.preventDefault();
-    const made = await change<Added>("POST", "/agents", { name, labels: labelsOf(labels) });
+    const made = await change((client) => client.agents.add({ name, labels: labelsOf(labels) }));
     if (!made) return;
     setAdded(made);
     setName("");
@@ -49,10 +37,10 @@ export function Hosts() {
     event.preventDefault();
     if (!editing) return;
     const changes = labelChanges(editing.labels, labelsOf(editing.text));
-    if (await change("PATCH", `${agentPath(editing.id)}/labels`, changes)) setEditing(undefined);
+    if (await change((client) => client.agents.changeLabels(editing.id, changes))) setEditing(undefined);
   };
-  const revoke = (id: string) => confirm(`Revoke the key of ${id}? Its session ends at once. What is stored of it stays.`) && void change("POST", `${agentPath(id)}/revoke`);
-  const forget = (id: string) => confirm(`Forget ${id}, with all that is stored of it? This can't be undone.`) && void change("DELETE", `${agentPath(id)}?data=delete`);
+  const revoke = (id: string) => confirm(`Revoke the key of ${id}? Its session ends at once. What is stored of it stays.`) && void change((client) => client.agents.revoke(id));
+  const forget = (id: string) => confirm(`Forget ${id}, with all that is stored of it? This can't be undone.`) && void change((client) => client.agents.forget(id, "delete"));
   const arrived = added && data?.agents.find((agent) => agent.agent_id === added.agent_id && agent.status === "connected");
   return (
     <List

@@ -5,26 +5,14 @@ import { useSettings } from "../shell/settings.ts";
 import { List } from "./Table.tsx";
 import { useChange, useList } from "./resource.ts";
 
-interface Session {
-  id: string;
-  name: string;
-  kind: string;
-  role: string;
-  address: string;
-  created_at: number;
-  last_seen_at: number;
-  expires_at: number;
-  current: boolean;
-}
-
 /** See the file. */
 export function Sessions() {
-  const { data, error } = useList<{ sessions: Session[] }>("/sessions");
+  const { data, error } = useList(["sessions"], (client, options) => client.sessions.list(options));
   const { change, problem } = useChange();
   const { utc } = useSettings();
   return (
-    <List title="sessions" head={["Who", "By", "Role", "From", "Begun", "Last seen", "Ends", ""]} error={error} problem={problem} isEmpty={data?.sessions.length === 0} empty="Nobody is signed in with a session">
-      {data?.sessions.map((session) => (
+    <List title="sessions" head={["Who", "By", "Role", "From", "Begun", "Last seen", "Ends", ""]} error={error} problem={problem} isEmpty={data?.length === 0} empty="Nobody is signed in with a session">
+      {data?.map((session) => (
         <tr key={session.id}>
           <th scope="row">{session.name}</th>
           <td>{session.kind}</td>
@@ -37,7 +25,7 @@ export function Sessions() {
             {session.current ? (
               <span className="pill">this one</span>
             ) : (
-              <button type="button" className="quiet small danger" onClick={() => void change("DELETE", `/sessions/${encodeURIComponent(session.id)}`)}>
+              <button type="button" className="quiet small danger" onClick={() => void change((client) => client.sessions.end(session.id))}>
                 End<span className="ng-sr"> the session of {session.name}</span>
               </button>
             )}

@@ -1,5 +1,6 @@
 /** Lists of what is managed. */
 
+import type { Role } from "@nodeglass/client";
 import type { ReactNode } from "react";
 
 /** A list with a title, and what stands above it. */
@@ -37,11 +38,11 @@ export function List(props: { title: string; head: readonly string[]; problem?: 
 }
 
 /** The three roles. */
-export function RoleField({ value, onChange }: { value: string; onChange: (role: string) => void }) {
+export function RoleField({ value, onChange }: { value: string; onChange: (role: Role) => void }) {
   return (
     <label className="choice">
       <span>Role</span>
-      <select value={value} onChange={(event) => onChange(event.target.value)}>
+      <select value={value} onChange={(event) => onChange(event.target.value as Role)}>
         <option value="viewer">viewer: looks</option>
         <option value="operator">operator: looks and changes hosts</option>
         <option value="admin">admin: everything</option>

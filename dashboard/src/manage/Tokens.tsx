@@ -1,50 +1,42 @@
 /** Tokens of people and programs. */
 
+import type { MadeToken, Role, Token } from "@nodeglass/client";
 import { ago, moment } from "@nodeglass/react";
 import { type FormEvent, useState } from "react";
 import { useSettings } from "../shell/settings.ts";
 import { List, RoleField } from "./Table.tsx";
 import { agentsOf, scope, useChange, useList } from "./resource.ts";
 
-interface Token {
-  name: string;
-  role: string;
-  agents?: string[];
-  created_at: number;
-  expires_at?: number;
-  last_used_at?: number;
-}
-
 const DAY_SECONDS = 86_400;
 
 /** See the file. */
 export function Tokens() {
-  const { data, error } = useList<{ tokens: Token[] }>("/tokens");
+  const { data, error } = useList(["tokens"], (client, options) => client.tokens.list(options));
   const { change, problem } = useChange();
   const { utc } = useSettings();
   const [name, setName] = useState("");
-  const [role, setRole] = useState("viewer");
+  const [role, setRole] = useState<Role>("viewer");
   const [agents, setAgents] = useState("");
   const [days, setDays] = useState("");
-  const [made, setMade] = useState<{ name: string; token: string }>();
+  const [made, setMade] = useState<MadeToken>();
   const add = async (event: FormEvent) => {
     event.preventDefault();
     const expires = Number(days) > 0 ? { expires_in_seconds: Math.round(Number(days) * DAY_SECONDS) } : {};
     const named = agentsOf(agents);
-    const token = await change<{ name: string; token: string }>("POST", "/tokens", { name, role, ...(named ? { agents: named } : {}), ...expires });
+    const token = await change((client) => client.tokens.add({ name, role, ...(named ? { agents: named } : {}), ...expires }));
     if (!token) return;
     setMade(token);
     setName("");
   };
   const revoke = (token: Token) =>
-    confirm(`Revoke the token ${token.name}? Whoever uses it is turned away at once.`) && void change("DELETE", `/tokens/${encodeURIComponent(token.name)}`);
+    confirm(`Revoke the token ${token.name}? Whoever uses it is turned away at once.`) && void change((client) => client.tokens.revoke(token.name));
   return (
     <List
       title="tokens"
       head={["Name", "Role", "Sees", "Made", "Last used", "Ends", ""]}
       error={error}
       problem={problem}
-      isEmpty={data?.tokens.length === 0}
+      isEmpty={data?.length === 0}
       empty="No tokens"
       tools={
         <>
@@ -78,14 +70,14 @@ export function Tokens() {
         </>
       }
     >
-      {data?.tokens.map((token) => (
+      {data?.map((token) => (
         <tr key={token.name}>
           <th scope="row">{token.name}</th>
           <td>{token.role}</td>
           <td>{scope(token.agents)}</td>
           <td>{moment(token.created_at, utc)}</td>
           <td>{ago(token.last_used_at, Date.now())}</td>
-          <td>{token.expires_at === undefined ? "never" : moment(token.expires_at, utc)}</td>
+          <td>{token.expires_at ? moment(token.expires_at, utc) : "never"}</td>
           <td>
             <button type="button" className="quiet small danger" onClick={() => revoke(token)}>
               Revoke<span className="ng-sr"> {token.name}</span>

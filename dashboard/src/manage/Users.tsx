@@ -1,41 +1,35 @@
 /** People who sign in with a password. */
 
+import type { Role, User } from "@nodeglass/client";
 import { type FormEvent, useState } from "react";
 import { List, RoleField } from "./Table.tsx";
 import { agentsOf, scope, useChange, useList } from "./resource.ts";
 
-interface User {
-  name: string;
-  role: string;
-  agents?: string[];
-  one_time_codes?: boolean;
-}
-
 /** See the file. */
 export function Users() {
-  const { data, error } = useList<{ users: User[] }>("/users");
+  const { data, error } = useList(["users"], (client, options) => client.users.list(options));
   const { change, problem } = useChange();
   const [name, setName] = useState("");
   const [password, setPassword] = useState("");
-  const [role, setRole] = useState("viewer");
+  const [role, setRole] = useState<Role>("viewer");
   const [agents, setAgents] = useState("");
   const add = async (event: FormEvent) => {
     event.preventDefault();
     const named = agentsOf(agents);
-    const made = await change("POST", "/users", { name, role, password, ...(named ? { agents: named } : {}) });
+    const made = await change((client) => client.users.add({ name, role, password, ...(named ? { agents: named } : {}) }));
     if (!made) return;
     setName("");
     setPassword("");
   };
   const remove = (user: User) =>
-    confirm(`Remove the user ${user.name}? Their sessions end.`) && void change("DELETE", `/users/${encodeURIComponent(user.name)}`);
+    confirm(`Remove the user ${user.name}? Their sessions end.`) && void change((client) => client.users.remove(user.name));
   return (
     <List
       title="users"
       head={["Name", "Role", "Sees", "One-time codes", ""]}
       error={error}
       problem={problem}
-      isEmpty={data?.users.length === 0}
+      isEmpty={data?.length === 0}
       empty="No users yet. People can sign in with a token, too."
       tools={
         <form className="toolbar" onSubmit={add} aria-label="Add a user">
@@ -56,14 +50,14 @@ export function Users() {
         </form>
       }
     >
-      {data?.users.map((user) => (
+      {data?.map((user) => (
         <tr key={user.name}>
           <th scope="row">{user.name}</th>
           <td>
             <select
               aria-label={`Role of ${user.name}`}
               value={user.role}
-              onChange={(event) => void change("PATCH", `/users/${encodeURIComponent(user.name)}`, { role: event.target.value })}
+              onChange={(event) => void change((client) => client.users.change(user.name, { role: event.target.value as Role }))}
             >
               <option>viewer</option>
               <option>operator</option>

@@ -1,5 +1,6 @@
 /** Lists of the server's, and changes of them. */
 
+import type { CallOptions, NodeglassClient } from "@nodeglass/client";
 import { useClient, words } from "@nodeglass/react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
@@ -7,28 +8,35 @@ import { useState } from "react";
 /** How often a list is looked at anew. */
 const REFRESH_MS = 10_000;
 
-/** A list of the server's. */
-export function useList<T>(path: string, parameters: Record<string, string | number> = {}, refreshMs = REFRESH_MS) {
+/** A list of the server's, as `ask` has it; `name` tells it from others. */
+export function useList<T>(
+  name: readonly (string | number)[],
+  ask: (client: NodeglassClient, options: CallOptions) => Promise<T>,
+  refreshMs = REFRESH_MS,
+) {
   const client = useClient();
   return useQuery({
-    queryKey: ["list", path, parameters],
-    queryFn: ({ signal }) => client.get<T>(path, parameters, { signal }),
+    queryKey: ["list", ...name],
+    queryFn: ({ signal }) => ask(client, { signal }),
     refetchInterval: refreshMs,
   });
 }
+
+/** What a change gives that was made: its answer, or that it was. */
+type Made<T> = T extends void ? true : T;
 
 /** A change: what it answers, or why not, as `said` has it. Lists are looked at anew after it. */
 export function useChange(said: (error: unknown) => string = words) {
   const client = useClient();
   const queries = useQueryClient();
   const [problem, setProblem] = useState<string>();
-  const change = async <T>(method: string, path: string, body?: unknown): Promise<T | undefined> => {
+  const change = async <T>(make: (client: NodeglassClient) => Promise<T>): Promise<Made<T> | undefined> => {
     try {
-      const answer = await client.call<T>(method, path, body);
+      const answer = await make(client);
       setProblem(undefined);
       await queries.invalidateQueries({ queryKey: ["list"] });
       // What a change without an answer gives is not nothing: it was made.
-      return answer ?? ({} as T);
+      return (answer ?? true) as Made<T>;
     } catch (error) {
       setProblem(said(error));
       return undefined;
@@ -44,13 +52,8 @@ export function agentsOf(text: string): string[] | undefined {
 }
 
 /** Which agents somebody may see. */
-export function scope(agents: readonly string[] | undefined): string {
+export function scope(agents: readonly string[] | null | undefined): string {
   return agents ? agents.join(", ") : "all hosts";
-}
-
-/** The address of an agent below the API's. */
-export function agentPath(id: string): string {
-  return `/agents/${encodeURIComponent(id)}`;
 }
 
 /** What has to be said for labels to be as they are wanted; what stays as it is may be said by the host itself. */

@@ -1,21 +1,15 @@
 /** The sign-in page: with a name and a password, with a token, or at a provider. */
 
-import { ApiError } from "@nodeglass/client";
+import { ApiError, type WaysToSignIn } from "@nodeglass/client";
 import { type FormEvent, useEffect, useState } from "react";
 import { Mark } from "./Mark.tsx";
 import { client, signIn } from "./session.ts";
-
-/** How one may sign in here. */
-interface Ways {
-  password: boolean;
-  oidc?: string;
-}
 
 type Way = "user" | "token";
 
 /** See the file. */
 export function SignIn() {
-  const [ways, setWays] = useState<Ways>();
+  const [ways, setWays] = useState<WaysToSignIn>();
   const [way, setWay] = useState<Way>("token");
   const [token, setToken] = useState("");
   const [user, setUser] = useState("");
@@ -25,7 +19,7 @@ export function SignIn() {
   const [isBusy, setBusy] = useState(false);
   useEffect(() => {
     document.title = "Sign in · Nodeglass";
-    client.get<Ways>("/session/ways").then(setWays, () => {});
+    client.session.ways().then(setWays, () => {});
   }, []);
   const submit = async (event: FormEvent) => {
     event.preventDefault();
@@ -98,7 +92,7 @@ export function SignIn() {
           {isBusy ? "Signing in…" : "Sign in"}
         </button>
         {ways?.oidc && (
-          <a className="other" href={`/api/v1/session/oidc?return_to=${encodeURIComponent(location.pathname + location.search)}`}>
+          <a className="other" href={client.session.providerUrl(location.pathname + location.search)}>
             {ways.oidc}
           </a>
         )}

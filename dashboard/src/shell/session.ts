@@ -1,24 +1,10 @@
 /** Who is signed in: a session of the server's, held by a cookie that scripts can't read. */
 
-import { ApiError, NodeglassClient } from "@nodeglass/client";
+import { ApiError, type Credentials, type Me, NodeglassClient } from "@nodeglass/client";
 import { useSyncExternalStore } from "react";
-
-/** Who one is. */
-export interface Me {
-  name: string;
-  kind: "token" | "user" | "oidc";
-  role: "viewer" | "operator" | "admin";
-  /** Which agents one may see; absent where it is all. */
-  agents?: string[];
-  session?: { id: string; csrf_token: string; expires_at: number };
-  one_time_codes?: boolean;
-}
 
 /** Nobody yet, nobody, or somebody. */
 export type Session = { state: "asking"; problem?: unknown } | { state: "out" } | { state: "in"; me: Me };
-
-/** What somebody signs in with. */
-export type Credentials = { token: string } | { user: string; password: string; code?: string };
 
 /** A server that did not answer is asked again so much later. */
 const AGAIN_MS = 2_000;
@@ -42,7 +28,7 @@ export const client = new NodeglassClient({
 /** Asks who one is; a server that does not answer is asked again. */
 export async function ask(): Promise<void> {
   try {
-    changed({ state: "in", me: await client.get<Me>("/session") });
+    changed({ state: "in", me: await client.session.me() });
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) changed({ state: "out" });
     else {
@@ -54,13 +40,13 @@ export async function ask(): Promise<void> {
 
 /** Signs in. */
 export async function signIn(credentials: Credentials): Promise<void> {
-  changed({ state: "in", me: await client.call<Me>("POST", "/session", credentials) });
+  changed({ state: "in", me: await client.session.signIn(credentials) });
 }
 
 /** Signs out. */
 export async function signOut(): Promise<void> {
   try {
-    await client.call("DELETE", "/session");
+    await client.session.signOut();
   } catch {
     // Without a session, or without a server, there is nothing to end.
   }
@@ -84,7 +70,7 @@ export function mayChange(me: Me | undefined): boolean {
 
 /** Whether somebody manages all there is: hosts, tokens, users. */
 export function mayManage(me: Me | undefined): boolean {
-  return me?.role === "admin" && me.agents === undefined;
+  return me?.role === "admin" && !me.agents;
 }
 
 /** Who is signed in. */

@@ -1,15 +1,11 @@
 /** One-time codes of an authenticator: set up, with recovery codes that are shown once, and turned off. */
 
+import type { CodesSecret } from "@nodeglass/client";
 import encodeQR from "qr";
 import { type FormEvent, useMemo, useState } from "react";
 import { ask } from "../../shell/session.ts";
 import { useChange } from "../resource.ts";
 import { CodeField, PasswordField, said } from "./fields.tsx";
-
-interface Secret {
-  secret: string;
-  otpauth_url: string;
-}
 
 /** White around a code, in modules: readers want four. */
 const QUIET = 4;
@@ -19,7 +15,7 @@ export function OneTimeCodes({ isOn }: { isOn: boolean }) {
   const { change, problem } = useChange(said);
   const [password, setPassword] = useState("");
   const [code, setCode] = useState("");
-  const [begun, setBegun] = useState<Secret>();
+  const [begun, setBegun] = useState<CodesSecret>();
   const [recovery, setRecovery] = useState<string[]>();
   const clear = () => {
     setPassword("");
@@ -27,14 +23,14 @@ export function OneTimeCodes({ isOn }: { isOn: boolean }) {
   };
   const begin = async (event: FormEvent) => {
     event.preventDefault();
-    const secret = await change<Secret>("POST", "/session/totp", { password });
+    const secret = await change((client) => client.session.beginCodes(password));
     if (!secret) return;
     clear();
     setBegun(secret);
   };
   const confirmed = async (event: FormEvent) => {
     event.preventDefault();
-    const answer = await change<{ recovery_codes: string[] }>("PUT", "/session/totp", { code: code.trim() });
+    const answer = await change((client) => client.session.confirmCodes(code.trim()));
     if (!answer) return;
     clear();
     setBegun(undefined);
@@ -43,7 +39,7 @@ export function OneTimeCodes({ isOn }: { isOn: boolean }) {
   };
   const end = async (event: FormEvent) => {
     event.preventDefault();
-    if (!(await change("POST", "/session/totp/off", { password, code: code.trim() }))) return;
+    if (!(await change((client) => client.session.endCodes({ password, code: code.trim() })))) return;
     clear();
     await ask();
   };

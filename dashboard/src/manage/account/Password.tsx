@@ -18,7 +18,7 @@ export function Password({ name }: { name: string }) {
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     setDone(false);
-    if (next !== again || !(await change("PUT", "/session/password", { old, new: next }))) return;
+    if (next !== again || !(await change((client) => client.session.changePassword({ old, new: next })))) return;
     setOld("");
     setNext("");
     setAgain("");

@@ -1,19 +1,17 @@
 /** The labels of a host, and who said each. */
 
-import type { AgentLabels } from "@nodeglass/client";
 import { type FormEvent, useState } from "react";
-import { agentPath, labelsOf, useChange, useList } from "../resource.ts";
+import { labelsOf, useChange, useList } from "../resource.ts";
 
 /** See the file. */
 export function Labels({ agentId, mayChange }: { agentId: string; mayChange: boolean }) {
-  const path = `${agentPath(agentId)}/labels`;
-  const { data, error } = useList<AgentLabels>(path);
+  const { data, error } = useList(["labels", agentId], (client, options) => client.agents.labels(agentId, options));
   const { change, problem } = useChange();
   const [text, setText] = useState("");
   const labels = Object.entries(data?.labels ?? {});
   const add = async (event: FormEvent) => {
     event.preventDefault();
-    if (await change("PATCH", path, labelsOf(text))) setText("");
+    if (await change((client) => client.agents.changeLabels(agentId, labelsOf(text)))) setText("");
   };
   return (
     <section className="ng-panel list" aria-label="Labels">
@@ -27,7 +25,7 @@ export function Labels({ agentId, mayChange }: { agentId: string; mayChange: boo
               {name}
               {value && `=${value}`} <span>{origin === "agent" ? "host" : "server"}</span>
               {mayChange && (
-                <button type="button" aria-label={`Take away ${name}`} onClick={() => void change("PATCH", path, { [name]: null })}>
+                <button type="button" aria-label={`Take away ${name}`} onClick={() => void change((client) => client.agents.changeLabels(agentId, { [name]: null }))}>
                   ×
                 </button>
               )}

@@ -1,10 +1,10 @@
 /** What a host is asked to do, and what is in force there; changed while it runs. */
 
-import type { SettingsState } from "@nodeglass/client";
+import type { NodeglassClient, SettingsState } from "@nodeglass/client";
 import { type FormEvent, useState } from "react";
 import { setQuery, useRoute } from "../../shell/route.tsx";
 import { mayChange, useMe } from "../../shell/session.ts";
-import { agentPath, useChange, useList } from "../resource.ts";
+import { useChange, useList } from "../resource.ts";
 import { Labels } from "./Labels.tsx";
 import { MetricGroups } from "./MetricGroups.tsx";
 import { SettingRow } from "./SettingRow.tsx";
@@ -18,7 +18,7 @@ const MOST = 10_000;
 /** See the file. */
 export function Settings() {
   const { query } = useRoute();
-  const { data, error } = useList<{ agents: { agent_id: string; status: string }[] }>("/agents", { limit: MOST });
+  const { data, error } = useList(["agents"], (client, options) => client.agents.list({ limit: MOST }, options));
   const host = query.get("host") ?? data?.agents[0]?.agent_id;
   const isAway = data?.agents.find((agent) => agent.agent_id === host)?.status === "disconnected";
   if (!host) return <p className="blank">{error ? error.message : data ? "No hosts yet" : ""}</p>;
@@ -67,23 +67,22 @@ function HostField({ host, hosts }: { host: string; hosts: string[] }) {
 }
 
 function SettingsOf({ agentId, isAway }: { agentId: string; isAway: boolean }) {
-  const path = `${agentPath(agentId)}/settings`;
-  const { data, error } = useList<SettingsState>(path, {}, WATCH_MS);
+  const { data, error } = useList(["settings", agentId], (client, options) => client.agents.settings(agentId, options), WATCH_MS);
   const { change, problem } = useChange();
   const isChangeable = mayChange(useMe());
   const [draft, setDraft] = useState<Draft>({});
   const [isSaving, setSaving] = useState(false);
   const say = (changes: Draft) => setDraft((before) => ({ ...before, ...changes }));
-  const send = async (method: "PATCH" | "PUT", settings: object) => {
+  const send = async (make: (client: NodeglassClient) => Promise<SettingsState>) => {
     setSaving(true);
-    if (await change<SettingsState>(method, path, settings)) setDraft({});
+    if (await change(make)) setDraft({});
     setSaving(false);
   };
   const save = (event: FormEvent) => {
     event.preventDefault();
-    void send("PATCH", patchOf(draft));
+    void send((client) => client.agents.changeSettings(agentId, patchOf(draft)));
   };
-  const reset = () => confirm(`Ask nothing of ${agentId} alone? Its groups and its own configuration say what it does.`) && void send("PUT", {});
+  const reset = () => confirm(`Ask nothing of ${agentId} alone? Its groups and its own configuration say what it does.`) && void send((client) => client.agents.setSettings(agentId, {}));
   if (!data) return <p className="blank">{error?.message}</p>;
   const isChanged = Object.keys(draft).length > 0;
   return (
