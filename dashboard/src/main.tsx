@@ -8,6 +8,7 @@ import "@nodeglass/react/styles.css";
 import "./styles/base.css";
 import "./styles/shell.css";
 import "./styles/fleet.css";
+import "./styles/tiles.css";
 import "./styles/host.css";
 import "./styles/boards.css";
 import "./styles/forms.css";

@@ -11,12 +11,14 @@ import { type Arrangement, type Row, SORTS, type Sort, arrange } from "./arrange
 import { FleetTable } from "./FleetTable.tsx";
 import { FleetTiles } from "./FleetTiles.tsx";
 import { Mosaic } from "./Mosaic.tsx";
-import { Fleet, HEALTH, type Health, type Host } from "./store.ts";
+import { HEALTH, type Health } from "./health.ts";
+import { Fleet, type Host } from "./store.ts";
 
 const fleet = new Fleet(client);
 
-/** Rows are put in order again so often, and never under the pointer. */
+/** Rows are put in order again so often, and never under the pointer; at first with each answer, until the past of all is known. */
 const SORT_EVERY = 3;
+const SETTLED_AFTER = 8;
 
 const HEALTH_NAMES: Record<Health, string> = { ok: "Fine", warm: "Warm", hot: "Hot", lost: "Lost" };
 
@@ -159,7 +161,7 @@ export function FleetPage() {
 function useRows(version: number, wish: Arrangement, isPointed: boolean): Row[] {
   const key = JSON.stringify([wish, fleet.hosts.size]);
   const kept = useRef<{ key: string; version: number; rows: Row[] }>({ key: "", version: 0, rows: [] });
-  if (kept.current.key !== key || (!isPointed && version - kept.current.version >= SORT_EVERY))
+  if (kept.current.key !== key || (!isPointed && version - kept.current.version >= (version < SETTLED_AFTER ? 1 : SORT_EVERY)))
     kept.current = { key, version, rows: arrange(fleet.hosts.values(), wish) };
   return kept.current.rows;
 }

@@ -2,14 +2,30 @@
 
 import { ago, exact, show } from "@nodeglass/react";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
-import { memo, useLayoutEffect, useRef, useState } from "react";
-import { Link, hostPath } from "../shell/route.tsx";
+import { memo, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
+import { Link, go, hostPath } from "../shell/route.tsx";
 import { type Arrangement, type Row, SORTS, type Sort } from "./arrange.ts";
 import { Meter, Spark } from "./Spark.tsx";
-import { type Host, healthOf } from "./store.ts";
+import { healthOf } from "./health.ts";
+import type { Host } from "./store.ts";
+import { Why } from "./Why.tsx";
 
 const ROW_PX = 46;
+/** On a narrow screen the figures stand below the name. */
+const NARROW_ROW_PX = 66;
 const HEADING_PX = 38;
+/** As the style sheet has it. */
+const narrow = matchMedia("(max-width: 860px)");
+
+function useNarrow(): boolean {
+  return useSyncExternalStore(
+    (changed) => {
+      narrow.addEventListener("change", changed);
+      return () => narrow.removeEventListener("change", changed);
+    },
+    () => narrow.matches,
+  );
+}
 
 const COLUMNS: readonly [name: string, sort: Sort, className: string][] = [
   ["Host", "name", "name"],
@@ -35,9 +51,10 @@ export function FleetTable(props: {
   const [top, setTop] = useState(0);
   // What stands above may grow: where the rows begin is looked up whenever they are drawn.
   useLayoutEffect(() => setTop(Math.round((list.current?.getBoundingClientRect().top ?? 0) + scrollY)));
+  const rowPx = useNarrow() ? NARROW_ROW_PX : ROW_PX;
   const virtual = useWindowVirtualizer({
     count: rows.length,
-    estimateSize: (index) => (rows[index] && "heading" in rows[index] ? HEADING_PX : ROW_PX),
+    estimateSize: (index) => (rows[index] && "heading" in rows[index] ? HEADING_PX : rowPx),
     getItemKey: (index) => {
       const row = rows[index];
       return row === undefined ? index : "heading" in row ? `# ${row.heading}` : row.host.id;
@@ -45,6 +62,7 @@ export function FleetTable(props: {
     overscan: 6,
     scrollMargin: top,
   });
+  useEffect(() => virtual.measure(), [virtual, rowPx]);
   const hasGpu = rows.some((row) => "host" in row && row.host.figures.gpu !== undefined);
   const now = Date.now();
   return (
@@ -100,11 +118,19 @@ const HostRow = memo(function HostRow(props: {
   const memory = healthOf("memory", f.memory);
   const disk = healthOf("disk", f.disk);
   return (
-    <div className={`row ${host.health}`} role="row" style={{ ...style, height: style.height }} aria-rowindex={props.index + 2}>
+    // Where the name's link does not reach, above figures that say more on hover, a click goes the same way.
+    <div
+      className={`row ${host.health}`}
+      role="row"
+      style={style}
+      aria-rowindex={props.index + 2}
+      onClick={(event) => !(event.target as Element).closest("a") && go(hostPath(host.id))}
+    >
       <div role="cell" className="name">
         <i className={`dot ${host.health}`} />
         <Link to={hostPath(host.id)}>{host.id}</Link>
         <span className="ng-sr">{host.health}</span>
+        <Why troubles={host.troubles} />
         {Object.entries(host.labels)
           .slice(0, 3)
           .map(([name, value]) => (

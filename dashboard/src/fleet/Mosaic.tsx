@@ -4,6 +4,7 @@ import { show } from "@nodeglass/react";
 import { type PointerEvent, useEffect, useMemo, useRef, useState } from "react";
 import { go, hostPath } from "../shell/route.tsx";
 import type { Host } from "./store.ts";
+import { Why } from "./Why.tsx";
 
 /** Cells are as big as they can be within these bounds. */
 const CELL_PX = { least: 6, most: 26 };
@@ -76,7 +77,8 @@ export function Mosaic({ hosts, version, theme }: { hosts: Host[]; version: numb
       {pointed && (
         <span className="tip" style={{ left: pointed.x, top: pointed.y }}>
           <b>{pointed.host.id}</b>
-          {pointed.host.isConnected ? ` CPU ${show(pointed.host.figures.cpu, "%")} · mem ${show(pointed.host.figures.memory, "%")}` : " lost"}
+          <Why troubles={pointed.host.troubles} />
+          {pointed.host.isConnected ? ` CPU ${show(pointed.host.figures.cpu, "%")} · mem ${show(pointed.host.figures.memory, "%")}` : ""}
         </span>
       )}
     </div>

@@ -1,7 +1,8 @@
 /** Small charts and bars of the fleet's rows. */
 
 import { memo, useEffect, useRef } from "react";
-import { type Health, POINTS, type Ring } from "./store.ts";
+import type { Health } from "./health.ts";
+import { POINTS, type Ring } from "./store.ts";
 
 /** A line over the last points of a figure, up to `top` or to the highest of them. */
 export const Spark = memo(function Spark(props: {

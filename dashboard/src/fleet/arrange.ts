@@ -1,6 +1,7 @@
 /** Which hosts are shown, in which order, under which headings. */
 
-import { HEALTH, type Host } from "./store.ts";
+import { HEALTH } from "./health.ts";
+import type { Host } from "./store.ts";
 
 /** What hosts can be sorted by. */
 export const SORTS = {

@@ -1,13 +1,21 @@
 /** What all hosts do, second by second: the newest figures of each, and a short past for the small charts. */
 
-import type { FleetChange, NodeglassClient } from "@nodeglass/client";
+import type { AgentEvent, FleetChange, NodeglassClient } from "@nodeglass/client";
+import { type Health, type Trouble, judge } from "./health.ts";
 
 /** Points of a small chart. */
 export const POINTS = 60;
 /** Seconds between two figures of a host. */
 const EVERY_SECONDS = 1;
-/** How often it is asked which labels the hosts have. */
+/** How often it is asked what stands in no sample: labels, and what was lost. */
 const LABELS_EVERY_MS = 30_000;
+/** Of so long samples that were lost are counted. */
+const LOST_WITHIN = "-1h";
+/** Reasons of gaps whose samples were taken, and lost. */
+const LOSSES = new Set(["full", "too_old", "damaged"]);
+/** Events of losses in one answer at most, and hosts in one. */
+const MOST_EVENTS = 1_000;
+const MOST_HOSTS = 10_000;
 /** Of so many hosts at most the last minutes are asked for, so that small charts begin full. */
 const BACKFILLED = 60;
 /** What that past is. */
@@ -24,6 +32,11 @@ export const FIGURES = {
   sent: "network.bytes_sent_per_sec",
   load: "load.load1",
   gpu: "gpu.utilization_percent",
+  swap: "memory.swap_usage_percent",
+  cpuWait: "pressure.cpu_some_percent",
+  memoryWait: "pressure.memory_some_percent",
+  ioWait: "pressure.io_full_percent",
+  temperature: "sensor.temperature_celsius",
 } as const;
 
 /** One of them. */
@@ -31,7 +44,10 @@ export type Figure = keyof typeof FIGURES;
 const NAMES = Object.keys(FIGURES) as Figure[];
 const SERIES = Object.values(FIGURES);
 
-/** Small charts, and the figures whose sums they show. */
+/** How many cores a host has: they are counted once, of those that are new. */
+const CORES = "cpu.core_usage@*";
+
+/** Small charts, and the figures whose sums they show; of pressure none is drawn, but the last samples are looked at. */
 const CHARTED = {
   cpu: ["cpu"],
   memory: ["memory"],
@@ -39,6 +55,9 @@ const CHARTED = {
   io: ["read", "write"],
   load: ["load"],
   gpu: ["gpu"],
+  cpuWait: ["cpuWait"],
+  memoryWait: ["memoryWait"],
+  ioWait: ["ioWait"],
 } as const satisfies Record<string, readonly Figure[]>;
 export type Charted = keyof typeof CHARTED;
 const CHARTS = Object.keys(CHARTED) as Charted[];
@@ -76,10 +95,6 @@ export class Ring {
   }
 }
 
-/** How a host stands, the worst last. */
-export type Health = "ok" | "warm" | "hot" | "lost";
-export const HEALTH: readonly Health[] = ["lost", "hot", "warm", "ok"];
-
 /** A host. */
 export interface Host {
   id: string;
@@ -88,47 +103,18 @@ export interface Host {
   updated: number | undefined;
   figures: Partial<Record<Figure, number>>;
   rings: Record<Charted, Ring>;
+  /** Cores, once they are counted. */
+  cores: number | undefined;
+  /** When its newest sample came here, by this page's clock, and how far it was from the one before. */
+  heard: number | undefined;
+  everyMs: number | undefined;
+  /** Samples that were lost lately. */
+  lostSamples: number | undefined;
   health: Health;
+  /** What is the matter with it, the worst first. */
+  troubles: readonly Trouble[];
   /** How bad it stands, for sorting: higher is worse. */
   score: number;
-}
-
-/**
- * Samples over which processors are busy before their host is told apart by it, once a second while somebody looks: a moment's peak
- * is no trouble.
- */
-const SUSTAINED_SAMPLES = 10;
-
-/** From where a figure is warm, and hot. */
-const LIMITS: readonly [Figure, warm: number, hot: number][] = [
-  ["cpu", 85, 95],
-  ["memory", 85, 95],
-  ["disk", 85, 95],
-];
-
-/** How a figure stands by itself. */
-export function healthOf(figure: Figure, value: number | undefined): Health {
-  const limits = LIMITS.find(([name]) => name === figure);
-  if (!limits || value === undefined) return "ok";
-  return value >= limits[2] ? "hot" : value >= limits[1] ? "warm" : "ok";
-}
-
-function judge(host: Host): void {
-  if (!host.isConnected) {
-    host.health = "lost";
-    host.score = 1000;
-    return;
-  }
-  host.health = "ok";
-  host.score = 0;
-  for (const [figure, warm, hot] of LIMITS) {
-    const now = host.figures[figure] ?? 0;
-    const value = figure === "cpu" && now >= warm ? Math.min(now, host.rings.cpu.recent(SUSTAINED_SAMPLES) ?? now) : now;
-    const points = value >= hot ? 500 + value : value >= warm ? 200 + value : value;
-    host.score = Math.max(host.score, points);
-    if (value >= hot) host.health = "hot";
-    else if (value >= warm && host.health === "ok") host.health = "warm";
-  }
 }
 
 /** How the view of the fleet stands. */
@@ -184,7 +170,10 @@ export class Fleet {
       for await (const change of stream) {
         const isFirst = !this.state.isLoaded;
         this.take(change);
-        if (isFirst) void this.backfill(signal);
+        if (!isFirst) continue;
+        void this.backfill(signal);
+        // What can't be counted now is counted with the next labels.
+        void this.countCores(signal).catch(() => {});
       }
     } catch (error) {
       if (!signal.aborted) this.fail(error);
@@ -197,6 +186,7 @@ export class Fleet {
   }
 
   private take(change: FleetChange): void {
+    const now = Date.now();
     const gone = new Set(change.full ? this.hosts.keys() : []);
     for (const { agent_id: id, connected, timestamp, values, left } of change.agents) {
       if (left) {
@@ -207,6 +197,10 @@ export class Fleet {
       const host = this.hosts.get(id) ?? this.admit(id);
       host.isConnected = connected;
       const isNew = timestamp !== host.updated;
+      if (isNew) {
+        if (timestamp !== undefined && host.updated !== undefined) host.everyMs = timestamp - host.updated;
+        host.heard = now;
+      }
       host.updated = timestamp ?? host.updated;
       if (isNew && values) {
         const { figures, rings } = host;
@@ -217,26 +211,33 @@ export class Fleet {
         }
         for (const chart of CHARTS) rings[chart].push(sum(CHARTED[chart].map((name) => figures[name])));
       }
-      judge(host);
     }
+    // Silence is no change: all are looked at.
+    for (const host of this.hosts.values()) judge(host, now);
     for (const id of gone) this.hosts.delete(id);
-    this.state = { isLoaded: true, error: undefined, at: Date.now() };
+    this.state = { isLoaded: true, error: undefined, at: now };
     this.tell();
   }
 
-  /** Labels change seldom, and are in no sample: they are asked for now and then. */
+  /** Labels and losses change seldom, and are in no sample: they are asked for now and then. */
   private async followLabels(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const known = new Set(this.hosts.keys());
       try {
-        const page = await this.client.listAgents({ metrics: [FIGURES.cpu] }, { signal });
-        this.labels = new Map(page.agents.map(({ agent_id, labels }) => [agent_id, labels ?? {}]));
+        const [page, losses] = await Promise.all([
+          this.client.get<{ agents: { agent_id: string; labels: Record<string, string> }[] }>("/agents", { limit: MOST_HOSTS }, { signal }),
+          this.client.getFleetEvents({ kind: ["gap"], start: LOST_WITHIN, limit: MOST_EVENTS }, { signal }),
+        ]);
+        this.labels = new Map(page.agents.map(({ agent_id, labels }) => [agent_id, labels]));
+        const lost = lostBy(losses.events);
         for (const host of this.hosts.values()) {
+          host.lostSamples = lost.get(host.id);
           const labels = this.labels.get(host.id);
           if (labels) host.labels = labels;
           // It left while the stream was broken.
           else if (known.has(host.id)) this.hosts.delete(host.id);
         }
+        await this.countCores(signal);
         this.tell();
       } catch {
         // The stream says what is wrong; labels stay as they were.
@@ -245,9 +246,33 @@ export class Fleet {
     }
   }
 
+  /** Counts the cores of hosts that are new. */
+  private async countCores(signal: AbortSignal): Promise<void> {
+    const uncounted = [...this.hosts.values()].filter((host) => host.cores === undefined && host.figures.load !== undefined);
+    if (uncounted.length === 0) return;
+    const { agents } = await this.client.getLatest(CORES, undefined, { signal });
+    const counts = new Map<string, number>();
+    for (const { agent_id: id } of agents) counts.set(id, (counts.get(id) ?? 0) + 1);
+    for (const host of uncounted) host.cores = counts.get(host.id);
+  }
+
   private admit(id: string): Host {
     const rings = Object.fromEntries(CHARTS.map((name) => [name, new Ring()])) as Record<Charted, Ring>;
-    const host: Host = { id, isConnected: false, labels: this.labels.get(id) ?? {}, updated: undefined, figures: {}, rings, health: "ok", score: 0 };
+    const host: Host = {
+      id,
+      isConnected: false,
+      labels: this.labels.get(id) ?? {},
+      updated: undefined,
+      figures: {},
+      rings,
+      cores: undefined,
+      heard: undefined,
+      everyMs: undefined,
+      lostSamples: undefined,
+      health: "ok",
+      troubles: [],
+      score: 0,
+    };
     this.hosts.set(id, host);
     return host;
   }
@@ -281,6 +306,16 @@ export class Fleet {
 function sum(values: readonly (number | undefined)[]): number | undefined {
   const known = values.filter((value) => value !== undefined);
   return known.length === 0 ? undefined : known.reduce((all, value) => all + value, 0);
+}
+
+/** Samples that were taken and lost, by host. */
+function lostBy(events: readonly Pick<AgentEvent, "agent_id" | "detail">[]): Map<string, number> {
+  const lost = new Map<string, number>();
+  for (const { agent_id: id, detail } of events) {
+    const { reason, samples } = (detail ?? {}) as { reason?: string; samples?: number };
+    if (id && samples && LOSSES.has(reason ?? "")) lost.set(id, (lost.get(id) ?? 0) + samples);
+  }
+  return lost;
 }
 
 function rest(ms: number, signal: AbortSignal): Promise<void> {

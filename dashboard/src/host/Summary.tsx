@@ -2,7 +2,8 @@
 
 import { valueOf } from "@nodeglass/client";
 import { type ShownUnit, exact, show, useMetricsStream } from "@nodeglass/react";
-import { type Figure, healthOf } from "../fleet/store.ts";
+import { healthOf } from "../fleet/health.ts";
+import type { Figure } from "../fleet/store.ts";
 
 interface Tile {
   name: string;
