@@ -1,9 +1,11 @@
-/** A page of one's own: a chart by name, a whole host, and figures out of a hook. */
+/**
+ * A page of one's own: a chart by name, a whole host, and figures out of a hook. It stands inside of a provider:
+ *
+ *     const client = new NodeglassClient({ baseUrl: "https://monitor.example.org:7080/api/v1", token: "ngt_..." });
+ *     <NodeglassProvider client={client}><Page agentId="web-01" /></NodeglassProvider>
+ */
 
-import { NodeglassClient } from "@nodeglass/client";
-import { AgentMetricsDashboard, CpuUsageChart, MemoryUsageChart, NodeglassProvider, show, useAgents, useMetricsStream } from "../src/index.ts";
-
-const client = new NodeglassClient({ baseUrl: "https://monitor.example.org:7080/api/v1", token: "ngt_..." });
+import { AgentMetricsDashboard, CpuUsageChart, MemoryUsageChart, show, useAgents, useMetricsStream } from "../src/index.ts";
 
 function Names() {
   const { data } = useAgents({ metrics: ["cpu.usage_percent"] });
@@ -24,13 +26,14 @@ function Memory({ agentId }: { agentId: string }) {
   return <MemoryUsageChart metrics={sample?.memory} />;
 }
 
-export function Page() {
+/** See the file. */
+export function Page({ agentId }: { agentId: string }) {
   return (
-    <NodeglassProvider client={client}>
+    <>
       <Names />
-      <Memory agentId="web-01" />
-      <CpuUsageChart agentId="web-01" span={{ last: 3_600_000 }} />
-      <AgentMetricsDashboard agentId="web-01" />
-    </NodeglassProvider>
+      <Memory agentId={agentId} />
+      <CpuUsageChart agentId={agentId} span={{ last: 3_600_000 }} />
+      <AgentMetricsDashboard agentId={agentId} />
+    </>
   );
 }

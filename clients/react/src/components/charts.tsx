@@ -40,16 +40,22 @@ function Given(props: { panel: Panel; sample: Partial<MetricsSnapshot> | undefin
         <h2 title={props.panel.about}>{props.panel.title}</h2>
         {leftOut > 0 && <small className="ng-note">and {leftOut} more</small>}
       </header>
-      <TimeChart
-        timeline={timeline}
-        series={series}
-        unit={props.panel.unit}
-        span={props.span}
-        height={props.height}
-        title={`${props.panel.title}: ${props.panel.about}`}
-        isStacked={props.panel.isStacked ?? false}
-        {...(props.panel.floor === undefined ? {} : { floor: props.panel.floor })}
-      />
+      {props.sample === undefined && series.length === 0 ? (
+        <p className="ng-blank" style={{ height: props.height + 24 }}>
+          Waiting for figures…
+        </p>
+      ) : (
+        <TimeChart
+          timeline={timeline}
+          series={series}
+          unit={props.panel.unit}
+          span={props.span}
+          height={props.height}
+          title={`${props.panel.title}: ${props.panel.about}`}
+          isStacked={props.panel.isStacked ?? false}
+          {...(props.panel.floor === undefined ? {} : { floor: props.panel.floor })}
+        />
+      )}
     </section>
   );
 }
