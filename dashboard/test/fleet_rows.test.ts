@@ -19,7 +19,7 @@ async function told(changes: Record<string, Record<string, number>>[]): Promise<
       }
       end();
     },
-    get: () => Promise.resolve({ agents: [] }),
+    agents: { list: () => Promise.resolve({ agents: [] }) },
     getFleetHistory: () => Promise.resolve({ agents: [] }),
     getFleetEvents: () => Promise.resolve({ events: [] }),
     getLatest: () => Promise.resolve({ agents: [] }),

@@ -28,7 +28,7 @@ export function useHostSpans(hosts: readonly string[], span: Span): ReadonlyMap<
       placeholderData: keepPreviousData,
       queryFn: ({ signal }: { signal: AbortSignal }) => {
         const [start, end] = bounds(span, Date.now());
-        return client.get<{ gaps: Gap[] }>(`/agents/${encodeURIComponent(host)}/gaps`, { start: Math.round(start), end: Math.round(end) }, { signal });
+        return client.agents.gaps(host, { start: Math.round(start), end: Math.round(end) }, { signal });
       },
     })),
     combine: (answers) => answers.map(({ data }) => data?.gaps),

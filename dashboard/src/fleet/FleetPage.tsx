@@ -2,6 +2,7 @@
 
 import { words } from "@nodeglass/react";
 import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import { Copy } from "../shell/Copy.tsx";
 import { Link, setQuery, useRoute } from "../shell/route.tsx";
 import { client, mayManage, useMe } from "../shell/session.ts";
 import { useSettings } from "../shell/settings.ts";
@@ -181,7 +182,8 @@ function labelNames(hosts: Iterable<Host>): string[] {
 function Waiting({ error }: { error: unknown }) {
   if (error) return <p className="blank">The server can't be asked: {words(error)}. Trying again.</p>;
   return (
-    <div className="ghosts" aria-label="Loading">
+    <div className="ghosts" role="status">
+      <span className="ng-sr">Loading</span>
       {Array.from({ length: 6 }, (_, at) => (
         <i key={at} />
       ))}
@@ -202,9 +204,9 @@ function NoHosts() {
         </p>
       )}
       <p>{isAdmin ? "Or add it beside the running server:" : "Whoever runs the server adds the first one beside it:"}</p>
-      <pre>nodeglass-server agent add web-01 --config config/server.yaml</pre>
+      <Copy what="the command" text="nodeglass-server agent add web-01 --config config/server.yaml" />
       <p>then hand the string that it prints to the agent on that host:</p>
-      <pre>nodeglass-agent enroll STRING{"\n"}nodeglass-agent</pre>
+      <Copy what="the commands" text={"nodeglass-agent enroll STRING\nnodeglass-agent run"} />
       <p>It appears here with its first sample.</p>
     </section>
   );

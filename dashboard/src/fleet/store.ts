@@ -225,7 +225,7 @@ export class Fleet {
       const known = new Set(this.hosts.keys());
       try {
         const [page, losses] = await Promise.all([
-          this.client.get<{ agents: { agent_id: string; labels: Record<string, string> }[] }>("/agents", { limit: MOST_HOSTS }, { signal }),
+          this.client.agents.list({ limit: MOST_HOSTS }, { signal }),
           this.client.getFleetEvents({ kind: ["gap"], start: LOST_WITHIN, limit: MOST_EVENTS }, { signal }),
         ]);
         this.labels = new Map(page.agents.map(({ agent_id, labels }) => [agent_id, labels]));

@@ -3,8 +3,8 @@
 import type { Role } from "@nodeglass/client";
 import type { ReactNode } from "react";
 
-/** A list with a title, and what stands above it. */
-export function List(props: { title: string; head: readonly string[]; problem?: string | undefined; error: unknown; isEmpty: boolean; empty: string; tools?: ReactNode; children: ReactNode }) {
+/** A list with a title, and what stands above it. `rows` are how many there are, where not all are drawn. */
+export function List(props: { title: string; head: readonly string[]; problem?: string | undefined; error: unknown; isEmpty: boolean; empty: string; tools?: ReactNode; rows?: number | undefined; below?: ReactNode; isStale?: boolean; children: ReactNode }) {
   return (
     <section className="ng-panel list" aria-label={props.title}>
       {props.tools}
@@ -18,8 +18,8 @@ export function List(props: { title: string; head: readonly string[]; problem?: 
       ) : props.isEmpty ? (
         <p className="blank">{props.empty}</p>
       ) : (
-        <div className="scroll" role="region" aria-label={`List of ${props.title}`} tabIndex={0}>
-          <table>
+        <div className={props.isStale ? "scroll stale" : "scroll"} role="region" aria-label={`List of ${props.title}`} tabIndex={0}>
+          <table {...(props.rows === undefined ? {} : { "aria-rowcount": props.rows + 1 })}>
             <thead>
               <tr>
                 {props.head.map((name) => (
@@ -31,6 +31,7 @@ export function List(props: { title: string; head: readonly string[]; problem?: 
             </thead>
             <tbody>{props.children}</tbody>
           </table>
+          {props.below && <p className="below">{props.below}</p>}
         </div>
       )}
     </section>

@@ -4,6 +4,7 @@ import type { MadeToken, Role, Token } from "@nodeglass/client";
 import { ago, moment } from "@nodeglass/react";
 import { type FormEvent, useState } from "react";
 import { useSettings } from "../shell/settings.ts";
+import { Copy } from "../shell/Copy.tsx";
 import { List, RoleField } from "./Table.tsx";
 import { agentsOf, scope, useChange, useList } from "./resource.ts";
 
@@ -61,7 +62,7 @@ export function Tokens() {
               <p>
                 The token <b>{made.name}</b>. It is shown this once:
               </p>
-              <pre tabIndex={0}>{made.token}</pre>
+              <Copy what="the token" text={made.token} />
               <button type="button" className="quiet small" onClick={() => setMade(undefined)}>
                 I have it
               </button>
