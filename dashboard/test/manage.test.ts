@@ -68,19 +68,22 @@ test("the log goes back to its first entry, page by page, each entry once", asyn
 test("of a thousand hosts those are drawn that are seen; they are found, and scrolled to the last", async () => {
   const { page, context } = await system.open("/manage/tokens");
   const agents = Array.from({ length: 1_000 }, (_, at) => ({
-    agent_id: `host-${String(at).padStart(4, "0")}`, status: "disconnected", last_metrics_update: null, enrolled_at: 0, version: null, labels: at % 2 ? { env: "prod" } : {}, groups: [], flags: [], settings_applied: null,
+    agent_id: `host-${String(at).padStart(4, "0")}`, status: "disconnected", last_metrics_update: null, enrolled_at: 0, version: null, labels: at % 2 ? { env: "prod", ...(at > 900 ? { rack: "a-long-name-of-a-rack" } : {}) } : {}, groups: [], flags: [], settings_applied: null,
   }));
   await context.route("**/api/v1/agents?*", (route) => route.fulfill({ json: { agents, total: agents.length } }));
   await page.goto(`${system.server.url}/manage`);
   await page.getByRole("link", { name: "host-0000", exact: true }).waitFor();
   expect(await page.locator("tbody tr").count()).toBeLessThan(80);
   expect(await page.locator("table").getAttribute("aria-rowcount")).toBe("1001");
+  const columns = () => page.locator("thead th").evaluateAll((all) => all.map((one) => Math.round(one.getBoundingClientRect().left)));
+  const before = await columns();
   await page.mouse.move(600, 500);
   await eventually("the last of them", async () => {
     await page.mouse.wheel(0, 20_000);
     return (await page.getByRole("link", { name: "host-0999", exact: true }).count()) === 1 ? true : undefined;
   });
   expect(await page.locator("tbody tr").count()).toBeLessThan(80);
+  expect(await columns(), "the columns stayed where they were").toEqual(before);
   await page.getByLabel("Find").fill("env=prod host-099");
   await page.waitForURL(/q=env/);
   await page.getByText("5 of 1000 hosts").waitFor();

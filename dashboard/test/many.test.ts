@@ -66,6 +66,9 @@ test("each core is a row, as busy as the API says, and named", async () => {
 test("the cursor over rows moves in the line charts, and theirs over the rows", async () => {
   const { page, context } = await system.open(address(), { height: 1400 });
   const { box } = await rows(page);
+  // Beside each other, their time axes stand on one line.
+  const lines = await page.locator("[data-panel=cpu] canvas").boundingBox();
+  expect(Math.abs((lines?.y ?? 0) + (lines?.height ?? 0) - box.y - box.height)).toBeLessThanOrEqual(1);
   const lineAt = (panel: string) => page.locator(`[data-panel=${panel}] .u-cursor-x`).evaluate((line) => new DOMMatrix(getComputedStyle(line).transform).m41);
   await page.mouse.move(box.x + box.width * 0.6, box.y + 40);
   const over = await page.locator("[data-panel=cpu] .u-over").boundingBox();

@@ -2,7 +2,7 @@
 
 import type { AddedAgent } from "@nodeglass/client";
 import { ago } from "@nodeglass/react";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useMemo, useState } from "react";
 import { Copy } from "../shell/Copy.tsx";
 import { Link, setQuery, useRoute } from "../shell/route.tsx";
 import { List } from "./Table.tsx";
@@ -11,6 +11,8 @@ import { Rows } from "./rows.tsx";
 
 /** Hosts in the list at most: as many as one answer has. */
 const MOST = 10_000;
+/** By name, and `web-2` before `web-10`. */
+const names = new Intl.Collator("en", { numeric: true });
 const HEAD = ["Host", "State", "Last sample", "Version", "Labels", ""];
 /** The height of a row, about. */
 const ROW_PX = 45;
@@ -48,7 +50,8 @@ export function Hosts() {
   const forget = (id: string) => confirm(`Forget ${id}, with all that is stored of it? This can't be undone.`) && void change((client) => client.agents.forget(id, "delete"));
   const search = useRoute().query.get("q") ?? "";
   const sought = search.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = data?.agents.filter(({ agent_id: id, labels }) => sought.every((word) => `${id} ${labelText(labels)}`.toLowerCase().includes(word)));
+  const inOrder = useMemo(() => data && [...data.agents].sort((one, other) => names.compare(one.agent_id, other.agent_id)), [data]);
+  const found = inOrder?.filter(({ agent_id: id, labels }) => sought.every((word) => `${id} ${labelText(labels)}`.toLowerCase().includes(word)));
   const arrived = added && data?.agents.find((agent) => agent.agent_id === added.agent_id && agent.status === "connected");
   return (
     <List
