@@ -238,7 +238,7 @@ mod tests {
             start: UnixMillis(0),
             end: UnixMillis(i64::MAX),
         };
-        let outline = store.outline(agent, all, Levels::All).await.unwrap();
+        let outline = store.outline(agent, all, Levels::All, &[]).await.unwrap();
         assert_eq!(
             (
                 outline.chunks.len(),

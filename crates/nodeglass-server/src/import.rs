@@ -241,9 +241,9 @@ impl Importer {
 
     /// Tells which samples of a range are stored.
     async fn known(&self, agent: AgentKey, range: TimeRange) -> Result<impl Fn(SampleId) -> bool, ApiError> {
-        let outline = self.store.outline(agent, range, Levels::All).await?;
+        let outline = self.store.outline(agent, range, Levels::All, &[]).await?;
         let heads = outline.chunks.iter().filter_map(|chunk| {
-            Head::read(&chunk.directory)
+            Head::read(chunk.directory.as_deref()?)
                 .inspect_err(
                     |error| warn!(agent = agent.0, at = %chunk.id.t0, %error, "a stored chunk can't be read"),
                 )

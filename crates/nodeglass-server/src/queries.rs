@@ -23,13 +23,16 @@ use nodeglass_proto::v1::metrics_request::RequestType;
 use nodeglass_proto::v1::metrics_response::ResponseType;
 use nodeglass_proto::v1::task_request::Task;
 use nodeglass_proto::v1::task_response::Response;
-use nodeglass_store::{Store, StoreError};
+use nodeglass_store::{AgentKey, Store, StoreError};
+use quick_cache::sync::Cache;
 use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Caller;
 use crate::error::ApiError;
 use crate::ingest::Answer;
+use crate::ledger::AgentSide;
 use crate::listener::Connection;
 use crate::live::{Live, LiveAgent, LiveSample};
 use crate::registry::Registry;
@@ -41,6 +44,9 @@ const AGENT_ANSWER: Duration = Duration::from_secs(15);
 
 /// Histories that are read at once; others wait. Each may take some hundred megabytes, and mostly takes a hundredth.
 const READERS: usize = 8;
+
+/// Agents whose sides are kept as the store has them: some hundred bytes each.
+const SIDES: usize = 1_024;
 
 /// Exports at once; each holds a page of samples while its reader takes them.
 const EXPORTS: usize = 8;
@@ -68,6 +74,8 @@ pub struct Queries {
     newcomers: Newcomers,
     /// Parts of chunks, for those who ask again.
     pieces: Pieces,
+    /// What agents that have not spoken since the server started said before of their side of the ledger, and when it was read.
+    sides: Cache<AgentKey, (Instant, Option<Arc<AgentSide>>)>,
     /// Room for those who read history.
     reading: Semaphore,
     /// Room for those who export.
@@ -109,6 +117,7 @@ impl Queries {
             registry,
             newcomers,
             pieces: Pieces::new(),
+            sides: Cache::new(SIDES),
             reading: Semaphore::new(READERS),
             exporting: Arc::new(Semaphore::new(EXPORTS)),
         }

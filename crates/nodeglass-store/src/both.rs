@@ -37,8 +37,10 @@ macro_rules! implement_store {
                 agent: AgentKey,
                 range: TimeRange,
                 which: Levels,
+                known: &[ChunkId],
             ) -> Result<Outline, $crate::StoreError> {
-                within("read an outline", self.read_outline(agent, range, which)).await
+                let read = self.read_outline(agent, range, which, known);
+                within("read an outline", read).await
             }
 
             async fn slices(
@@ -54,8 +56,13 @@ macro_rules! implement_store {
                 agent: AgentKey,
                 range: TimeRange,
                 series: &[SeriesName],
+                figures: HourFigures,
             ) -> Result<Vec<RollupPoint>, $crate::StoreError> {
-                within("read rollups", self.read_rollups(agent, range, series)).await
+                within(
+                    "read rollups",
+                    self.read_rollups(agent, range, series, figures),
+                )
+                .await
             }
 
             async fn series(&self, agent: AgentKey) -> Result<Vec<SeriesName>, $crate::StoreError> {

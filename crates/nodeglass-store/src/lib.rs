@@ -35,8 +35,8 @@ use identities::Identities;
 pub use options::Options;
 use registry::Registry;
 use tiers::{
-    AgentRetention, LatestSample, Levels, Outline, Removed, Retention, RollupPoint, SeriesName, Sizes, Slice,
-    StoredSample, Tiers,
+    AgentRetention, ChunkId, HourFigures, LatestSample, Levels, Outline, Removed, Retention, RollupPoint,
+    SeriesName, Sizes, Slice, StoredSample, Tiers,
 };
 
 /// How long a change of tables waits for those who use them, and they behind it. It is tried again later.
@@ -215,8 +215,15 @@ pub trait Store: Tiers + Identities + Enrolments + Registry + boards::Boards {
     /// none was stored.
     async fn append(&self, samples: &[StagedSample]) -> Result<Appended, StoreError>;
 
-    /// What there is of an agent in a range: chunks, which are read by [`Store::slices`], and samples in none.
-    async fn outline(&self, agent: AgentKey, range: TimeRange, which: Levels) -> Result<Outline, StoreError>;
+    /// What there is of an agent in a range: chunks, which are read by [`Store::slices`], and samples in none. Of chunks
+    /// in `known` the directory is left out.
+    async fn outline(
+        &self,
+        agent: AgentKey,
+        range: TimeRange,
+        which: Levels,
+        known: &[ChunkId],
+    ) -> Result<Outline, StoreError>;
 
     /// Parts of payloads, in this order; `None` of a chunk that is no longer there: read the outline again.
     async fn slices(&self, agent: AgentKey, slices: &[Slice]) -> Result<Vec<Option<Vec<u8>>>, StoreError>;
@@ -228,6 +235,7 @@ pub trait Store: Tiers + Identities + Enrolments + Registry + boards::Boards {
         agent: AgentKey,
         range: TimeRange,
         series: &[SeriesName],
+        figures: HourFigures,
     ) -> Result<Vec<RollupPoint>, StoreError>;
 
     /// Every series that was ever in the rollups of an agent.

@@ -30,9 +30,9 @@ use crate::both::implement_store;
 use crate::error::{StoreError, within};
 use crate::latest::LatestSeries;
 use crate::tiers::{
-    AgentRetention, ChunkHead, ChunkId, ClosedSlot, LatestSample, Levels, NewChunk, Outcome, Outline,
-    PackedAgent, Removed, Retention, RollupChange, RollupPoint, SeriesName, Sizes, Slice, SlotId, SlotLimits,
-    StoredChunk, StoredSample,
+    AgentRetention, ChunkHead, ChunkId, ClosedSlot, HourFigures, LatestSample, Levels, NewChunk, Outcome,
+    Outline, PackedAgent, Removed, Retention, RollupChange, RollupPoint, SeriesName, Sizes, Slice, SlotId,
+    SlotLimits, StoredChunk, StoredSample,
 };
 use crate::{
     AgentKey, AgentRecord, Appended, Latest, Ledger, Options, Position, StagedSample, TaskRecord, TokenHash,

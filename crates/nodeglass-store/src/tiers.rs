@@ -122,12 +122,25 @@ pub enum Levels {
     Small,
 }
 
+/// A chunk in an outline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutlinedChunk {
+    /// Where it is.
+    pub id: ChunkId,
+    /// How far it has come.
+    pub level: Level,
+    /// How many samples it holds.
+    pub points: u32,
+    /// Its directory; `None` for a chunk that the reader said to know.
+    pub directory: Option<Vec<u8>>,
+}
+
 /// What there is of one agent in a range. Staged samples are read first, so nothing is missing; a sample that became part
 /// of a chunk meanwhile is in both, and recognised by its id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outline {
     /// Chunks with samples in the range, by beginning; they may overlap, and reach beyond the range.
-    pub chunks: Vec<ChunkHead>,
+    pub chunks: Vec<OutlinedChunk>,
     /// Samples of the range that are in no chunk yet, oldest first.
     pub staged: Vec<StagedSample>,
 }
@@ -165,6 +178,18 @@ pub struct Summary {
     pub max: f64,
 }
 
+impl Summary {
+    /// Of samples whose lowest and highest nobody wants.
+    pub(crate) fn of_mean(count: u32, mean: f64) -> Self {
+        Self {
+            count,
+            mean,
+            min: mean,
+            max: mean,
+        }
+    }
+}
+
 /// What full chunks have of one series in one hour.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RollupPoint {
@@ -174,6 +199,15 @@ pub struct RollupPoint {
     pub series: SeriesName,
     /// Its samples; the lowest and the highest are kept with 24 significant bits.
     pub summary: Summary,
+}
+
+/// What is wanted of hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HourFigures {
+    /// Counts and means; a reader leaves the lowest and the highest alone, which may be the mean.
+    Means,
+    /// Everything.
+    All,
 }
 
 /// What one hour has of each of an agent's series.

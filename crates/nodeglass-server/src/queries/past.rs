@@ -1,5 +1,6 @@
 //! What was: history, processes and tasks of any time, and what became of every sample.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use nodeglass_model::history::{History, HistoryQuery, Prefer};
@@ -7,6 +8,7 @@ use nodeglass_model::{Sample, TimeRange, UnixMillis};
 use nodeglass_proto::v1::metrics_request::RequestType;
 use nodeglass_proto::v1::metrics_response::ResponseType;
 use nodeglass_store::TaskRecord;
+use tokio::time::Instant;
 use tracing::debug;
 
 use super::Queries;
@@ -17,6 +19,8 @@ use crate::ledger::{AgentSide, Gap, Statement};
 use crate::live::LiveAgent;
 use crate::retention::Since;
 
+/// How old what the store has of an agent's side may be: a page asks for many charts of a host at once.
+const SIDE_AGE: Duration = Duration::from_secs(1);
 /// Samples read from the store at a time; one page is a few milliseconds of work.
 const PAGE: u32 = 2_000;
 /// How far before a moment its processes are looked for: the longest interval that most agents have, and some.
@@ -223,8 +227,16 @@ impl Queries {
         if let Some(side) = agent.side() {
             return Ok(Some(side));
         }
+        if let Some((read, side)) = self.sides.get(&agent.key)
+            && read.elapsed() < SIDE_AGE
+        {
+            return Ok(side.as_deref().cloned());
+        }
         let kept = self.store.ledger(agent.key).await?.agent_side;
-        Ok(kept.and_then(|json| serde_json::from_str(&json).ok()))
+        let side: Option<AgentSide> = kept.and_then(|json| serde_json::from_str(&json).ok());
+        let shared = side.clone().map(Arc::new);
+        self.sides.insert(agent.key, (Instant::now(), shared));
+        Ok(side)
     }
 
     /// What became of an agent's samples.

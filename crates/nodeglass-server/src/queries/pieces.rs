@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use nodeglass_chunk::chunk::{ChunkError, Column, Head};
-use nodeglass_model::UnixMillis;
 use nodeglass_model::catalogue::{self, Metric, MetricId, OverDevices};
 use nodeglass_model::history::DeviceColumn;
+use nodeglass_model::{TimeRange, UnixMillis};
 use nodeglass_store::AgentKey;
-use nodeglass_store::tiers::ChunkId;
+use nodeglass_store::tiers::{ChunkId, Level, Levels, OutlinedChunk};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
@@ -17,6 +17,8 @@ use quick_cache::sync::Cache;
 const HEADS_BYTES: u64 = 64 << 20;
 /// Values that are kept: at 12 kB for an hour of a series, a day of 230 series.
 const COLUMNS_BYTES: u64 = 64 << 20;
+/// Which directories are kept of whom: at 16 bytes each, as many as there may be.
+const LISTS_BYTES: u64 = 4 << 20;
 /// What a directory takes in memory for each of its bytes, about.
 const UNPACKED: u64 = 16;
 
@@ -25,7 +27,31 @@ const UNPACKED: u64 = 16;
 pub(super) struct OpenChunk {
     pub(super) head: Head,
     pub(super) times: Vec<UnixMillis>,
+    level: Level,
     weight: u64,
+}
+
+impl OpenChunk {
+    fn reaches_into(&self, range: TimeRange) -> bool {
+        let (first, last) = (self.times.first(), self.times.last());
+        first.is_some_and(|first| *first < range.end) && last.is_some_and(|last| *last >= range.start)
+    }
+}
+
+/// Chunks of one agent whose directories are kept, by id. They stay as long as this does.
+#[derive(Debug, Default)]
+pub(super) struct Opened(Vec<(ChunkId, Arc<OpenChunk>)>);
+
+impl Opened {
+    /// Which they are.
+    pub(super) fn ids(&self) -> Vec<ChunkId> {
+        self.0.iter().map(|(id, _)| *id).collect()
+    }
+
+    fn get(&self, id: ChunkId) -> Option<&Arc<OpenChunk>> {
+        let place = self.0.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        Some(&self.0[place].1)
+    }
 }
 
 /// The values of one metric of one device or of several.
@@ -61,6 +87,8 @@ pub(super) type ColumnKey = (AgentKey, ChunkId, MetricId, usize);
 #[derive(Debug)]
 pub(super) struct Pieces {
     heads: Cache<(AgentKey, ChunkId), Arc<OpenChunk>, ByBytes>,
+    /// Of which chunks of an agent the directories were read, by id. Some may have gone.
+    lists: Cache<AgentKey, Arc<[ChunkId]>, ByBytes>,
     columns: Cache<ColumnKey, Arc<Values>, ByBytes>,
 }
 
@@ -70,6 +98,12 @@ struct ByBytes;
 impl Weighter<(AgentKey, ChunkId), Arc<OpenChunk>> for ByBytes {
     fn weight(&self, _: &(AgentKey, ChunkId), chunk: &Arc<OpenChunk>) -> u64 {
         chunk.weight
+    }
+}
+
+impl Weighter<AgentKey, Arc<[ChunkId]>> for ByBytes {
+    fn weight(&self, _: &AgentKey, ids: &Arc<[ChunkId]>) -> u64 {
+        128 + size_of_val(&ids[..]) as u64
     }
 }
 
@@ -84,26 +118,59 @@ impl Pieces {
     pub(super) fn new() -> Self {
         Self {
             heads: Cache::with_weighter(4_096, HEADS_BYTES, ByBytes),
+            lists: Cache::with_weighter(4_096, LISTS_BYTES, ByBytes),
             columns: Cache::with_weighter(8_192, COLUMNS_BYTES, ByBytes),
         }
     }
 
-    /// A chunk's directory, kept or read now.
+    /// The chunks of an agent that reach into a range and whose directories are kept.
+    pub(super) fn opened(&self, agent: AgentKey, range: TimeRange, which: Levels) -> Opened {
+        let list = self.lists.get(&agent);
+        let kept = list.iter().flat_map(|ids| ids.iter()).filter_map(|id| {
+            let chunk = self.heads.get(&(agent, *id))?;
+            let is_wanted = which == Levels::All || chunk.level == Level::Small;
+            (is_wanted && chunk.reaches_into(range)).then_some((*id, chunk))
+        });
+        Opened(kept.collect())
+    }
+
+    /// A chunk of an outline that was asked for with the knowledge of `opened`.
     pub(super) fn open(
         &self,
         agent: AgentKey,
-        id: ChunkId,
-        directory: &[u8],
+        outlined: &OutlinedChunk,
+        opened: &Opened,
     ) -> Result<Arc<OpenChunk>, ChunkError> {
-        if let Some(known) = self.heads.get(&(agent, id)) {
-            return Ok(known);
+        if let Some(known) = opened.get(outlined.id) {
+            return Ok(known.clone());
         }
+        let directory = outlined.directory.as_deref().unwrap_or_default();
         let head = Head::read(directory)?;
         let times = head.timestamps()?;
         let weight = 256 + directory.len() as u64 * UNPACKED + size_of_val(times.as_slice()) as u64;
-        let chunk = Arc::new(OpenChunk { head, times, weight });
-        self.heads.insert((agent, id), chunk.clone());
+        let chunk = Arc::new(OpenChunk {
+            head,
+            times,
+            level: outlined.level,
+            weight,
+        });
+        self.heads.insert((agent, outlined.id), chunk.clone());
         Ok(chunk)
+    }
+
+    /// Takes note of which chunks of an agent were opened.
+    pub(super) fn note(&self, agent: AgentKey, ids: impl Iterator<Item = ChunkId>) {
+        let known = self.lists.get(&agent).unwrap_or_default();
+        let is_new = |id: &ChunkId| known.binary_search(id).is_err();
+        let mut all: Vec<ChunkId> = ids.filter(is_new).collect();
+        if all.is_empty() {
+            return;
+        }
+        // What has gone from the cache or from the store goes from the list, too.
+        let is_kept = |id: &&ChunkId| self.heads.get(&(agent, **id)).is_some();
+        all.extend(known.iter().filter(is_kept));
+        all.sort_unstable();
+        self.lists.insert(agent, all.into());
     }
 
     /// A column that was read before.
@@ -223,12 +290,21 @@ mod tests {
         let parts = Encoder::new().parts(&samples(), Effort::Best).unwrap();
         let pieces = Pieces::new();
         let query = query();
+        let mut outlined = OutlinedChunk {
+            id: ID,
+            level: Level::Full,
+            points: 360,
+            directory: Some(parts.directory),
+        };
         // The first time from bytes, the second time from what is kept.
         for is_kept in [false, true] {
             let mut fold = Fold::new(&query);
-            let chunk = pieces
-                .open(AGENT, ID, if is_kept { &[] } else { &parts.directory })
-                .unwrap();
+            let opened = pieces.opened(AGENT, query.range, Levels::All);
+            assert_eq!(opened.ids(), if is_kept { vec![ID] } else { vec![] });
+            let chunk = pieces.open(AGENT, &outlined, &opened).unwrap();
+            pieces.note(AGENT, [ID].into_iter());
+            // The store leaves it out from then on.
+            outlined.directory = None;
             let mut read = Vec::new();
             for metric in fold.metrics() {
                 for (number, column) in chunk.head.columns(metric).unwrap().iter().enumerate() {
@@ -249,6 +325,13 @@ mod tests {
             fold_columns(&mut fold, &chunk.times, columns);
             assert_eq!(fold.finish(), expected(&query));
         }
+        // What the hourly figures cover, and what has nothing of the range, is not said to be known.
+        assert_eq!(pieces.opened(AGENT, query.range, Levels::Small).ids(), []);
+        let later = TimeRange {
+            start: UnixMillis(1_800_003),
+            end: UnixMillis(9_000_000),
+        };
+        assert_eq!(pieces.opened(AGENT, later, Levels::All).ids(), []);
     }
 
     #[test]

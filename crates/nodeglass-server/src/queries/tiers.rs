@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nodeglass_model::catalogue::{self, Dimension, Kind, Metric, OverDevices};
-use nodeglass_model::history::{Fold, History, HistoryQuery, Partial};
+use nodeglass_model::history::{Aggregation, Fold, History, HistoryQuery, Partial};
 use nodeglass_model::selector::DeviceChoice;
 use nodeglass_model::{Sample, TimeRange, UnixMillis};
 use nodeglass_store::StagedSample;
-use nodeglass_store::tiers::{Levels, Outline, RollupPoint, SeriesName, Slice, Summary};
+use nodeglass_store::tiers::{HourFigures, Levels, Outline, RollupPoint, SeriesName, Slice, Summary};
 use tracing::warn;
 
 use super::Queries;
-use super::pieces::{OpenChunk, Values};
+use super::pieces::{OpenChunk, Opened, Values};
 use super::plan::whole_hours;
 use super::staged::{Staged, fold_columns};
 use crate::error::ApiError;
@@ -73,7 +73,7 @@ impl Queries {
                 start,
                 end: start.plus(span).min(query.range.end),
             };
-            let outline = self.store.outline(agent.key, part, Levels::All).await?;
+            let (outline, opened) = self.outline(agent, part, Levels::All).await?;
             let is_empty = outline.chunks.is_empty() && outline.staged.is_empty();
             if is_empty {
                 span = (span * 2).min(LONGEST_SPAN);
@@ -85,7 +85,7 @@ impl Queries {
                 break;
             }
             match self
-                .read(agent, &fold, outline, false, span > SHORTEST_SPAN)
+                .read(agent, &fold, outline, &opened, false, span > SHORTEST_SPAN)
                 .await?
             {
                 Read::All(gathered) => {
@@ -126,9 +126,9 @@ impl Queries {
             let mut fold = Fold::new(&query);
             // A merge takes samples out of small chunks and adds them to rollups. If all small chunks that were there before the
             // rollups were read are there after it, no sample is in both, and none in neither.
-            let outline = self.store.outline(agent.key, part, Levels::Small).await?;
+            let (outline, opened) = self.outline(agent, part, Levels::Small).await?;
             let rollups = self.rollups(agent, &query, part).await?;
-            let Read::All(gathered) = self.read(agent, &fold, outline, true, false).await? else {
+            let Read::All(gathered) = self.read(agent, &fold, outline, &opened, true, false).await? else {
                 continue;
             };
             add_rollups(&mut fold, agent, rollups);
@@ -138,6 +138,19 @@ impl Queries {
         Err(ApiError::Overloaded)
     }
 
+    /// What there is in a range, without the directories of the chunks that are opened already.
+    async fn outline(
+        &self,
+        agent: &LiveAgent,
+        range: TimeRange,
+        which: Levels,
+    ) -> Result<(Outline, Opened), ApiError> {
+        let opened = self.pieces.opened(agent.key, range, which);
+        let known = opened.ids();
+        let outline = self.store.outline(agent.key, range, which, &known).await?;
+        Ok((outline, opened))
+    }
+
     /// Reads what an answer needs of the chunks and samples of an outline. With `check`, every chunk is asked for something,
     /// so that one that has gone shows; with `bounded`, too many values are not read.
     async fn read(
@@ -145,19 +158,21 @@ impl Queries {
         agent: &LiveAgent,
         fold: &Fold<'_>,
         outline: Outline,
+        known: &Opened,
         check: bool,
         bounded: bool,
     ) -> Result<Read, ApiError> {
         let mut gathered = Gathered::default();
         let mut opened = Vec::with_capacity(outline.chunks.len());
         for chunk in &outline.chunks {
-            match self.pieces.open(agent.key, chunk.id, &chunk.directory) {
+            match self.pieces.open(agent.key, chunk, known) {
                 Ok(open) => opened.push((chunk.id, open)),
                 Err(error) => {
                     warn!(agent = %agent.id, at = %chunk.id.t0, %error, "a stored chunk can't be read");
                 }
             }
         }
+        self.pieces.note(agent.key, opened.iter().map(|(id, _)| *id));
         let metrics = fold.metrics();
         let (mut slices, mut asked) = (Vec::new(), Vec::new());
         let mut values = 0;
@@ -277,7 +292,11 @@ impl Queries {
             );
         }
         let wanted: Vec<_> = wanted.into_iter().collect();
-        Ok(self.store.rollups(agent.key, part, &wanted).await?)
+        let figures = match query.aggregation {
+            Aggregation::Min | Aggregation::Max => HourFigures::All,
+            _ => HourFigures::Means,
+        };
+        Ok(self.store.rollups(agent.key, part, &wanted, figures).await?)
     }
 }
 

@@ -7,8 +7,8 @@ use sqlx::postgres::PgRow;
 use super::Postgres;
 use super::session::Statements;
 use crate::tiers::{
-    ChunkHead, ChunkId, Level, Levels, MAX_CHUNK_SPAN, NewChunk, Outcome, Outline, RollupChange, Slice,
-    StoredChunk,
+    ChunkHead, ChunkId, Level, Levels, MAX_CHUNK_SPAN, NewChunk, Outcome, Outline, OutlinedChunk,
+    RollupChange, Slice, StoredChunk,
 };
 use crate::{AgentKey, StagedSample};
 
@@ -94,13 +94,17 @@ impl Postgres {
         agent: AgentKey,
         range: TimeRange,
         which: Levels,
+        known: &[ChunkId],
     ) -> Result<Outline, sqlx::Error> {
+        let (starts, revs) = columns(known);
         let rows = sqlx::query(include_str!("outline.sql"))
             .bind(agent.0)
             .bind(range.start.minus(MAX_CHUNK_SPAN).0)
             .bind(range.start.0)
             .bind(range.end.0)
             .bind(highest(which))
+            .bind(starts)
+            .bind(revs)
             .fetch_all(&self.reader)
             .await?;
         let mut outline = Outline::default();
@@ -108,24 +112,22 @@ impl Postgres {
             let at = UnixMillis(row.try_get(0)?);
             let (first, second): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
             let (level, count): (i32, i32) = (row.try_get(3)?, row.try_get(4)?);
-            let bytes = row.try_get(5)?;
             if level < 0 {
                 let (epoch, seq) = (first as u64, second as u64);
                 outline.staged.push(StagedSample {
                     agent,
                     id: SampleId { epoch, seq },
                     timestamp: at,
-                    payload: bytes,
+                    payload: row.try_get(5)?,
                     weight: count as u32,
                 });
             } else {
                 let rev = first as i32;
-                outline.chunks.push(ChunkHead {
+                outline.chunks.push(OutlinedChunk {
                     id: ChunkId { t0: at, rev },
-                    end: UnixMillis(second),
                     level: if level == 0 { Level::Small } else { Level::Full },
                     points: count as u32,
-                    directory: bytes,
+                    directory: row.try_get(5)?,
                 });
             }
         }

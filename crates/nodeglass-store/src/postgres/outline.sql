@@ -1,5 +1,12 @@
 -- One statement sees one moment: no sample is both in a chunk and staged, and none in neither.
-select t0, rev::bigint, t1, level::integer, n, directory
+select
+    t0,
+    rev::bigint,
+    0::bigint,
+    level::integer,
+    n,
+    case when (t0, rev) in (select known.t0, known.rev from unnest($6::bigint[], $7::integer[]) as known (t0, rev))
+        then null else directory end
 from chunk
 where agent_key = $1 and t0 >= $2 and t0 < $4 and t1 > $3 and level <= $5
 union all

@@ -11,7 +11,7 @@ use super::session::Statements;
 use crate::AgentKey;
 use crate::latest;
 use crate::rollup::{self, Numbers, Row, series_name};
-use crate::tiers::{LatestSample, RollupChange, RollupPoint, SeriesName};
+use crate::tiers::{HourFigures, LatestSample, RollupChange, RollupPoint, SeriesName, Summary};
 
 /// The numbers of an agent's series.
 async fn numbers(statements: &mut Statements, agent: AgentKey) -> Result<Numbers, sqlx::Error> {
@@ -124,6 +124,7 @@ impl Postgres {
         agent: AgentKey,
         range: TimeRange,
         series: &[SeriesName],
+        figures: HourFigures,
     ) -> Result<Vec<RollupPoint>, sqlx::Error> {
         let metrics: Vec<i16> = series.iter().map(|name| name.metric.0 as i16).collect();
         let devices: Vec<&str> = (series.iter())
@@ -135,6 +136,7 @@ impl Postgres {
             .bind(devices)
             .bind(range.start.0)
             .bind(range.end.0)
+            .bind(figures == HourFigures::All)
             .fetch_all(&self.reader)
             .await?;
         let mut points = Vec::new();
@@ -142,22 +144,28 @@ impl Postgres {
             let number: i64 = row.try_get(0)?;
             let name = &series[number as usize - 1];
             let hours: Vec<i64> = row.try_get(1)?;
-            let counts: Vec<i32> = row.try_get(2)?;
-            let means: Vec<f64> = row.try_get(3)?;
-            let lowest: Vec<f32> = row.try_get(4)?;
-            let highest: Vec<f32> = row.try_get(5)?;
-            let bounds = lowest.into_iter().zip(highest);
-            let figures = counts.into_iter().zip(means).zip(bounds);
-            points.extend(
-                hours
-                    .into_iter()
-                    .zip(figures)
-                    .map(|(hour, ((count, mean), (min, max)))| RollupPoint {
-                        hour: UnixMillis(hour),
-                        series: name.clone(),
-                        summary: rollup::summary(count, mean, min, max),
-                    }),
-            );
+            // A row that is older than the series has no place for it.
+            let counts: Vec<Option<i32>> = row.try_get(2)?;
+            let means: Vec<Option<f64>> = row.try_get(3)?;
+            let lowest: Option<Vec<Option<f32>>> = row.try_get(4)?;
+            let highest: Option<Vec<Option<f32>>> = row.try_get(5)?;
+            let first = points.len();
+            for (place, hour) in hours.into_iter().enumerate() {
+                let (Some(count), Some(mean)) = (counts[place].filter(|count| *count > 0), means[place])
+                else {
+                    continue;
+                };
+                let bound = |of: &Option<Vec<Option<f32>>>| of.as_ref().and_then(|bounds| bounds[place]);
+                points.push(RollupPoint {
+                    hour: UnixMillis(hour),
+                    series: name.clone(),
+                    summary: match (bound(&lowest), bound(&highest)) {
+                        (Some(min), Some(max)) => rollup::summary(count, mean, min, max),
+                        _ => Summary::of_mean(count as u32, mean),
+                    },
+                });
+            }
+            points[first..].sort_by_key(|point| point.hour);
         }
         Ok(points)
     }

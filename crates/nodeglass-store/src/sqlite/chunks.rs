@@ -8,8 +8,8 @@ use super::Sqlite;
 use super::transaction::Transaction;
 use crate::AgentKey;
 use crate::tiers::{
-    ChunkHead, ChunkId, Level, Levels, MAX_CHUNK_SPAN, NewChunk, Outcome, Outline, RollupChange, Slice,
-    StoredChunk,
+    ChunkHead, ChunkId, Level, Levels, MAX_CHUNK_SPAN, NewChunk, Outcome, Outline, OutlinedChunk,
+    RollupChange, Slice, StoredChunk,
 };
 
 /// A level as a number in the database.
@@ -17,6 +17,13 @@ pub(super) fn level_number(level: Level) -> i64 {
     match level {
         Level::Small => 0,
         Level::Full => 1,
+    }
+}
+
+fn level(number: i64) -> Level {
+    match number {
+        0 => Level::Small,
+        _ => Level::Full,
     }
 }
 
@@ -36,13 +43,22 @@ fn head(row: &SqliteRow) -> Result<ChunkHead, sqlx::Error> {
             rev: row.try_get(1)?,
         },
         end: UnixMillis(row.try_get(2)?),
-        level: if row.try_get::<i64, _>(3)? == 0 {
-            Level::Small
-        } else {
-            Level::Full
-        },
+        level: level(row.try_get(3)?),
         points: row.try_get(4)?,
         directory: row.try_get(5)?,
+    })
+}
+
+/// A chunk in an outline from a row with t0, rev, level, n and directory.
+fn outlined(row: &SqliteRow) -> Result<OutlinedChunk, sqlx::Error> {
+    Ok(OutlinedChunk {
+        id: ChunkId {
+            t0: UnixMillis(row.try_get(0)?),
+            rev: row.try_get(1)?,
+        },
+        level: level(row.try_get(2)?),
+        points: row.try_get(3)?,
+        directory: row.try_get(4)?,
     })
 }
 
@@ -105,9 +121,20 @@ impl Sqlite {
         agent: AgentKey,
         range: TimeRange,
         which: Levels,
+        known: &[ChunkId],
     ) -> Result<Outline, sqlx::Error> {
         let staged = self.read_staged(agent, range, None, i64::MAX).await?;
-        let chunks = self.list_heads(agent, range, which, i64::MAX).await?;
+        let revs: Vec<String> = known.iter().map(|id| id.rev.to_string()).collect();
+        let rows = sqlx::query(include_str!("outline.sql"))
+            .bind(agent.0)
+            .bind(range.start.minus(MAX_CHUNK_SPAN).0)
+            .bind(range.start.0)
+            .bind(range.end.0)
+            .bind(highest(which))
+            .bind(format!("[{}]", revs.join(",")))
+            .fetch_all(&self.reader)
+            .await?;
+        let chunks = rows.iter().map(outlined).collect::<Result<_, _>>()?;
         Ok(Outline { chunks, staged })
     }
 

@@ -13,7 +13,7 @@ use super::transaction::Transaction;
 use crate::AgentKey;
 use crate::latest;
 use crate::rollup::{self, Numbers, Row, place_of, series_name};
-use crate::tiers::{LatestSample, RollupChange, RollupPoint, SeriesName};
+use crate::tiers::{HourFigures, LatestSample, RollupChange, RollupPoint, SeriesName};
 
 /// Numbers as a JSON array.
 fn array<T: Display>(values: &[T]) -> String {
@@ -123,6 +123,7 @@ impl Sqlite {
         agent: AgentKey,
         range: TimeRange,
         series: &[SeriesName],
+        _: HourFigures,
     ) -> Result<Vec<RollupPoint>, sqlx::Error> {
         let mut transaction = Transaction::read(&self.reader).await?;
         let mut points = Vec::new();

@@ -6,7 +6,7 @@ use nodeglass_chunk::chunk::{Chunk, Head};
 use nodeglass_chunk::row;
 use nodeglass_model::catalogue::{self, Dimension, Kind};
 use nodeglass_model::{Sample, SampleId, TimeRange, UnixMillis};
-use nodeglass_store::tiers::{ChunkHead, Level, Levels, SeriesName, Summary};
+use nodeglass_store::tiers::{ChunkHead, HourFigures, Level, Levels, SeriesName, Summary};
 use nodeglass_store::{AgentKey, Position, StagedSample, Store};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -76,7 +76,7 @@ pub(crate) fn number_of(reference: &Reference, agent: AgentKey) -> u64 {
 
 /// All chunks of an agent.
 pub(crate) async fn heads(store: &dyn Store, agent: AgentKey) -> Vec<ChunkHead> {
-    store.outline(agent, ALL, Levels::All).await.unwrap().chunks
+    store.heads(agent, ALL, Levels::All, u32::MAX).await.unwrap()
 }
 
 impl Reference {
@@ -153,7 +153,7 @@ impl Reference {
                 (of.stored, of.given - of.stored),
                 "{agent:?}"
             );
-            let outline = store.outline(*agent, ALL, Levels::All).await.unwrap();
+            let outline = store.outline(*agent, ALL, Levels::All, &[]).await.unwrap();
             assert_eq!(outline.staged.len(), 0, "staged samples of {agent:?}");
             for head in &outline.chunks {
                 assert_eq!(head.level, Level::Full, "{agent:?}");
@@ -218,7 +218,7 @@ async fn check_rollups(store: &dyn Store, agent: AgentKey, full: BTreeMap<Positi
     let expected = summaries(&full);
     let series: Vec<SeriesName> = store.series(agent).await.unwrap();
     let found: BTreeMap<(UnixMillis, SeriesName), Summary> = store
-        .rollups(agent, ALL, &series)
+        .rollups(agent, ALL, &series, HourFigures::All)
         .await
         .unwrap()
         .into_iter()

@@ -80,6 +80,18 @@ async fn reads_slices_until_their_chunk_is_replaced(url: &str) {
     );
     assert_eq!(store.slices(A, &[]).await.unwrap(), []);
 
+    // Whoever knows a directory is not given it again.
+    let outline = store
+        .outline(A, ALL, Levels::All, &[now[1], old[0]])
+        .await
+        .unwrap();
+    let directories = outline
+        .chunks
+        .iter()
+        .map(|chunk| (chunk.id, chunk.directory.as_ref()));
+    let given: Vec<_> = directories.map(|(id, given)| (id, given.map(Vec::len))).collect();
+    assert_eq!(given, [(now[0], Some(3_000)), (now[1], None)]);
+
     let whole = store.chunks(A, &[now[1], old[0], now[0]]).await.unwrap();
     assert_eq!(whole.len(), 2);
     assert_eq!(whole[0].head.id, now[0]);
@@ -104,7 +116,7 @@ async fn finds_what_reaches_into_a_range(url: &str) {
             start: UnixMillis(from),
             end: UnixMillis(to),
         };
-        let outline = store.outline(A, range, Levels::All).await.unwrap();
+        let outline = store.outline(A, range, Levels::All, &[]).await.unwrap();
         let overlapping = store.overlapping(&[(B, range), (A, range)]).await.unwrap();
         let heads: Vec<_> = overlapping
             .into_iter()
@@ -158,7 +170,7 @@ async fn replaces_all_or_nothing(url: &str) {
         (heads.len(), heads[0].level, heads[0].points),
         (1, Level::Full, 20)
     );
-    let small = store.outline(A, ALL, Levels::Small).await.unwrap();
+    let small = store.outline(A, ALL, Levels::Small, &[]).await.unwrap();
     assert_eq!(small.chunks, [], "the rollups cover it");
 
     // A full chunk is rewritten with late samples.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nodeglass_model::catalogue::MetricId;
 use nodeglass_model::{TimeRange, UnixMillis};
 use nodeglass_store::tiers::{
-    AgentRetention, Hour, Levels, Outcome, RollupChange, RollupPoint, SeriesName, Summary,
+    AgentRetention, Hour, HourFigures, Levels, Outcome, RollupChange, RollupPoint, SeriesName, Summary,
 };
 use nodeglass_store::{AgentKey, Store, open};
 use sqlx::Connection;
@@ -84,6 +84,7 @@ async fn adds_up_what_merges_bring(url: &str) {
             A,
             ALL,
             &[disk.clone(), cpu.clone(), series(2, ""), series(1, "x")],
+            HourFigures::All,
         )
         .await
         .unwrap();
@@ -113,17 +114,20 @@ async fn adds_up_what_merges_bring(url: &str) {
     };
     assert_eq!(
         store
-            .rollups(A, range, std::slice::from_ref(&cpu))
+            .rollups(A, range, std::slice::from_ref(&cpu), HourFigures::Means)
             .await
             .unwrap()
             .len(),
         1
     );
     assert_eq!(
-        store.rollups(B, ALL, std::slice::from_ref(&cpu)).await.unwrap(),
+        store
+            .rollups(B, ALL, std::slice::from_ref(&cpu), HourFigures::All)
+            .await
+            .unwrap(),
         []
     );
-    assert_eq!(store.rollups(A, ALL, &[]).await.unwrap(), []);
+    assert_eq!(store.rollups(A, ALL, &[], HourFigures::All).await.unwrap(), []);
     assert_eq!(store.series(A).await.unwrap(), [cpu, series(1, "x"), disk]);
     store.close().await;
 }
@@ -145,7 +149,10 @@ async fn reads_one_series_of_many(url: &str) {
     let hours = (0..5).map(|hour| (hour * HOUR, values(hour))).collect();
     merge(&store, A, 1, &Add(hours)).await;
     for (n, name) in all.iter().enumerate() {
-        let found = store.rollups(A, ALL, std::slice::from_ref(name)).await.unwrap();
+        let found = store
+            .rollups(A, ALL, std::slice::from_ref(name), HourFigures::Means)
+            .await
+            .unwrap();
         let expected: Vec<_> = (0..5)
             .filter(|hour| n as i64 % (hour + 1) == 0)
             .map(|hour| (hour * HOUR, n as f64 + 1_000.0 * hour as f64))
@@ -178,7 +185,10 @@ async fn brings_two_merges_of_an_hour_together(url: &str) {
         }
     };
     tokio::join!(merge_all(&one, 0), merge_all(&other, 1));
-    let found = one.rollups(A, ALL, &[series(1, "")]).await.unwrap();
+    let found = one
+        .rollups(A, ALL, &[series(1, "")], HourFigures::Means)
+        .await
+        .unwrap();
     assert_eq!(found[0].summary.count, 20);
     assert_eq!(one.series(A).await.unwrap().len(), 21);
     one.close().await;
@@ -208,7 +218,9 @@ async fn go_by_age_and_agent(url: &str) {
     }
     let now = first.plus(DAY * 120 + Duration::from_hours(2));
     let left = async |agent| {
-        let found = store.rollups(agent, ALL, std::slice::from_ref(&cpu)).await;
+        let found = store
+            .rollups(agent, ALL, std::slice::from_ref(&cpu), HourFigures::Means)
+            .await;
         let days = |point: &RollupPoint| point.hour.since(first).as_secs() / DAY.as_secs();
         found.unwrap().iter().map(days).collect::<Vec<_>>()
     };

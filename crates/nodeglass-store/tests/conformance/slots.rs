@@ -124,7 +124,12 @@ async fn counts(store: &Arc<dyn Store>, agent: AgentKey) -> (u64, u64) {
 }
 
 async fn staged(store: &Arc<dyn Store>, agent: AgentKey) -> usize {
-    store.outline(agent, ALL, Levels::All).await.unwrap().staged.len()
+    store
+        .outline(agent, ALL, Levels::All, &[])
+        .await
+        .unwrap()
+        .staged
+        .len()
 }
 
 /// The slots there are when a database was just made: the one that what was staged before went to.
@@ -298,7 +303,7 @@ async fn reads_staging_and_chunks_as_one(url: &str) {
         .map(|seq| sample(A, (*seq as i64 - 1) * 1_000, *seq))
         .collect();
     store.append(&late).await.unwrap();
-    let outline = store.outline(A, ALL, Levels::All).await.unwrap();
+    let outline = store.outline(A, ALL, Levels::All, &[]).await.unwrap();
     assert!(outline.chunks.len() >= 8 && outline.chunks.is_sorted_by_key(|head| head.id));
     assert!(outline.chunks.iter().all(|head| head.level == Level::Small));
 
