@@ -18,7 +18,7 @@ use nodeglass_model::catalogue::{self, Attribute, Dimension, MetricId};
 use nodeglass_model::sample::CollectFailure;
 use nodeglass_model::{Sample, UnixMillis};
 
-pub use scan::{Figure, Scanner};
+pub use scan::{Figure, Scanner, scan, value};
 
 use crate::varint::{Broken, Reader, put, put_signed, put_text};
 

@@ -127,7 +127,13 @@ fn page(live: &Live, caller: &Caller, request: &Request) -> (Vec<Row>, Option<St
             let given = |row: &Row| order(request, row.standing(), (*key, id)).is_le();
             rows.retain(|row| !given(row));
         }
-        rows.sort_by(|one, other| order(request, one.standing(), other.standing()));
+        let compare = |one: &Row, other: &Row| order(request, one.standing(), other.standing());
+        if most < rows.len() {
+            // A page of many agents needs no order among those behind it; no two are alike.
+            rows.select_nth_unstable_by(most, compare);
+            rows.truncate(most + 1);
+        }
+        rows.sort_unstable_by(compare);
     }
     let is_last = rows.len() <= most;
     rows.truncate(most);
@@ -153,10 +159,7 @@ fn row(agent: &Arc<LiveAgent>, caller: &Caller, request: &Request) -> Option<Row
     let key = match &request.order {
         Order::Name => None,
         Order::Update => overview.update.map(|at| at.0 as f64),
-        Order::Metric(selector) => overview
-            .sample
-            .as_ref()
-            .and_then(|live| selector.value(live.sample())),
+        Order::Metric(selector) => overview.sample.as_ref().and_then(|live| live.value(selector)),
     };
     Some(Row {
         agent: agent.clone(),

@@ -162,12 +162,12 @@ impl LiveAgent {
     }
 
     /// Looks at its latest sample while it is connected, as [`LiveAgent::overview`] gives it.
-    pub fn with_current<T>(&self, look: impl FnOnce(&Sample) -> T) -> Option<T> {
+    pub fn with_current<T>(&self, look: impl FnOnce(&LiveSample) -> T) -> Option<T> {
         if !self.is_connected() {
             return None;
         }
         let latest = self.latest.borrow();
-        latest.sample.as_deref().map(|live| look(live.sample()))
+        latest.sample.as_deref().map(look)
     }
 
     /// Follows its samples. What came lately after the sample `seen` is given, if it is still known: it may be nothing.

@@ -6,6 +6,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use bytes::Bytes;
 use nodeglass_chunk::delta::LayoutNumber;
 use nodeglass_chunk::row;
+use nodeglass_model::selector::{DeviceChoice, Selector};
 use nodeglass_model::{AgentId, Sample, SampleId, UnixMillis};
 use tracing::error;
 
@@ -80,6 +81,21 @@ impl LiveSample {
     pub fn sample(&self) -> &Sample {
         self.was_looked_at.store(true, Ordering::Relaxed);
         self.sample.get_or_init(|| self.read())
+    }
+
+    /// The one value of a selection, as [`Selector::value`] has it of the sample. It is read out of the row where nobody made the sample so far: of ten thousand agents, samples
+    /// that are made for one figure would take as much memory as all else that is known of them. It is no looking on either.
+    pub fn value(&self, selector: &Selector) -> Option<f64> {
+        if let Some(sample) = self.sample.get() {
+            return selector.value(sample);
+        }
+        let device = match selector.device() {
+            DeviceChoice::One(label) => Some(label.as_str()),
+            DeviceChoice::Total => None,
+            DeviceChoice::Every => return None,
+        };
+        // A row that can't be read has no value, as it has none when it is made a sample.
+        row::value(&self.row, selector.metric(), device).unwrap_or_default()
     }
 
     /// The sample as a row, for whoever writes it down: that is no looking on, and leaves nothing behind.
@@ -221,7 +237,12 @@ mod tests {
         let live = LiveSample::of_row(row.clone(), sample.timestamp, None, 1, 1);
         assert_eq!(live.row(), row);
         assert!(!live.was_looked_at(), "who writes it down does not look on");
-        assert!(live.sample.get().is_none());
+        let usage = Selector::parse("cpu.usage_percent").unwrap();
+        assert_eq!(live.value(&usage), Some(12.5));
+        assert!(
+            live.sample.get().is_none() && !live.was_looked_at(),
+            "one figure needs no sample"
+        );
         assert_eq!(live.json(), serde_json::to_string(&sample).unwrap());
         assert!(live.was_looked_at());
         let whole = LiveSample::new(sample.clone(), None, 1, 1);

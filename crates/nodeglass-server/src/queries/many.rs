@@ -7,7 +7,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use nodeglass_model::UnixMillis;
 use nodeglass_model::catalogue::{self, Metric, OverDevices};
 use nodeglass_model::history::{History, HistoryQuery, Series};
-use nodeglass_model::selector::{DeviceChoice, Selector};
+use nodeglass_model::selector::Selector;
 
 use super::Queries;
 use super::past::StoredHistory;
@@ -152,31 +152,25 @@ impl Queries {
     /// The latest figures of a metric of these agents, by agent; those that are away have none.
     pub fn latest_of(&self, agents: Vec<Arc<LiveAgent>>, selector: &Selector) -> Vec<Reading> {
         let mut readings = Vec::with_capacity(agents.len());
-        let device = match selector.device() {
-            DeviceChoice::Every => {
-                for agent in agents {
-                    agent.with_current(|sample| {
-                        selector.each(sample, |series, value| {
-                            readings.push(Reading {
-                                agent: agent.clone(),
-                                at: sample.timestamp,
-                                series: series.into(),
-                                value,
-                            });
+        if selector.is_of_every_device() {
+            for agent in agents {
+                agent.with_current(|live| {
+                    selector.each(live.sample(), |series, value| {
+                        readings.push(Reading {
+                            agent: agent.clone(),
+                            at: live.timestamp,
+                            series: series.into(),
+                            value,
                         });
                     });
-                }
-                return readings;
+                });
             }
-            DeviceChoice::One(label) => Some(label.as_str()),
-            DeviceChoice::Total => None,
-        };
+            return readings;
+        }
         // Of ten thousand agents, whatever is made for each takes longer than finding its figure.
-        let (metric, series): (_, Arc<str>) = (selector.metric(), selector.to_string().into());
+        let series: Arc<str> = selector.to_string().into();
         for agent in agents {
-            let found = agent.with_current(|sample| {
-                catalogue::value(sample, metric, device).map(|value| (sample.timestamp, value))
-            });
+            let found = agent.with_current(|live| live.value(selector).map(|value| (live.timestamp, value)));
             if let Some((at, value)) = found.flatten() {
                 let series = series.clone();
                 readings.push(Reading {

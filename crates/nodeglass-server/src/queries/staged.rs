@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use nodeglass_chunk::row::{Figure, RowError, Scanner};
 use nodeglass_model::UnixMillis;
-use nodeglass_model::catalogue::{self, Metric, MetricId, OverDevices};
+use nodeglass_model::catalogue::{Metric, MetricId};
 use nodeglass_model::history::{DeviceColumn, Fold};
 use nodeglass_store::StagedSample;
 
@@ -43,7 +43,7 @@ impl Staged {
                 of_metric.push(Column {
                     metric,
                     label: label.to_owned(),
-                    is_part: is_part(&figure),
+                    is_part: figure.is_part(),
                     values: Vec::new(),
                 });
                 of_metric.len() - 1
@@ -74,18 +74,6 @@ impl std::fmt::Debug for Staged {
             .field("points", &self.times.len())
             .finish_non_exhaustive()
     }
-}
-
-/// Whether a sum over devices leaves the device out.
-fn is_part(figure: &Figure<'_>) -> bool {
-    let metric = figure.metric;
-    metric.over_devices == OverDevices::Sum
-        && metric.dimension().has_parts()
-        && catalogue::is_part(
-            metric.dimension(),
-            figure.label,
-            figure.attributes.iter().copied(),
-        )
 }
 
 /// Adds columns of any metrics to an answer, those of one metric together.
