@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use nodeglass_model::Sample;
 use nodeglass_model::sample::NetworkMetrics;
+use nodeglass_proto::v1;
 use nodeglass_tests::database::Database;
 use nodeglass_tests::fake_agent::{FakeAgent, now};
+use nodeglass_tests::people::TokenCaller;
 use nodeglass_tests::server::{Server, TOKEN};
 use nodeglass_tests::{PATIENCE, eventually};
 use reqwest::StatusCode;
@@ -230,4 +232,67 @@ async fn readers_who_do_not_read_cost_little_and_are_cut_off() {
         let ended = tokio::time::timeout(PATIENCE, reader.read_to_end(&mut rest)).await;
         assert!(ended.is_ok(), "the connection is over for the reader, too");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_nobody_reads_ends_without_the_others_of_its_connection() {
+    let database = Database::sqlite();
+    let server = Server::start(&database).await;
+    let mut agent = FakeAgent::open(&server.enrolment("host").await, 1).await.unwrap();
+    let send = async |agent: &mut FakeAgent, seq: u64| {
+        agent.send([(seq, large(seq))]).await;
+        agent.settled(1).await.unwrap();
+    };
+    send(&mut agent, 1).await;
+    let program = TokenCaller::new(&server, TOKEN);
+    let client = program.grpc().await;
+    let stream = async || {
+        let request = program.ask(v1::StreamMetricsRequest {
+            agent_id: "host".into(),
+            ..Default::default()
+        });
+        let streamed = client.clone().stream_metrics(request).await;
+        streamed.unwrap().into_inner()
+    };
+    let (mut stalled, mut good) = (stream().await, stream().await);
+    let mut next = async || {
+        let message = tokio::time::timeout(PATIENCE, good.message()).await;
+        message
+            .expect("a sample in time")
+            .unwrap()
+            .expect("the stream goes on")
+    };
+    next().await;
+    let cut = async || {
+        let text = server
+            .request("/metrics")
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
+        text.contains("\nnodeglass_server_stream_readers_cut_total 1\n")
+    };
+    let (began, mut last) = (Instant::now(), 1);
+    while !cut().await {
+        assert!(began.elapsed() < GONE_WITHIN, "who does not read is still here");
+        last += 1;
+        send(&mut agent, last).await;
+        next().await;
+        tokio::time::sleep_until(began + Duration::from_secs(last - 1)).await;
+    }
+    let told = loop {
+        match tokio::time::timeout(PATIENCE, stalled.message())
+            .await
+            .expect("an end")
+        {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("it was broken off, and looks as if it were over"),
+            Err(status) => break status.code(),
+        }
+    };
+    assert_eq!(told, tonic::Code::Cancelled);
+    send(&mut agent, last + 1).await;
+    next().await;
 }

@@ -1,6 +1,7 @@
 //! The one listener: gRPC over HTTP/2, REST and SSE over either, told apart by what the client speaks; with TLS or without.
 
 mod beat;
+mod calls;
 mod socket;
 mod wire;
 
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use axum::Router;
 use futures_util::TryFutureExt;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use nodeglass_proto::limits::{
@@ -28,6 +29,8 @@ use tower::ServiceExt;
 use tracing::warn;
 
 use beat::Beat;
+pub use calls::Call;
+use calls::Calls;
 pub use socket::Connection;
 use socket::Socket;
 pub(crate) use wire::Wire;
@@ -163,8 +166,8 @@ async fn connection(
     }
 }
 
-fn builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn builder() -> Builder<Calls> {
+    let mut builder = Builder::new(Calls);
     builder
         .http1()
         .timer(TokioTimer::new())

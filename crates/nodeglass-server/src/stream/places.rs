@@ -1,10 +1,11 @@
 //! Places for streams, and the watch over their readers.
 //!
 //! A stream whose reader does not read is not polled, so it can't end itself: each notes when it gave something, and when
-//! it was asked for more. One task looks over all of them and cuts the connections of those who take nothing.
+//! it was asked for more. One task looks over all of them and cuts off those who take nothing: of an HTTP/2 connection, on
+//! which others may read, the one call, and else the connection.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::listener::Connection;
+use crate::listener::{Call, Connection};
 
 /// How long a reader may take for what it was given. Until then it has whatever its connection buffers, and then the
 /// latest. With [`LOOK`], and with what the buffers of its connection take, nobody holds a place for 30 s without reading.
@@ -47,6 +48,20 @@ struct Reader {
     /// When it was given what it has not taken yet, in milliseconds and one; 0 while it waits for more.
     given: AtomicU64,
     connection: Option<Connection>,
+    call: Option<Call>,
+    was_cut: AtomicBool,
+}
+
+impl Reader {
+    /// Cuts it off, and says whether it was not yet.
+    fn cut(&self) -> bool {
+        match (&self.call, &self.connection) {
+            (Some(call), _) => call.end(),
+            (None, Some(connection)) => connection.cut(),
+            (None, None) => {}
+        }
+        !self.was_cut.swap(true, Ordering::Relaxed)
+    }
 }
 
 /// What became of streams so far.
@@ -102,7 +117,7 @@ impl Places {
         }
     }
 
-    /// Takes one for a stream on that connection, if it is known; `None` if all are taken.
+    /// Takes one for the stream that the call of this task gives on that connection, if it is known; `None` if all are taken.
     pub fn take(&self, connection: Option<Connection>) -> Option<Place> {
         let mut readers = self.readers();
         if readers.open.len() >= self.0.most {
@@ -113,6 +128,8 @@ impl Places {
         let reader = Arc::new(Reader {
             given: AtomicU64::new(0),
             connection,
+            call: Call::own(),
+            was_cut: AtomicBool::new(false),
         });
         let number = readers.next;
         readers.next += 1;
@@ -138,15 +155,9 @@ impl Places {
         let stalled_before = self.millis().saturating_sub(TAKES.as_millis() as u64);
         for reader in self.readers().open.values() {
             let given = reader.given.load(Ordering::Relaxed);
-            if given > 0
-                && given <= stalled_before
-                && let Some(connection) = &reader.connection
-            {
-                debug!("a reader of a stream does not read; its connection is cut");
-                if !connection.is_cut() {
-                    self.0.cut.fetch_add(1, Ordering::Relaxed);
-                }
-                connection.cut();
+            if given > 0 && given <= stalled_before && reader.cut() {
+                debug!("a reader of a stream does not read, and is cut off");
+                self.0.cut.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
@@ -174,10 +185,8 @@ impl Place {
 
     /// Cuts the reader off, because it does not read.
     pub(crate) fn cut(&self) {
-        let held = &self.0;
-        held.places.0.cut.fetch_add(1, Ordering::Relaxed);
-        if let Some(connection) = &held.reader.connection {
-            connection.cut();
+        if self.0.reader.cut() {
+            self.0.places.0.cut.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
