@@ -284,20 +284,37 @@ async fn answers_in_every_form(database: Database) {
         "{refused}"
     );
 
-    let plain = server.request(&one).send().await.unwrap().bytes().await.unwrap();
-    let answer = server
-        .request(&one)
-        .header("accept-encoding", "gzip")
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(answer.headers()["content-encoding"], "gzip");
-    let zipped = answer.bytes().await.unwrap();
-    let mut unzipped = Vec::new();
-    flate2::read::GzDecoder::new(&zipped[..])
-        .read_to_end(&mut unzipped)
-        .unwrap();
-    assert_eq!(unzipped, plain);
+    for accept in [
+        "application/json",
+        "text/csv",
+        "application/vnd.apache.arrow.stream",
+    ] {
+        for path in [&one, &several] {
+            let (_, _, plain) = ask(path, accept).await;
+            for encoding in ["gzip", "zstd"] {
+                let request = server.request(path).header("accept", accept);
+                let answer = request.header("accept-encoding", encoding).send().await.unwrap();
+                let told = answer.headers().get("content-encoding").cloned();
+                let body = answer.bytes().await.unwrap();
+                if *path == several {
+                    assert_eq!((told, &body), (None, &plain), "not worth it");
+                    continue;
+                }
+                assert_eq!(told.unwrap(), encoding, "{accept}");
+                let mut unpacked = Vec::new();
+                match encoding {
+                    "gzip" => flate2::read::GzDecoder::new(&body[..])
+                        .read_to_end(&mut unpacked)
+                        .unwrap(),
+                    _ => zstd::stream::read::Decoder::new(&body[..])
+                        .unwrap()
+                        .read_to_end(&mut unpacked)
+                        .unwrap(),
+                };
+                assert_eq!(unpacked, plain, "{accept} in {encoding}");
+            }
+        }
+    }
     let small = server.request("/api/v1/metrics/latest?metric=cpu.usage_percent");
     let small = small
         .header("accept-encoding", "gzip, zstd")
