@@ -294,13 +294,8 @@ async fn answers_in_every_form(database: Database) {
             for encoding in ["gzip", "zstd"] {
                 let request = server.request(path).header("accept", accept);
                 let answer = request.header("accept-encoding", encoding).send().await.unwrap();
-                let told = answer.headers().get("content-encoding").cloned();
+                assert_eq!(answer.headers()["content-encoding"], encoding, "{accept}");
                 let body = answer.bytes().await.unwrap();
-                if *path == several {
-                    assert_eq!((told, &body), (None, &plain), "not worth it");
-                    continue;
-                }
-                assert_eq!(told.unwrap(), encoding, "{accept}");
                 let mut unpacked = Vec::new();
                 match encoding {
                     "gzip" => flate2::read::GzDecoder::new(&body[..])

@@ -22,7 +22,7 @@ use crate::listener::Connection;
 use crate::live::Overview;
 use crate::queries::Queries;
 use crate::registry::labels::Label;
-use crate::stream::{Event, News, Wish, feed, filter, samples};
+use crate::stream::{Event, News, Place, Wish, feed, filter, samples};
 
 pub use programs::{reflection, report_health};
 
@@ -38,6 +38,13 @@ impl ClientService {
     pub fn new(queries: Arc<Queries>, audit: Arc<Audit>) -> Self {
         Self { queries, audit }
     }
+}
+
+/// An answer whose reader is watched (see `stream/watched.rs`).
+fn in_its_place<T>(messages: T, place: Place) -> Response<T> {
+    let mut answer = Response::new(messages);
+    answer.extensions_mut().insert(place);
+    answer
 }
 
 /// Who asks, on which connection, and what.
@@ -127,10 +134,10 @@ impl MetricsService for ClientService {
             interval: Duration::from_secs(request.interval_seconds.into()),
             ..Default::default()
         };
-        let stream = samples(&agent, wish, caller.ended().clone(), place);
-        Ok(Response::new(Box::pin(stream.filter_map(move |live| {
-            std::future::ready(live.map(|live| Ok(part_of(live.sample(), &filter))))
-        }))))
+        let stream = samples(&agent, wish, caller.ended().clone(), place.clone());
+        let messages = stream
+            .filter_map(move |live| std::future::ready(live.map(|live| Ok(part_of(live.sample(), &filter)))));
+        Ok(in_its_place(Box::pin(messages), place))
     }
 
     async fn query_history(
@@ -173,11 +180,11 @@ impl MetricsService for ClientService {
         let wish = asked.wish(&self.queries, &caller).await?;
         let place = self.queries.open_stream(connection)?;
         let live = self.queries.agents().await.clone();
-        let events = feed(live, wish, caller.ended().clone(), place);
+        let events = feed(live, wish, caller.ended().clone(), place.clone());
         let messages = events
             .flat_map(stream::iter)
             .filter_map(move |event| std::future::ready(message(event, &filter).map(Ok)));
-        Ok(Response::new(Box::pin(messages)))
+        Ok(in_its_place(Box::pin(messages), place))
     }
 
     async fn get_latest(

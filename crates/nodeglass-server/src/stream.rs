@@ -4,6 +4,7 @@
 mod feed;
 mod places;
 mod view;
+mod watched;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use feed::{Choice, Event, FeedWish, News, Seen, Shape, feed};
 pub use places::{Books, Place, Places};
 pub use view::View;
 pub(crate) use view::filter;
+pub(crate) use watched::watched;
 
 /// What a reader wants.
 #[derive(Debug, Clone, Copy, Default)]

@@ -24,6 +24,7 @@ use crate::access::{Call, Caller, Standing, Told, host, without_ticket};
 use crate::error::{ApiError, Problem};
 use crate::listener::{Connection, Peer};
 use crate::policy::{self, Policy};
+use crate::stream::watched;
 use crate::telemetry::calls::{self, Route};
 
 /// The call's number: taken over from the caller, or made here.
@@ -285,7 +286,7 @@ pub(super) async fn admit_grpc(State(api): State<Api>, mut request: Request, nex
     if caller.has_asked_for_foreign() {
         api.identity.audit.denied(&caller, &action, "", "unknown_agent");
     }
-    response
+    watched(response)
 }
 
 /// An error in gRPC's form.
