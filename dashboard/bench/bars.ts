@@ -21,6 +21,7 @@ const HEAP_MINUTES = Number(process.env.NODEGLASS_HEAP_MINUTES ?? 10);
 const CHARTS = 20;
 const MEASURED_MS = 30_000;
 const TIMES = 7;
+const SCROLLS = 400;
 
 let server: TestServer;
 let browser: Browser;
@@ -149,6 +150,26 @@ async function seriesOf(agent: string, at: number): Promise<string[]> {
   return found;
 }
 
+/** Begins to time a page's frames. */
+async function countFrames(page: Page): Promise<void> {
+  await page.evaluate(() => {
+    const frames: number[] = [];
+    (globalThis as unknown as { frames: number[] }).frames = frames;
+    let last = performance.now();
+    const count = (now: number) => {
+      frames.push(now - last);
+      last = now;
+      requestAnimationFrame(count);
+    };
+    requestAnimationFrame(count);
+  });
+}
+
+/** How long each of them took, in milliseconds. */
+async function framesOf(page: Page): Promise<number[]> {
+  return (await page.evaluate(() => (globalThis as unknown as { frames: number[] }).frames)).slice(2);
+}
+
 test("the cursor over 20 charts of 1,000 points", async () => {
   if (!hasTrace) return unmeasured("cursor over 20 charts");
   // A dashboard of 20 charts, over a span whose buckets of ten seconds are 1,000.
@@ -172,21 +193,11 @@ test("the cursor over 20 charts of 1,000 points", async () => {
     for (let step = 0; step < steps; step++) await page.mouse.move(box.x + ((step * 7) % box.width), box.y + 60);
   };
   await move(50);
-  await page.evaluate(() => {
-    const frames: number[] = [];
-    (globalThis as unknown as { frames: number[] }).frames = frames;
-    let last = performance.now();
-    const count = (now: number) => {
-      frames.push(now - last);
-      last = now;
-      requestAnimationFrame(count);
-    };
-    requestAnimationFrame(count);
-  });
+  await countFrames(page);
   const before = await busySeconds(cdp);
   await move(400);
   const busy = (await busySeconds(cdp)) - before;
-  const frames = (await page.evaluate(() => (globalThis as unknown as { frames: number[] }).frames)).slice(2);
+  const frames = await framesOf(page);
   const few = Math.min(...points);
   say(`cursor over ${panels.length} charts of ${few} points or more, median frame`, median(frames), "ms", 16.7);
   say("the same: main thread per frame", (busy * 1000) / frames.length, "ms");
@@ -224,6 +235,16 @@ test(`${HOSTS} hosts, each second`, async () => {
   say("the same: received", received / 1024 / (MEASURED_MS / 1000), "KiB/s");
   say(`${HOSTS} hosts each second: longest task in ${MEASURED_MS / 1000} s, its own time`, own, "ms", 50);
   say(`the same by the clock, of ${long.length} over 50 ms`, Math.max(0, ...long), "ms");
+
+  // Down the list and up again with the wheel, two or three rows at a time, while it is updated.
+  await page.locator("[role=row] a").first().hover();
+  await countFrames(page);
+  const still = await busySeconds(cdp);
+  for (let turn = 0; turn < SCROLLS; turn++) await page.mouse.wheel(0, turn < SCROLLS / 2 ? 120 : -120);
+  const scrolling = (await busySeconds(cdp)) - still;
+  const frames = await framesOf(page);
+  say(`${HOSTS} hosts, scrolled: median of ${frames.length} frames`, median(frames), "ms", 16.7);
+  say("the same: main thread per frame", (scrolling * 1000) / frames.length, "ms");
   await context.close();
   await end(fleet);
 });

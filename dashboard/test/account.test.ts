@@ -94,6 +94,10 @@ test("a user changes the password, sets one-time codes up, signs in with them, a
   const made = codes.locator(".made pre");
   const recovery = ((await made.textContent()) ?? "").split("\n");
   expect(recovery.length).toBeGreaterThan(4);
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await codes.getByRole("button", { name: "Copy the recovery codes" }).click();
+  await codes.getByRole("button", { name: "Copied" }).waitFor();
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(recovery.join("\n"));
   await codes.getByRole("button", { name: "I have them" }).click();
   await codes.getByText("on", { exact: true }).waitFor();
   // They are shown this once.

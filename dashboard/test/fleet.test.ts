@@ -109,8 +109,26 @@ test("on a phone a row has every figure, and none is cut off", async () => {
   await row(page, "web-07").waitFor();
   for (const name of ["cpu", "memory", "disk", "network", "load"]) expect(await row(page, "web-07").locator(`.${name}`).isVisible(), name).toBe(true);
   expect(await row(page, "web-07").locator(".network").textContent()).toContain("↓ 10\u202fMbit/s");
-  const over = await row(page, "web-07").locator("[role=cell]").evaluateAll((cells) => cells.filter((cell) => cell.scrollWidth > cell.clientWidth + 1).map((cell) => cell.className));
+  const cells = row(page, "web-07").locator("[role=cell]");
+  const over = await cells.evaluateAll((cells) => cells.filter((cell) => cell.scrollWidth > cell.clientWidth + 1).map((cell) => cell.className));
   expect(over).toEqual([]);
+  const places = await cells.evaluateAll((cells) =>
+    cells.map((cell) => {
+      const { left, right, top, bottom } = cell.getBoundingClientRect();
+      return { name: cell.className, left, right, top, bottom };
+    }),
+  );
+  const seen = places.filter(({ left, right }) => right > left);
+  const around = await row(page, "web-07").boundingBox();
+  if (!around) throw new Error("the row has no place");
+  for (const one of seen) {
+    expect(one.left >= around.x && one.right <= around.x + around.width + 1, `${one.name} lies within the row`).toBe(true);
+    expect(one.top >= around.y - 1 && one.bottom <= around.y + around.height + 1, `${one.name} is no higher than the row`).toBe(true);
+    for (const other of seen) {
+      const apart = one === other || one.right <= other.left + 1 || other.right <= one.left + 1 || one.bottom <= other.top + 1 || other.bottom <= one.top + 1;
+      expect(apart, `${one.name} and ${other.name} lie apart`).toBe(true);
+    }
+  }
   await context.close();
 });
 

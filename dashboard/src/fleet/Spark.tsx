@@ -38,32 +38,37 @@ export const Spark = memo(function Spark(props: {
     context.lineWidth = 1.3 * ratio;
     context.lineJoin = "round";
     context.strokeStyle = stroke.current;
-    context.beginPath();
-    let isDown = false;
-    let first = -1;
-    let last = -1;
+    const line = new Path2D();
+    const area = new Path2D();
+    // Where nothing is known there is neither line nor area.
+    let before = -1;
+    const end = () => {
+      if (before < 0) return;
+      area.lineTo(before * step, h);
+      area.closePath();
+      before = -1;
+    };
     for (let at = 0; at < POINTS; at++) {
       const value = ring.at(at);
       if (Number.isNaN(value)) {
-        isDown = false;
+        end();
         continue;
       }
-      if (first < 0) first = at;
-      last = at;
-      if (isDown) context.lineTo(at * step, y(value));
-      else context.moveTo(at * step, y(value));
-      isDown = true;
+      if (before < 0) {
+        line.moveTo(at * step, y(value));
+        area.moveTo(at * step, h);
+      } else {
+        line.lineTo(at * step, y(value));
+      }
+      area.lineTo(at * step, y(value));
+      before = at;
     }
-    context.stroke();
-    if (last > first && first >= 0) {
-      context.lineTo(last * step, h);
-      context.lineTo(first * step, h);
-      context.closePath();
-      context.globalAlpha = 0.13;
-      context.fillStyle = stroke.current;
-      context.fill();
-      context.globalAlpha = 1;
-    }
+    end();
+    context.stroke(line);
+    context.globalAlpha = 0.13;
+    context.fillStyle = stroke.current;
+    context.fill(area);
+    context.globalAlpha = 1;
   }, [ring, version, width, height, top, tone, theme]);
   return <canvas ref={canvas} className="spark" style={{ width, height }} aria-hidden="true" />;
 });

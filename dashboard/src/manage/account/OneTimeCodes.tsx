@@ -3,6 +3,7 @@
 import type { CodesSecret } from "@nodeglass/client";
 import encodeQR from "qr";
 import { type FormEvent, useMemo, useState } from "react";
+import { Copy } from "../../shell/Copy.tsx";
 import { ask } from "../../shell/session.ts";
 import { useChange } from "../resource.ts";
 import { CodeField, PasswordField, said } from "./fields.tsx";
@@ -56,7 +57,7 @@ export function OneTimeCodes({ isOn }: { isOn: boolean }) {
       {recovery ? (
         <div className="made" role="status">
           <p>One-time codes are on. Whoever loses the device signs in with one of these, each good once. They are shown this once:</p>
-          <pre tabIndex={0}>{recovery.join("\n")}</pre>
+          <Copy text={recovery.join("\n")} what="the recovery codes" />
           <button type="button" className="quiet small" onClick={() => setRecovery(undefined)}>
             I have them
           </button>
