@@ -17,7 +17,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use clap::Parser;
 use nodeglass_model::UnixMillis;
-use nodeglass_tests::trace::{Trace, values};
+use nodeglass_tests::trace::{Trace, exposed, values};
 use tokio::time::Instant;
 
 /// Hosts for those who scrape.
@@ -78,11 +78,7 @@ async fn host(State(hosts): State<Arc<Hosts>>, Path(number): Path<u32>) -> Resul
     Ok(trace.with(number, step, UnixMillis(0), |sample| {
         let mut text = String::with_capacity(16 << 10);
         for ((metric, device), bits) in values(sample) {
-            text.extend(
-                metric
-                    .chars()
-                    .map(|letter| if letter.is_alphanumeric() { letter } else { '_' }),
-            );
+            text.push_str(&exposed(metric));
             if !device.is_empty() {
                 let _ = write!(text, "{{device={device:?}}}");
             }

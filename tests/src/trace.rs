@@ -142,6 +142,14 @@ pub fn values(sample: &Sample) -> BTreeMap<(&'static str, String), u64> {
     catalogue::devices(sample).flat_map(of).collect()
 }
 
+/// A metric's name as Prometheus takes it.
+pub fn exposed(metric: &str) -> String {
+    let letters = metric.chars();
+    letters
+        .map(|letter| if letter.is_alphanumeric() { letter } else { '_' })
+        .collect()
+}
+
 /// The names of the columns after the first, which is the time, and the rows.
 fn parse(text: impl BufRead) -> anyhow::Result<(Vec<String>, Vec<Vec<f64>>)> {
     let mut lines = text.lines();

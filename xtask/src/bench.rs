@@ -4,6 +4,7 @@
 
 mod agent;
 mod api;
+mod archives;
 mod client;
 mod cost;
 mod fleet;
@@ -150,6 +151,7 @@ impl Bench {
             interrupt.run(cargo().args(["build", "--release", "--locked"]).args(what))?;
             let mut rows = queries::measure(&self.fleet, queries::WHOLE)?;
             if !self.fleet.no_peers {
+                rows = archives::beside(rows, &archives::measure(&self.fleet));
                 rows = scrapers::beside(rows, &scrapers::measure(&self.fleet, 1_000, self.fleet.interval));
             }
             println!("{}:\n", queries::title(&self.fleet, queries::WHOLE));

@@ -4,12 +4,15 @@ mod bounds;
 mod control;
 mod export;
 mod grouped;
+mod hours;
 mod many;
 mod newcomers;
 mod past;
 mod pieces;
 mod plan;
 mod staged;
+#[cfg(test)]
+mod tests;
 mod tiers;
 
 use std::sync::Arc;

@@ -2,10 +2,11 @@
 //!
 //! `fill` writes what agents would have sent, and compacts it as a server does; it prints what there is now as one JSON
 //! object. `hold` connects agents, each of which sends one sample and stays; it prints a line when all are there. `schema` makes
-//! a place of its own for a store in a database with others.
+//! a place of its own for a store in a database with others. `lines` prints history for servers of others.
 
 mod fill;
 mod hold;
+mod lines;
 mod schema;
 
 use clap::Parser;
@@ -19,6 +20,8 @@ enum Work {
     Hold(hold::Hold),
     /// Make a schema in a PostgreSQL database, or drop it
     Schema(schema::Schema),
+    /// Print history for servers of others
+    Lines(lines::Lines),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -27,6 +30,7 @@ fn main() -> anyhow::Result<()> {
         .build()?;
     match Work::parse() {
         Work::Fill(fill) => runtime.block_on(fill.run()),
+        Work::Lines(lines) => lines.run(),
         Work::Schema(schema) => runtime.block_on(schema.run()),
         Work::Hold(hold) => {
             nodeglass_server::listener::raise_open_files();

@@ -1,7 +1,7 @@
 //! A caller that keeps its connection and times each answer, from outside.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,25 +28,28 @@ impl Client {
     /// Connects as the server speaks.
     pub(super) fn connect(server: &Server) -> anyhow::Result<Self> {
         let address = server.address()?;
-        let tcp = TcpStream::connect(address)?;
-        tcp.set_nodelay(true)?;
-        tcp.set_read_timeout(Some(ANSWER))?;
-        let stream: Box<dyn Stream> = match &server.ca {
-            None => Box::new(tcp),
-            Some(ca) => {
-                let mut roots = RootCertStore::empty();
-                roots.add(CertificateDer::from_pem_file(ca)?)?;
-                let config = ClientConfig::builder()
-                    .with_root_certificates(roots)
-                    .with_no_client_auth();
-                let tls = ClientConnection::new(Arc::new(config), address.ip().into())?;
-                Box::new(StreamOwned::new(tls, tcp))
-            }
+        let Some(ca) = &server.ca else {
+            return Self::plain(address);
         };
-        Ok(Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(ca)?)?;
+        let config = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let tls = ClientConnection::new(Arc::new(config), address.ip().into())?;
+        Ok(Self::over(Box::new(StreamOwned::new(tls, tcp(address)?))))
+    }
+
+    /// Connects without TLS, to whoever is there.
+    pub(super) fn plain(address: SocketAddr) -> anyhow::Result<Self> {
+        Ok(Self::over(Box::new(tcp(address)?)))
+    }
+
+    fn over(stream: Box<dyn Stream>) -> Self {
+        Self {
             stream: BufReader::with_capacity(64 << 10, stream),
             body: Vec::new(),
-        })
+        }
     }
 
     /// Calls for a path under `/api/v1`; gives how long it took until the whole answer was there. What it says is in
@@ -114,4 +117,11 @@ impl Client {
         self.body.resize(start + size, 0);
         Ok(self.stream.read_exact(&mut self.body[start..])?)
     }
+}
+
+fn tcp(address: SocketAddr) -> anyhow::Result<TcpStream> {
+    let tcp = TcpStream::connect(address)?;
+    tcp.set_nodelay(true)?;
+    tcp.set_read_timeout(Some(ANSWER))?;
+    Ok(tcp)
 }

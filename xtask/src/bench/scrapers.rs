@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use super::table::Row;
 use crate::tools::{self, Tool};
 
 /// The servers, and where they are found.
-const ALL: [(&str, Tool); 2] = [
+pub(super) const ALL: [(&str, Tool); 2] = [
     ("Prometheus", tools::PROMETHEUS),
     ("VictoriaMetrics", tools::VICTORIA_METRICS),
 ];
@@ -107,16 +108,36 @@ struct Scraper {
 }
 
 fn started(name: &'static str, tool: Tool, options: &Options, hosts: u32) -> anyhow::Result<Scraper> {
-    let server = tool.find_or_unpack()?;
     let hosts = hosts.min(MOST_HOSTS);
     let directory = tempfile::tempdir()?;
     let (exporter_process, exporter) = exporter(options, hosts)?;
     let config = directory.path().join("scrape.yml");
     fs::write(&config, scrape_config(hosts, options.interval, exporter))?;
+    let data = directory.path().join("data");
+    let (server, address) = launch(name, &tool.find_or_unpack()?, &config, &data)?;
+    Ok(Scraper {
+        name,
+        address,
+        hosts,
+        interval: options.interval,
+        empty_mb: Memory::of(server.pid())?.resident_mb,
+        server,
+        exporter,
+        _exporter: exporter_process,
+        _directory: directory,
+    })
+}
+
+/// Starts a server of others, and waits until it answers.
+pub(super) fn launch(
+    name: &str,
+    program: &Path,
+    config: &Path,
+    data: &Path,
+) -> anyhow::Result<(Running, SocketAddr)> {
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let data = directory.path().join("data");
-    let mut command = quiet(&server);
+    let mut command = quiet(program);
     match name {
         "Prometheus" => command.args([
             format!("--config.file={}", config.display()),
@@ -135,17 +156,7 @@ fn started(name: &'static str, tool: Tool, options: &Options, hosts: u32) -> any
         ensure!(Instant::now() < until, "it does not start");
         thread::sleep(Duration::from_millis(50));
     }
-    Ok(Scraper {
-        name,
-        address,
-        hosts,
-        interval: options.interval,
-        empty_mb: Memory::of(server.pid())?.resident_mb,
-        server,
-        exporter,
-        _exporter: exporter_process,
-        _directory: directory,
-    })
+    Ok((server, address))
 }
 
 fn exporter(options: &Options, hosts: u32) -> anyhow::Result<(Running, SocketAddr)> {

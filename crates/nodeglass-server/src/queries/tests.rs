@@ -1,19 +1,22 @@
 //! Answers from every tier of a real store against those from the samples themselves.
 
+use std::collections::BTreeMap;
+
 use nodeglass_chunk::chunk::{Effort, Encoder};
 use nodeglass_chunk::row;
-use nodeglass_model::history::HistoryBuilder;
+use nodeglass_model::catalogue::{self, Kind};
+use nodeglass_model::history::{History, HistoryBuilder, HistoryQuery};
 use nodeglass_model::sample::NetworkMetrics;
-use nodeglass_model::{Clock, SampleId, UnixMillis};
-use nodeglass_store::tiers::{Hour, NewChunk, PackedAgent, Retention, RollupChange, SlotLimits};
-use nodeglass_store::{AgentRecord, Store};
+use nodeglass_model::{Sample, SampleId, TimeRange};
+use nodeglass_store::tiers::{
+    Hour, Levels, NewChunk, PackedAgent, Retention, RollupChange, SeriesName, SlotLimits, Summary,
+};
+use nodeglass_store::{AgentRecord, StagedSample};
 
+use super::hours::total;
+use super::plan::{HOUR, whole_hours};
 use super::*;
-use crate::live::Live;
-use crate::queries::plan::HOUR;
-use crate::queries::{QueryLimits, Resolution};
-use crate::registry::Registry;
-use crate::retention::Kept;
+use crate::ledger::Gap;
 
 /// A whole hour.
 const START: UnixMillis = UnixMillis(1_763_700_000_000 / 3_600_000 * 3_600_000);
@@ -295,6 +298,21 @@ async fn hours_and_what_is_in_none_make_one_answer() {
         whole.range = whole_hours(query.range);
         let found = queries.hourly_history(&agent, &query, START).await.unwrap();
         assert_eq!(found, expected(&whole, &samples), "{agg}");
+        // So many devices that their hours are read one by one, or two at a time: the beginning is in the midst of a part.
+        for figures in [1, 5, 8] {
+            let since = START.plus(HOUR);
+            let parts = queries.hourly_in_parts(&agent, &query, since, figures);
+            let young: Vec<_> = samples
+                .iter()
+                .filter(|sample| sample.timestamp >= since)
+                .cloned()
+                .collect();
+            assert_eq!(
+                parts.await.unwrap(),
+                expected(&whole, &young),
+                "{agg}, {figures} at once"
+            );
+        }
     }
 }
 
@@ -335,6 +353,46 @@ async fn the_planner_takes_hours_for_whole_hours() {
         assert_eq!(stored.resolution, resolution);
         assert_eq!(stored.history, expected(&one(interval), &samples));
     }
+}
+
+#[tokio::test]
+async fn what_an_agent_said_before_the_server_started_is_read_once_a_second() {
+    let directory = tempfile::tempdir().unwrap();
+    let (queries, agent, _) = history_of_tiers(directory.path()).await;
+    let range = TimeRange {
+        start: START,
+        end: START.plus(HOUR),
+    };
+    let says = async |reason: &str| {
+        let gap = Gap {
+            reason: reason.to_owned(),
+            from: START.0.unsigned_abs(),
+            to: START.0.unsigned_abs() + 1_000,
+            samples: 1,
+        };
+        let side = AgentSide {
+            gaps: vec![gap],
+            ..AgentSide::default()
+        };
+        let side = serde_json::to_string(&side).unwrap();
+        queries
+            .store
+            .save_agent_sides(&[(agent.key, side)])
+            .await
+            .unwrap();
+    };
+    let shown = async || {
+        let gaps = queries.gaps(&agent, range).await.unwrap();
+        gaps.iter().map(|gap| gap.reason.clone()).collect::<Vec<_>>()
+    };
+    says("age").await;
+    assert_eq!(shown().await, ["age"]);
+    says("size").await;
+    assert_eq!(shown().await, ["age"], "what was just read stands for a second");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    tokio::time::resume();
+    assert_eq!(shown().await, ["size"]);
 }
 
 #[test]

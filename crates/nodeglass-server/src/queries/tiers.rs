@@ -1,23 +1,17 @@
-//! History of one agent from the store: the pieces of chunks that a query needs, staged samples, and hourly figures.
+//! History of one agent from its samples: the pieces of chunks that a query needs, and what is staged.
 
-#[cfg(test)]
-mod tests;
-
-use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nodeglass_model::catalogue::{self, Dimension, Kind, Metric, OverDevices};
-use nodeglass_model::history::{Aggregation, Fold, History, HistoryQuery, Partial};
-use nodeglass_model::selector::DeviceChoice;
-use nodeglass_model::{Sample, TimeRange, UnixMillis};
+use nodeglass_model::catalogue::Metric;
+use nodeglass_model::history::{Fold, History, HistoryQuery};
+use nodeglass_model::{TimeRange, UnixMillis};
 use nodeglass_store::StagedSample;
-use nodeglass_store::tiers::{HourFigures, Levels, Outline, RollupPoint, SeriesName, Slice, Summary};
+use nodeglass_store::tiers::{Levels, Outline, Slice};
 use tracing::warn;
 
 use super::Queries;
 use super::pieces::{OpenChunk, Opened, Values};
-use super::plan::whole_hours;
 use super::staged::{Staged, fold_columns};
 use crate::error::ApiError;
 use crate::live::LiveAgent;
@@ -31,11 +25,11 @@ const SHORTEST_SPAN: Duration = Duration::from_mins(10);
 /// Values that are read at once: 64 MB of them.
 const VALUES: u64 = 4 << 20;
 /// How often it begins again because chunks were merged while they were read; a merge takes place once in minutes.
-const ATTEMPTS: usize = 4;
+pub(super) const ATTEMPTS: usize = 4;
 
 /// What was read of some time.
 #[derive(Debug, Default)]
-struct Gathered {
+pub(super) struct Gathered {
     chunks: Vec<ChunkPart>,
     staged: Staged,
 }
@@ -48,7 +42,7 @@ struct ChunkPart {
 }
 
 /// What came of reading.
-enum Read {
+pub(super) enum Read {
     All(Gathered),
     /// There are more values than are to be read at once.
     TooMuch,
@@ -105,41 +99,8 @@ impl Queries {
         Ok(fold.finish())
     }
 
-    /// Buckets of whole hours: those from `since` on that the range touches, each from its rollup and the samples that are
-    /// in none yet.
-    pub(super) async fn hourly_history(
-        &self,
-        agent: &LiveAgent,
-        query: &HistoryQuery,
-        since: UnixMillis,
-    ) -> Result<History, ApiError> {
-        let mut query = query.clone();
-        query.range = whole_hours(query.range);
-        let part = TimeRange {
-            start: query.range.start.max(since),
-            end: query.range.end,
-        };
-        if part.start >= part.end {
-            return Ok(Fold::new(&query).finish());
-        }
-        for _ in 0..ATTEMPTS {
-            let mut fold = Fold::new(&query);
-            // A merge takes samples out of small chunks and adds them to rollups. If all small chunks that were there before the
-            // rollups were read are there after it, no sample is in both, and none in neither.
-            let (outline, opened) = self.outline(agent, part, Levels::Small).await?;
-            let rollups = self.rollups(agent, &query, part).await?;
-            let Read::All(gathered) = self.read(agent, &fold, outline, &opened, true, false).await? else {
-                continue;
-            };
-            add_rollups(&mut fold, agent, rollups);
-            gathered.fold(&mut fold, part).await;
-            return Ok(fold.finish());
-        }
-        Err(ApiError::Overloaded)
-    }
-
     /// What there is in a range, without the directories of the chunks that are opened already.
-    async fn outline(
+    pub(super) async fn outline(
         &self,
         agent: &LiveAgent,
         range: TimeRange,
@@ -153,7 +114,7 @@ impl Queries {
 
     /// Reads what an answer needs of the chunks and samples of an outline. With `check`, every chunk is asked for something,
     /// so that one that has gone shows; with `bounded`, too many values are not read.
-    async fn read(
+    pub(super) async fn read(
         &self,
         agent: &LiveAgent,
         fold: &Fold<'_>,
@@ -253,56 +214,11 @@ impl Queries {
         }
         Ok(Read::All(gathered))
     }
-
-    /// The hourly figures that a query needs.
-    async fn rollups(
-        &self,
-        agent: &LiveAgent,
-        query: &HistoryQuery,
-        part: TimeRange,
-    ) -> Result<Vec<RollupPoint>, ApiError> {
-        let mut wanted = HashSet::new();
-        let mut of_all_devices = HashSet::new();
-        for selector in &query.selectors {
-            let metric = selector.metric();
-            match selector.device() {
-                DeviceChoice::One(label) => {
-                    wanted.insert(SeriesName {
-                        metric: metric.id,
-                        device: Some(label.clone()),
-                    });
-                }
-                _ if metric.dimension() == Dimension::Host => {
-                    wanted.insert(SeriesName {
-                        metric: metric.id,
-                        device: None,
-                    });
-                }
-                DeviceChoice::Total | DeviceChoice::Every => {
-                    of_all_devices.insert(metric.id);
-                }
-            }
-        }
-        if !of_all_devices.is_empty() {
-            let known = self.store.series(agent.key).await?;
-            wanted.extend(
-                known
-                    .into_iter()
-                    .filter(|name| of_all_devices.contains(&name.metric)),
-            );
-        }
-        let wanted: Vec<_> = wanted.into_iter().collect();
-        let figures = match query.aggregation {
-            Aggregation::Min | Aggregation::Max => HourFigures::All,
-            _ => HourFigures::Means,
-        };
-        Ok(self.store.rollups(agent.key, part, &wanted, figures).await?)
-    }
 }
 
 impl Gathered {
     /// Adds everything to an answer.
-    async fn fold(self, fold: &mut Fold<'_>, part: TimeRange) {
+    pub(super) async fn fold(self, fold: &mut Fold<'_>, part: TimeRange) {
         fold.narrow(part);
         for ChunkPart { chunk, columns } in &self.chunks {
             let devices = columns.iter().flat_map(|(metric, values)| {
@@ -317,103 +233,4 @@ impl Gathered {
         }
         self.staged.fold(fold);
     }
-}
-
-/// Adds hourly figures to an answer, those of several devices as totals, too.
-fn add_rollups(fold: &mut Fold<'_>, agent: &LiveAgent, rollups: Vec<RollupPoint>) {
-    let mut of_devices: BTreeMap<_, Vec<(String, Summary)>> = BTreeMap::new();
-    for RollupPoint {
-        hour,
-        series,
-        summary,
-    } in rollups
-    {
-        let Some(metric) = catalogue::by_id(series.metric) else {
-            continue;
-        };
-        let label = series.device.unwrap_or_default();
-        fold.partial(metric, &label, hour, partial(summary));
-        if metric.dimension() != Dimension::Host {
-            of_devices
-                .entry((metric.id, hour))
-                .or_default()
-                .push((label, summary));
-        }
-    }
-    let latest = agent.latest().sample;
-    let mut parts: Option<(Dimension, HashSet<String>)> = None;
-    for ((id, hour), devices) in of_devices {
-        let Some(metric) = catalogue::by_id(id) else {
-            continue;
-        };
-        let dimension = metric.dimension();
-        if parts.as_ref().is_none_or(|(known, _)| *known != dimension) {
-            let sample = latest.as_ref().map(|live| live.sample());
-            parts = Some((
-                dimension,
-                sample
-                    .map(|sample| parts_in(sample, dimension))
-                    .unwrap_or_default(),
-            ));
-        }
-        let is_part = |label: &str| parts.as_ref().is_some_and(|(_, parts)| parts.contains(label));
-        if let Some(total) = total(metric, &devices, is_part) {
-            fold.partial_total(metric, hour, total);
-        }
-    }
-}
-
-fn partial(summary: Summary) -> Partial {
-    let Summary {
-        count,
-        mean,
-        min,
-        max,
-    } = summary;
-    Partial {
-        count,
-        mean,
-        min,
-        max,
-    }
-}
-
-/// The devices that sums leave out, by what the latest sample says of them: hourly figures don't say.
-fn parts_in(sample: &Sample, dimension: Dimension) -> HashSet<String> {
-    let devices = catalogue::devices(sample).filter(|device| device.dimension == dimension);
-    devices
-        .filter(|device| catalogue::is_part(dimension, &device.label, device.attributes(sample)))
-        .map(|device| device.label.into_owned())
-        .collect()
-}
-
-/// The figures of a total over devices from those of the devices. It is exact where each device was there all the time;
-/// of its lowest and highest it has what a maximum tells.
-fn total(metric: &Metric, devices: &[(String, Summary)], is_part: impl Fn(&str) -> bool) -> Option<Partial> {
-    let counted: Vec<&Summary> = devices
-        .iter()
-        .filter(|(label, _)| metric.over_devices != OverDevices::Sum || !is_part(label))
-        .map(|(_, summary)| summary)
-        .collect();
-    let count = counted.iter().map(|summary| summary.count).max()?;
-    let weighted: f64 = counted.iter().map(|one| one.mean * f64::from(one.count)).sum();
-    let all: u32 = counted.iter().map(|one| one.count).sum();
-    let highest = |of: fn(&Summary) -> f64| {
-        counted
-            .iter()
-            .map(|one| of(one))
-            .fold(f64::NEG_INFINITY, f64::max)
-    };
-    let mean = match (metric.over_devices, metric.kind) {
-        (OverDevices::Sum, Kind::Counter) => counted.iter().map(|one| one.mean).sum(),
-        (OverDevices::Sum, Kind::Rate | Kind::Level) => weighted / f64::from(count),
-        (OverDevices::Max, _) => highest(|one| one.mean),
-        (OverDevices::Mean, _) => weighted / f64::from(all),
-    };
-    Some(Partial {
-        count,
-        mean,
-        min: mean,
-        max: highest(|one| one.max),
-    })
 }
