@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
-use nodeglass_model::catalogue::{self, Metric};
+use nodeglass_model::catalogue::{self, Dimension, Metric};
 use nodeglass_model::window::Window;
 use nodeglass_model::{Sample, UnixMillis};
 
@@ -179,12 +179,12 @@ fn spread(
     layout: &mut Sample,
 ) -> anyhow::Result<Vec<Series>> {
     let mut spare = columns::Spare::default();
-    let mut all: Vec<Series> = Vec::new();
+    let mut all: Vec<(Series, String)> = Vec::new();
     for round in 0.. {
         let before = all.len();
         for (column, name) in names.iter().enumerate() {
             if all.len() == wanted {
-                return Ok(all);
+                return Ok(placed(all, layout));
             }
             let values = || rows.iter().map(|row| row[column]);
             let own = columns::named(name).filter(|_| round == 0);
@@ -192,23 +192,38 @@ fn spread(
                 continue;
             };
             let metric = catalogue::by_path(path).with_context(|| format!("no metric is called {path}"))?;
-            let index = metric.dimension().find_or_add(layout, &device);
-            all.push(Series {
+            let series = Series {
                 column,
                 later: round * rows.len() / 2,
                 metric,
-                index,
-            });
+                index: 0,
+            };
+            all.push((series, device));
         }
         if all.len() == before {
             bail!("no column of the trace has values that a metric can have");
         }
     }
-    Ok(all)
+    Ok(placed(all, layout))
+}
+
+/// Gives each series its device, in the order in which an agent lists devices: a disk without a mount comes behind those with one.
+fn placed(mut all: Vec<(Series, String)>, layout: &mut Sample) -> Vec<Series> {
+    for dimension in Dimension::ALL {
+        let of_kind = all
+            .iter_mut()
+            .filter(|(series, _)| series.metric.dimension() == dimension);
+        for (series, device) in of_kind {
+            series.index = dimension.find_or_add(layout, device);
+        }
+    }
+    all.into_iter().map(|(series, _)| series).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use nodeglass_chunk::row;
+
     use super::*;
 
     const TEXT: &str = "t,cpu.user,net.eth0.bytes_sent_ps,mystery,half\n0,10,100,-1,0.5\n1,20,300,7,1.5\n2,30,500,9,2.5\n3,60,900,5,9.5\n";
@@ -258,5 +273,18 @@ mod tests {
         );
         assert_eq!(wrong(""), "the trace is empty");
         assert!(trace(1, 5).is_err(), "the interval is longer than the trace");
+    }
+
+    #[test]
+    fn a_sample_can_be_made_out_of_its_row_as_one_of_an_agent() {
+        let text = "t,disk.vda.read_bytes_ps,fs./.total,disk.vdb.read_bytes_ps\n0,10,4096,1\n1,20,4096,2\n";
+        let (names, rows) = parse(text.as_bytes()).unwrap();
+        let mut trace = Trace::new(&names, &rows, 3, 1).unwrap();
+        trace.with(0, 1, UnixMillis(7), |sample| {
+            let made = row::decode(&row::encode(sample), sample.timestamp).unwrap();
+            assert_eq!(made, *sample);
+            assert_eq!(sample.disks.len(), 3);
+            assert_eq!(sample.disks[1].read_bytes_per_sec, Some(20));
+        });
     }
 }

@@ -139,7 +139,8 @@ impl Decoder {
                 return Err(RowError::Malformed("more metrics than there are"));
             }
             let mut id = 0_u16;
-            let mut metrics = Vec::new();
+            // A server has thousands of these for as long as agents are connected: no more than they need.
+            let mut metrics = Vec::with_capacity(count as usize);
             for _ in 0..count {
                 id = u16::try_from(reader.unsigned()?)
                     .ok()
@@ -158,6 +159,7 @@ impl Decoder {
                 values,
             });
         }
+        self.kinds.shrink_to_fit();
         Ok(())
     }
 
@@ -226,6 +228,7 @@ impl Decoder {
             }
             if let Some(holder) = holder {
                 self.departed.update(holder, &self.layout, &places);
+                holder.shrink(&mut devices);
                 holder.swap(&mut self.layout, &mut devices);
             }
         }

@@ -266,6 +266,17 @@ macro_rules! dimensions {
                 }
             }
 
+            /// Keeps no room for more devices than there are.
+            pub fn shrink(self, sample: &mut Sample) {
+                match self {
+                    Self::Host => {}
+                    $(Self::$kind => {
+                        let $at = sample;
+                        $list.shrink_to_fit();
+                    })+
+                }
+            }
+
             /// Adds a device with this label and nothing else, whether or not there is one already, and gives its place.
             /// Labels that can't be of this kind (a core that is no number) stand for device 0.
             pub fn add(self, sample: &mut Sample, label: &str) -> usize {

@@ -20,8 +20,8 @@ const DATA: &str = "\ndata: ";
 pub struct LiveSample {
     /// When it was taken.
     pub timestamp: UnixMillis,
-    /// Made out of the row when somebody looks, if it did not come as a sample.
-    sample: OnceLock<Sample>,
+    /// Made out of the row when somebody looks, if it did not come as a sample. Boxed: of most agents there is none.
+    sample: OnceLock<Box<Sample>>,
     row: Bytes,
     was_looked_at: AtomicBool,
     /// Its identity; `None` for one that was read from the store when the server started.
@@ -49,7 +49,7 @@ impl LiveSample {
     pub(crate) fn new(sample: Sample, id: Option<SampleId>, number: u64, order: u64) -> Self {
         let timestamp = sample.timestamp;
         Self {
-            sample: OnceLock::from(sample),
+            sample: OnceLock::from(Box::new(sample)),
             ..Self::of_row(Bytes::new(), timestamp, id, number, order)
         }
     }
@@ -80,7 +80,7 @@ impl LiveSample {
     /// The sample itself.
     pub fn sample(&self) -> &Sample {
         self.was_looked_at.store(true, Ordering::Relaxed);
-        self.sample.get_or_init(|| self.read())
+        self.sample.get_or_init(|| Box::new(self.read()))
     }
 
     /// The one value of a selection, as [`Selector::value`] has it of the sample. It is read out of the row where nobody made the sample so far: of ten thousand agents, samples
@@ -120,7 +120,7 @@ impl LiveSample {
 
     /// The sample for another one to be made out of, if it was made.
     pub(super) fn into_sample(self) -> Option<Sample> {
-        self.sample.into_inner()
+        self.sample.into_inner().map(|sample| *sample)
     }
 
     /// Whether anybody asked for the sample so far.
