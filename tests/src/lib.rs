@@ -23,6 +23,7 @@ pub mod process;
 pub mod proxy;
 pub mod python;
 pub mod server;
+pub mod terminal;
 pub mod trace;
 
 use std::time::Duration;

@@ -1,93 +1,72 @@
-//! `nodeglass top` on a pseudo-terminal, before a real server with a real agent.
+//! `nodeglass top` on a pseudo-terminal, before a real server with a real agent: what it shows, and its keys. [`trouble`] has
+//! what becomes of it when a server or an agent is away, [`sizes`] what fits.
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::num::NonZeroU16;
-use std::os::fd::{AsFd, OwnedFd};
-use std::process::Stdio;
-use std::sync::{Arc, Mutex};
-use std::thread;
+#[path = "top/sizes.rs"]
+mod sizes;
+#[path = "top/trouble.rs"]
+mod trouble;
+
+use std::time::Duration;
 
 use nodeglass_tests::agent::Agent;
 use nodeglass_tests::database::Database;
-use nodeglass_tests::eventually;
-use nodeglass_tests::process::{Process, command, command_after};
+use nodeglass_tests::process::command;
 use nodeglass_tests::server::{Server, TOKEN};
-use rustix::fs::{Mode, OFlags};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use nodeglass_tests::terminal::{Terminal, command_on_a_terminal};
 
-const ROWS: NonZeroU16 = NonZeroU16::new(32).unwrap();
-const COLUMNS: NonZeroU16 = NonZeroU16::new(110).unwrap();
+/// Rows and columns, unless a test is about them.
+const SIZE: (u16, u16) = (32, 110);
+/// A key is obeyed by then: on a busy machine, and before a question that hangs is given up.
+const AT_ONCE: Duration = Duration::from_secs(6);
+/// What sparklines are made of.
+const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// A program on a terminal of the test's.
-struct Terminal {
-    keys: File,
-    screen: Arc<Mutex<vt100::Parser>>,
-    process: Process,
+/// A command that follows a server with its admin's token.
+fn top(url: &str, arguments: &[&str]) -> tokio::process::Command {
+    let mut command = command_on_a_terminal("nodeglass");
+    command
+        .arg("top")
+        .args(arguments)
+        .env("NODEGLASS_SERVER", url)
+        .env("NODEGLASS_TOKEN", TOKEN);
+    command
 }
 
-impl Terminal {
-    fn start(server: &Server, arguments: &[&str]) -> Self {
-        let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&controller).unwrap();
-        unlockpt(&controller).unwrap();
-        let size = Winsize {
-            ws_row: ROWS.get(),
-            ws_col: COLUMNS.get(),
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        tcsetwinsize(&controller, size).unwrap();
-        let name = ptsname(&controller, Vec::new()).unwrap();
-        let terminal = rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
-        let end = |end: &OwnedFd| Stdio::from(end.as_fd().try_clone_to_owned().unwrap());
-        // In a session of its own, whose terminal it is, as a shell would start it.
-        let mut command = command_after(&["setsid", "--ctty", "--wait"].map(str::to_owned), "nodeglass");
-        command
-            .arg("top")
-            .args(arguments)
-            .env("NODEGLASS_SERVER", &server.url)
-            .env("NODEGLASS_TOKEN", TOKEN)
-            .env("TERM", "xterm-256color")
-            .stdin(end(&terminal))
-            .stdout(end(&terminal))
-            .stderr(end(&terminal));
-        let process = Process::start(&mut command);
-        drop(terminal);
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(ROWS, COLUMNS, 0)));
-        let keys = File::from(controller);
-        let (mut output, shown) = (keys.try_clone().unwrap(), screen.clone());
-        thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            // The last who has the terminal open closes it, which reads as an error here.
-            while let Ok(count @ 1..) = output.read(&mut bytes) {
-                shown.lock().unwrap().process(&bytes[..count]);
-            }
-        });
-        Self {
-            keys,
-            screen,
-            process,
-        }
-    }
+/// The names of agents in the rows, from above.
+fn agents(text: &str) -> Vec<&str> {
+    text.lines()
+        .skip_while(|line| !line.starts_with("AGENT"))
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|word| word.contains('-'))
+        .collect()
+}
 
-    fn press(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
-    }
+/// The rows of the table of processes, each in words, with its titles first.
+fn processes(text: &str) -> Vec<Vec<&str>> {
+    let lines = text.lines().skip_while(|line| !line.contains("COMMAND"));
+    lines
+        .take_while(|line| !line.starts_with("F1"))
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|words| !words.is_empty())
+        .collect()
+}
 
-    fn text(&self) -> String {
-        self.screen.lock().unwrap().screen().contents()
-    }
+/// The numbers in a column of it; what is not known is left out.
+fn column(text: &str, title: &str) -> Vec<f64> {
+    let rows = processes(text);
+    let place = rows
+        .first()
+        .and_then(|titles| titles.iter().position(|one| *one == title));
+    let Some(place) = place else { return Vec::new() };
+    rows[1..]
+        .iter()
+        .filter_map(|row| row.get(place)?.parse().ok())
+        .collect()
+}
 
-    /// The screen, once it is as the test wants it.
-    async fn when(&self, what: &str, holds: impl Fn(&str) -> bool) -> String {
-        eventually(what, async || {
-            let text = self.text();
-            holds(&text).then_some(text)
-        })
-        .await
-    }
+fn falls(values: &[f64]) -> bool {
+    values.len() > 1 && values.is_sorted_by(|one, next| one >= next)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -98,12 +77,11 @@ async fn top_shows_the_fleet_and_a_host_and_obeys_its_keys() {
         server.add_agent(other).await;
     }
     let _agent = Agent::start(&server, "web-1").await;
-    let mut top = Terminal::start(&server, &[]);
-    let place = |text: &str, name: &str| text.lines().position(|line| line.starts_with(name));
+    let mut top = Terminal::start(top(&server.url, &[]), SIZE);
     let fleet = top
         .when("the fleet with figures, the busiest first", |text| {
             text.contains("1 of 3 connected")
-                && place(text, "web-1") < place(text, "db-1")
+                && agents(text) == ["web-1", "db-1", "web-2"]
                 && text
                     .lines()
                     .any(|line| line.contains("web-1") && line.contains('%'))
@@ -112,43 +90,123 @@ async fn top_shows_the_fleet_and_a_host_and_obeys_its_keys() {
     assert!(fleet.contains("never"), "{fleet}");
     top.press("N");
     top.when("agents by name", |text| {
-        place(text, "db-1") < place(text, "web-1")
+        agents(text) == ["db-1", "web-1", "web-2"]
     })
     .await;
-    top.press("/web\r");
+    top.press("/WEB\r");
     top.when("the filter", |text| {
-        text.contains("with \"web\"") && place(text, "db-1").is_none()
+        text.contains("with \"WEB\"") && agents(text) == ["web-1", "web-2"]
     })
     .await;
     top.press("\r");
     let host = top
         .when("the host with its processes", |text| {
-            text.contains("COMMAND") && text.contains("Mem [") && text.contains("nodeglass-agent")
+            text.contains("Mem [") && text.contains("load ") && column(text, "PID").len() > 1
+        })
+        .await;
+    assert!(host.contains("CPU, the last hour"), "{host}");
+    top.press("?");
+    top.when("help", |text| {
+        text.contains("Keys") && text.contains("hold still")
+    })
+    .await;
+    top.press("x");
+    top.when("no help", |text| !text.contains("Keys")).await;
+    top.press("\x1b");
+    top.when("the fleet again", |text| text.contains("1 of 3 connected"))
+        .await;
+    top.press("Z");
+    top.when("a picture that is held, with its age", |text| {
+        text.contains("HELD 2s")
+            && text
+                .lines()
+                .any(|line| line.starts_with("web-1 ") && line.ends_with(" 2s"))
+    })
+    .await;
+    top.press("Z");
+    top.when("a new one", |text| !text.contains("HELD") && text.contains("now"))
+        .await;
+    // What something else wrote over it is gone with Ctrl-L.
+    top.on_screen(|screen| screen.process(b"\x1b[20;1Hmail has come"));
+    top.press("\x0c");
+    top.when("the whole picture again", |text| {
+        !text.contains("mail has come") && text.contains("1 of 3 connected")
+    })
+    .await;
+    assert!(top.on_screen(|screen| screen.screen().alternate_screen()));
+    top.press("q");
+    top.ended().await;
+    assert!(!top.on_screen(|screen| screen.screen().alternate_screen()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn top_sorts_and_filters_processes() {
+    let database = Database::sqlite();
+    let server = Server::start(&database).await;
+    let agent = Agent::start(&server, "web-1").await;
+    let mut top = Terminal::start(top(&server.url, &["web-1"]), SIZE);
+    top.when("the busiest first", |text| {
+        text.contains("by CPU") && falls(&column(text, "CPU%"))
+    })
+    .await;
+    top.press("N");
+    top.when("by number", |text| {
+        let mut pids = column(text, "PID");
+        pids.reverse();
+        text.contains("by PID") && falls(&pids)
+    })
+    .await;
+    top.press("I");
+    top.when("the other way round", |text| {
+        text.contains("by PID, turned") && falls(&column(text, "PID"))
+    })
+    .await;
+    top.press("IM");
+    top.when("by memory", |text| text.contains("by memory")).await;
+    top.press(">");
+    top.when("by the next", |text| text.contains("by disk I/O")).await;
+    top.press("P/no such process\r");
+    top.when("that there is none", |text| {
+        text.contains("nothing fits the filter")
+    })
+    .await;
+    top.press("\x1b");
+    top.when("all again", |text| column(text, "PID").len() > 1).await;
+    top.press("p");
+    top.when("where a program lies", |text| {
+        processes(text)[1..]
+            .iter()
+            .any(|row| row.iter().any(|word| word.starts_with('/')))
+    })
+    .await;
+    top.press("p");
+    // Of all that runs here the test knows this one.
+    top.press("/Nodeglass-agent run\r");
+    let filtered = top
+        .when("those that fit", |text| {
+            text.contains("with \"Nodeglass-agent run\"")
+                && column(text, "PID").contains(&f64::from(agent.pid()))
         })
         .await;
     assert!(
-        host.contains("CPU, the last hour") && host.contains("load "),
-        "{host}"
+        processes(&filtered)[1..]
+            .iter()
+            .all(|row| row.contains(&"nodeglass-agent")),
+        "{filtered}"
     );
-    top.press("?");
-    top.when("help", |text| text.contains("Keys")).await;
-    top.press("x\x1b");
-    top.when("the fleet again", |text| text.contains("1 of 3 connected"))
-        .await;
-    top.press("q");
-    eventually("top to end", async || top.process.has_ended().then_some(())).await;
-    assert!(!top.screen.lock().unwrap().screen().alternate_screen());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn top_says_what_it_needs() {
     let database = Database::sqlite();
     let server = Server::start(&database).await;
-    let top = Terminal::start(&server, &["nobody"]);
-    top.when("there is no such agent", |text| {
-        text.contains("there is no agent \"nobody\"")
-    })
-    .await;
+    let mut nobody = Terminal::start(top(&server.url, &["nobody"]), SIZE);
+    nobody
+        .when("there is no such agent", |text| {
+            text.contains("there is no agent \"nobody\"")
+        })
+        .await;
+    nobody.ended().await;
     let mut piped = command("nodeglass");
     piped
         .arg("top")

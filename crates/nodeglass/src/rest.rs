@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use bytes::Bytes;
 use nodeglass_proto::limits::CONNECT_TIMEOUT;
 use nodeglass_runtime::tls::Pin;
@@ -24,6 +24,7 @@ pub(crate) struct Rest {
     http: Client,
     server: String,
     bearer: String,
+    tries: u32,
 }
 
 /// What a server says of a call that failed.
@@ -31,6 +32,17 @@ pub(crate) struct Rest {
 struct Problem {
     code: String,
     message: String,
+}
+
+/// A call that the server refused, as an error that callers can look into.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Refused {
+    /// The server's word for it, if it has one: `no_metrics`.
+    pub(crate) code: Option<String>,
+    message: String,
+    /// When to ask again, if the server says so.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Rest {
@@ -49,7 +61,13 @@ impl Rest {
             http,
             server: server.trim_end_matches('/').to_owned(),
             bearer,
+            tries: TRIES,
         })
+    }
+
+    /// The same for who asks again by itself, and shows meanwhile why there is no answer.
+    pub(crate) fn impatient(self) -> Self {
+        Self { tries: 1, ..self }
     }
 
     /// The answer to a question, once it begins.
@@ -135,21 +153,29 @@ impl Rest {
                 StatusCode::SERVICE_UNAVAILABLE,
                 StatusCode::GATEWAY_TIMEOUT,
             ];
-            if busy.contains(&status) && tries < TRIES {
-                let named = answer.headers().get(RETRY_AFTER);
-                let named = named.and_then(|seconds| seconds.to_str().ok()?.parse().ok());
-                tokio::time::sleep(named.map_or(PAUSE.0, Duration::from_secs).min(PAUSE.1)).await;
+            let named = answer.headers().get(RETRY_AFTER);
+            let named = named.and_then(|seconds| seconds.to_str().ok()?.parse().ok());
+            let retry_after = named.map(|seconds| Duration::from_secs(seconds).min(PAUSE.1));
+            if busy.contains(&status) && tries < self.tries {
+                tokio::time::sleep(retry_after.unwrap_or(PAUSE.0)).await;
                 continue;
             }
             let text = answer.text().await.unwrap_or_default();
-            match serde_json::from_str::<Problem>(&text) {
+            let (code, message) = match serde_json::from_str::<Problem>(&text) {
                 // It names a path that an older server does not have.
-                Ok(problem) if problem.code == "not_found" => {
-                    bail!("this server is older and can't do that: bring it up to date")
-                }
-                Ok(problem) => bail!("{}", problem.message),
-                Err(_) => bail!("the server at {} answered {status}", self.server),
+                Ok(problem) if problem.code == "not_found" => (
+                    Some(problem.code),
+                    "this server is older and can't do that: bring it up to date".to_owned(),
+                ),
+                Ok(problem) => (Some(problem.code), problem.message),
+                Err(_) => (None, format!("the server at {} answered {status}", self.server)),
+            };
+            return Err(Refused {
+                code,
+                message,
+                retry_after,
             }
+            .into());
         }
     }
 }

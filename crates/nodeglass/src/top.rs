@@ -1,9 +1,11 @@
 //! `nodeglass top`: all agents, or one, on a terminal, live. Keys are htop's where they fit.
 //!
-//! [`ask`] asks the server, [`state`] is what is shown and what keys do to it, [`draw`] draws it.
+//! [`ask`] asks the server, [`state`] is what is shown and what keys do to it, [`draw`] draws it, [`keyboard`] has
+//! the keys. This file waits for keys and for answers, for whichever comes first: no key waits for the server.
 
 mod ask;
 mod draw;
+mod keyboard;
 mod state;
 
 use std::io::{self, IsTerminal};
@@ -11,17 +13,17 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use crossterm::event::{Event, EventStream, KeyEventKind};
-use futures_util::StreamExt;
 use ratatui::DefaultTerminal;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::client::Server;
-use crate::rest::Rest;
-use state::{Mode, State, View};
+use crate::rest::{Refused, Rest};
+use ask::Questions;
+use keyboard::{Deed, Keyboard};
+use state::{Mode, State};
 
-/// A history asked for so often is as new as its columns are wide.
-const HISTORY_EVERY: u32 = 15;
+/// How old a picture is counts in seconds.
+const REDRAW: Duration = Duration::from_secs(1);
 
 /// Follow all agents, or one, on the terminal.
 #[derive(Debug, Args)]
@@ -43,58 +45,57 @@ impl Top {
         if self.interval < Duration::from_millis(100) {
             bail!("--interval is shorter than 100ms");
         }
-        let rest = self.server.rest()?;
-        let mut state = State::new(self.agent);
+        let rest = self.server.rest()?.impatient();
+        let mut state = State::new(self.agent, self.interval);
         // Before the terminal is taken over: what is wrong with the server or the token is said in plain lines.
-        ask::look(&rest, &mut state, true).await?;
+        let answer = ask::now(&rest, &state.view).await?;
+        state.take(Ok(answer));
         let mut terminal = ratatui::try_init().context("the terminal can't be taken over")?;
-        let result = follow(&mut terminal, &rest, state, self.interval).await;
+        let result = follow(&mut terminal, &rest, state).await;
         ratatui::restore();
         result
     }
 }
 
 /// Draws and asks until somebody wants to go.
-async fn follow(
-    terminal: &mut DefaultTerminal,
-    rest: &Rest,
-    mut state: State,
-    every: Duration,
-) -> anyhow::Result<()> {
-    let mut keys = EventStream::new();
-    let mut looks = interval(every);
+async fn follow(terminal: &mut DefaultTerminal, rest: &Rest, mut state: State) -> anyhow::Result<()> {
+    let mut keyboard = Keyboard::default();
+    let mut looks = interval(state.every);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut number = 0_u32;
+    let mut redraws = interval(REDRAW);
+    redraws.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut questions = Questions::of(rest, &state);
     while state.mode != Mode::Over {
         terminal.draw(|frame| draw::draw(frame, &mut state))?;
         tokio::select! {
-            event = keys.next() => match event {
-                Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => {
-                    let before = state.view.clone();
+            deed = keyboard.next() => match deed? {
+                Deed::Key(key) => {
+                    let before = (state.view.clone(), state.is_held);
                     state.press(key);
-                    if state.view != before && state.view != View::Fleet {
-                        look(rest, &mut state, true).await;
+                    if state.view != before.0 || (before.1 && !state.is_held) {
+                        questions = Questions::of(rest, &state);
+                    } else if state.is_held {
+                        questions = Questions::default();
+                    }
+                    if std::mem::take(&mut state.wants_clearing) {
+                        let all = terminal.get_frame().area();
+                        terminal.resize(all)?;
                     }
                 }
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(error).context("reading the keyboard"),
-                None => state.mode = Mode::Over,
+                Deed::Other => {}
+                Deed::End => state.mode = Mode::Over,
             },
-            _ = looks.tick() => {
-                number = number.wrapping_add(1);
-                if !state.is_paused {
-                    look(rest, &mut state, number.is_multiple_of(HISTORY_EVERY)).await;
+            answer = ask::arrived(&mut questions.now) => {
+                let refused = answer.as_ref().err().and_then(|error| error.downcast_ref::<Refused>());
+                if let Some(pause) = refused.and_then(|refused| refused.retry_after) {
+                    looks.reset_after(pause.max(state.every));
                 }
+                state.take(answer);
             }
+            history = ask::arrived(&mut questions.past) => state.take_history(history),
+            _ = looks.tick(), if !state.is_held => questions.ask_again(rest, &state),
+            _ = redraws.tick() => {}
         }
     }
     Ok(())
-}
-
-/// Asks the server; what goes wrong is shown, and what was known stays.
-async fn look(rest: &Rest, state: &mut State, with_history: bool) {
-    state.problem = ask::look(rest, state, with_history)
-        .await
-        .err()
-        .map(|error| format!("{error:#}"));
 }

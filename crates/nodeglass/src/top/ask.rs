@@ -1,96 +1,140 @@
-//! What `top` asks the server.
+//! What `top` asks the server: what is now, and what was in the last hour.
 
-use anyhow::Context;
-use serde::Deserialize;
-use serde_json::Value;
+mod answer;
 
-use super::state::{Agent, Process, State, View};
-use crate::rest::Rest;
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use super::state::{Agent, Host, State, View};
+use crate::rest::{Refused, Rest};
+pub(super) use answer::History;
+use answer::{Agents, Description};
 
 /// The figures of the fleet's rows.
 const FIGURES: &str = "cpu.usage_percent,memory.usage_percent,disk.usage_percent,network.bytes_recv_per_sec,\
                        network.bytes_sent_per_sec,load.load1";
-/// The span of the history above a host's processes, and the most columns that are asked for.
-const HISTORY: (&str, &str) = ("-1h", "240");
+/// The metrics of the history above a host's processes.
+const HISTORY: &str = "cpu.usage_percent,memory.usage_percent";
+/// Its span, and the most buckets that are asked for: as many as a wide terminal has columns for each of the two.
+const HISTORY_SPAN: (&str, &str) = ("-1h", "240");
+/// Who has no answer by then is told so, and asks again: sooner than connections are given up, so that it is always this that
+/// is told of a server that is silent.
+const PATIENCE: Duration = Duration::from_secs(8);
 
-/// Brings the view up to date.
-pub(super) async fn look(rest: &Rest, state: &mut State, with_history: bool) -> anyhow::Result<()> {
-    match state.view.clone() {
+/// What the server says of a view.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// Of all agents.
+    Fleet(Vec<Agent>),
+    /// Of one.
+    Host(Host),
+}
+
+/// Something on its way.
+type Asking<'a, T> = Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>;
+
+/// What is on its way: of each kind one at most. What is replaced is not asked any more.
+#[derive(Default)]
+pub(super) struct Questions<'a> {
+    pub(super) now: Asking<'a, anyhow::Result<Answer>>,
+    pub(super) past: Asking<'a, anyhow::Result<History>>,
+}
+
+impl<'a> Questions<'a> {
+    /// All that a view needs.
+    pub(super) fn of(rest: &'a Rest, state: &State) -> Self {
+        let mut questions = Self::default();
+        questions.ask_again(rest, state);
+        questions
+    }
+
+    /// Asks what is not asked already, and is to be asked by now.
+    pub(super) fn ask_again(&mut self, rest: &'a Rest, state: &State) {
+        if self.now.is_none() {
+            let view = state.view.clone();
+            self.now = Some(Box::pin(async move { now(rest, &view).await }));
+        }
+        if let View::Host(id) = &state.view
+            && self.past.is_none()
+            && state.wants_history()
+        {
+            let id = id.clone();
+            self.past = Some(Box::pin(async move { past(rest, &id).await }));
+        }
+    }
+}
+
+/// Waits for an answer; for ever, where nothing is asked.
+pub(super) async fn arrived<T>(asking: &mut Asking<'_, T>) -> T {
+    let Some(question) = asking else {
+        return pending().await;
+    };
+    let answer = question.await;
+    *asking = None;
+    answer
+}
+
+/// What a view shows.
+///
+/// # Errors
+/// The server can't be reached, does not answer, or refuses; the words are for people.
+pub(super) async fn now(rest: &Rest, view: &View) -> anyhow::Result<Answer> {
+    match view {
         View::Fleet => {
-            let answer = rest
-                .get("metrics/agents", &[("metrics", FIGURES.to_owned())])
-                .await?;
-            let answer: Agents = answer.json().await.context("the answer can't be read")?;
-            state.agents = answer.agents.into_iter().map(Agent::from).collect();
+            let agents: Agents = read(rest, "metrics/agents", &[("metrics", FIGURES.to_owned())]).await?;
+            Ok(Answer::Fleet(agents.into()))
         }
         View::Host(id) => {
-            let path = format!("agents/{id}/metrics");
-            let answer = rest.get(&path, &[]).await?;
-            let sample: Value = answer.json().await.context("the answer can't be read")?;
-            state.processes = serde_json::from_value(sample["processes"]["top"].clone()).unwrap_or_default();
-            state.sample = sample;
-            if with_history {
-                let parameters = [
-                    ("metrics", "cpu.usage_percent,memory.usage_percent".to_owned()),
-                    ("start", HISTORY.0.to_owned()),
-                    ("max_points", HISTORY.1.to_owned()),
-                ];
-                let answer = rest.get(&format!("{path}/history"), &parameters).await?;
-                let history: Value = answer.json().await.context("the answer can't be read")?;
-                let buckets = history["data"].as_array().map_or(&[][..], Vec::as_slice);
-                state.cpu_history = series(buckets, "cpu.usage_percent");
-                state.memory_history = series(buckets, "memory.usage_percent");
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A series' values in percent, the oldest first.
-fn series(buckets: &[Value], name: &str) -> Vec<Option<u64>> {
-    buckets
-        .iter()
-        .map(|bucket| bucket[name].as_f64().map(|value| value.round() as u64))
-        .collect()
-}
-
-#[derive(Deserialize)]
-struct Agents {
-    agents: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    agent_id: String,
-    status: String,
-    last_metrics_update: Option<i64>,
-    #[serde(default)]
-    metrics: Value,
-}
-
-impl From<Entry> for Agent {
-    fn from(entry: Entry) -> Self {
-        let figure = |section: &str, name: &str| entry.metrics[section][name].as_f64();
-        Self {
-            is_connected: entry.status == "connected",
-            updated_ms: entry.last_metrics_update,
-            cpu: figure("cpu", "usage_percent"),
-            memory: figure("memory", "usage_percent"),
-            disk: figure("disk", "usage_percent"),
-            received: figure("network", "bytes_recv_per_sec"),
-            sent: figure("network", "bytes_sent_per_sec"),
-            load: figure("load", "load1"),
-            id: entry.agent_id,
+            let path = format!("agents/{id}");
+            let sample_path = format!("{path}/metrics");
+            let (description, sample) = tokio::join!(read(rest, &path, &[]), read(rest, &sample_path, &[]));
+            let description: Description = description?;
+            let sample = match sample {
+                Ok(sample) => Some(sample),
+                Err(error) if is_refused_as(&error, "no_metrics") => None,
+                Err(error) => return Err(error),
+            };
+            Ok(Answer::Host(description.with(sample)))
         }
     }
 }
 
-impl Process {
-    /// Bytes read and written per second, if either is known.
-    pub(super) fn io(&self) -> Option<f64> {
-        match (self.read_bytes_per_sec, self.write_bytes_per_sec) {
-            (None, None) => None,
-            (read, written) => Some(read.unwrap_or(0.0) + written.unwrap_or(0.0)),
-        }
-    }
+/// The last hour of a host.
+async fn past(rest: &Rest, id: &str) -> anyhow::Result<History> {
+    let parameters = [
+        ("metrics", HISTORY.to_owned()),
+        ("start", HISTORY_SPAN.0.to_owned()),
+        ("max_points", HISTORY_SPAN.1.to_owned()),
+    ];
+    let answer: answer::Past = read(rest, &format!("agents/{id}/metrics/history"), &parameters).await?;
+    Ok(answer.into())
+}
+
+/// An answer in JSON. Who answers too late does not answer.
+async fn read<T: DeserializeOwned>(
+    rest: &Rest,
+    path: &str,
+    parameters: &[(&str, String)],
+) -> anyhow::Result<T> {
+    let answer = async {
+        let answer = rest.get(path, parameters).await?;
+        answer.json().await.context("the server's answer can't be read")
+    };
+    timeout(PATIENCE, answer).await.unwrap_or_else(|_| {
+        Err(anyhow!(
+            "the server did not answer within {} s",
+            PATIENCE.as_secs()
+        ))
+    })
+}
+
+fn is_refused_as(error: &anyhow::Error, code: &str) -> bool {
+    error
+        .downcast_ref::<Refused>()
+        .is_some_and(|refused| refused.code.as_deref() == Some(code))
 }

@@ -1,10 +1,24 @@
-//! What `top` shows, and what keys do to it.
+//! What `top` shows: what is known, how old it is, and why nothing newer comes. [`rows`] orders it, [`keys`] is what keys do.
 
-use std::cmp::Ordering;
+mod keys;
+mod rows;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use serde::Deserialize;
+use std::time::Duration;
+
+use nodeglass_model::{Clock, SystemClock};
 use serde_json::Value;
+use tokio::time::Instant;
+
+use super::ask::{Answer, History};
+pub(super) use rows::{Agent, Process, Sort};
+
+/// How much longer than two looks an answer may take before the picture counts as old.
+const GRACE: Duration = Duration::from_secs(2);
+/// A history asked for so often is as new as its buckets are wide.
+const HISTORY_EVERY: Duration = Duration::from_secs(15);
+
+/// What is the matter while nothing is known to be.
+const WAITING: &str = "waiting for the server's answer";
 
 /// Which of the two.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,70 +27,6 @@ pub(super) enum View {
     Fleet,
     /// One of them.
     Host(String),
-}
-
-/// An agent, as a row.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Agent {
-    pub(super) id: String,
-    pub(super) is_connected: bool,
-    /// Unix milliseconds.
-    pub(super) updated_ms: Option<i64>,
-    /// Percent, as the next two.
-    pub(super) cpu: Option<f64>,
-    pub(super) memory: Option<f64>,
-    pub(super) disk: Option<f64>,
-    /// Bytes per second, as the next.
-    pub(super) received: Option<f64>,
-    pub(super) sent: Option<f64>,
-    pub(super) load: Option<f64>,
-}
-
-/// A process, as a row.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub(super) struct Process {
-    pub(super) pid: u32,
-    pub(super) name: String,
-    pub(super) command: String,
-    pub(super) user: String,
-    /// Percent of one core.
-    pub(super) cpu_percent: Option<f64>,
-    pub(super) memory_bytes: Option<f64>,
-    pub(super) threads: Option<u32>,
-    pub(super) read_bytes_per_sec: Option<f64>,
-    pub(super) write_bytes_per_sec: Option<f64>,
-}
-
-/// What rows are sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sort {
-    Name,
-    Cpu,
-    Memory,
-    Io,
-}
-
-impl Sort {
-    const ALL: [Self; 4] = [Self::Name, Self::Cpu, Self::Memory, Self::Io];
-
-    /// Its name, of agents or of processes.
-    pub(super) fn name(self, of_processes: bool) -> &'static str {
-        match self {
-            Self::Name if of_processes => "PID",
-            Self::Name => "name",
-            Self::Cpu => "CPU",
-            Self::Memory => "memory",
-            Self::Io if of_processes => "disk I/O",
-            Self::Io => "network",
-        }
-    }
-
-    fn next(self, step: isize) -> Self {
-        let at = Self::ALL.iter().position(|one| *one == self).unwrap_or(0);
-        let count = Self::ALL.len().cast_signed();
-        Self::ALL[(at.cast_signed() + step).rem_euclid(count).cast_unsigned()]
-    }
 }
 
 /// What keys mean.
@@ -92,25 +42,83 @@ pub(super) enum Mode {
     Over,
 }
 
+/// One agent, as it is opened.
+#[derive(Debug, Default)]
+pub(super) struct Host {
+    pub(super) is_connected: bool,
+    /// How often its agent sends by itself.
+    pub(super) interval_seconds: Option<f64>,
+    /// When the sample was taken, in Unix milliseconds by the agent's clock; `None` before the first.
+    pub(super) taken_ms: Option<i64>,
+    /// Null before the first.
+    pub(super) sample: Value,
+    /// The busiest processes in it.
+    pub(super) processes: Vec<Process>,
+}
+
+impl Host {
+    /// Of when a sample is that is new here. One of a host that is gone is as old as the two clocks say it is; else it is of
+    /// now, whatever they say.
+    fn since(&self, taken_ms: i64) -> Option<Instant> {
+        let now = Instant::now();
+        if self.is_connected {
+            return Some(now);
+        }
+        let age = u64::try_from(SystemClock.now().0 - taken_ms).unwrap_or(0);
+        now.checked_sub(Duration::from_millis(age)).or(Some(now))
+    }
+}
+
+/// A picture that is older than it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stale {
+    /// `None` where there is no picture yet.
+    pub(super) age: Option<Duration>,
+    pub(super) why: String,
+}
+
 /// Everything that is shown.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is turned by a key or an answer of its own"
+)]
 pub(super) struct State {
     pub(super) view: View,
     pub(super) agents: Vec<Agent>,
-    pub(super) sample: Value,
-    pub(super) processes: Vec<Process>,
-    /// Percent, the oldest first.
-    pub(super) cpu_history: Vec<Option<u64>>,
-    pub(super) memory_history: Vec<Option<u64>>,
+    pub(super) host: Host,
+    pub(super) history: History,
+    /// Why there is no newer one.
+    pub(super) history_problem: Option<String>,
     pub(super) sort: Sort,
     pub(super) is_inverted: bool,
     /// What rows must have in them.
     pub(super) filter: String,
     pub(super) selected: usize,
-    pub(super) is_paused: bool,
+    /// The row that the selection goes with: an agent's name, a process's number.
+    pub(super) followed: Option<String>,
+    /// The first row that is shown, as it was drawn, and how many are.
+    pub(super) offset: usize,
+    pub(super) page: usize,
+    pub(super) is_held: bool,
+    /// Whether programs are shown with where they lie.
+    pub(super) has_paths: bool,
     pub(super) mode: Mode,
-    /// Why nothing new comes.
-    pub(super) problem: Option<String>,
+    /// Something else wrote on the terminal.
+    pub(super) wants_clearing: bool,
+    /// Time between two looks.
+    pub(super) every: Duration,
+    /// Whether the server has said something of this view.
+    pub(super) is_known: bool,
+    /// Why there was no answer to the last question.
+    problem: Option<String>,
+    /// When the server last answered.
+    answered: Instant,
+    /// Of when the agents are, and the host's sample.
+    fleet_from: Option<Instant>,
+    host_from: Option<Instant>,
+    /// When a history last came, or did not.
+    history_asked: Option<Instant>,
     /// Esc ends a program that began with a host.
     began_with_host: bool,
     /// The agent to come back to.
@@ -118,280 +126,124 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(agent: Option<String>) -> Self {
+    pub(super) fn new(agent: Option<String>, every: Duration) -> Self {
         Self {
             began_with_host: agent.is_some(),
             view: agent.map_or(View::Fleet, View::Host),
             agents: Vec::new(),
-            sample: Value::Null,
-            processes: Vec::new(),
-            cpu_history: Vec::new(),
-            memory_history: Vec::new(),
+            host: Host::default(),
+            history: History::default(),
+            history_problem: None,
             sort: Sort::Cpu,
             is_inverted: false,
             filter: String::new(),
             selected: 0,
-            is_paused: false,
+            followed: None,
+            offset: 0,
+            page: 1,
+            is_held: false,
+            has_paths: false,
             mode: Mode::Commands,
+            wants_clearing: false,
+            every,
+            is_known: false,
             problem: None,
+            answered: Instant::now(),
+            fleet_from: None,
+            host_from: None,
+            history_asked: None,
             fleet_selected: 0,
         }
     }
 
-    /// The agents that fit the filter, in order.
-    pub(super) fn shown_agents(&self) -> Vec<&Agent> {
-        let mut shown: Vec<&Agent> = self
-            .agents
-            .iter()
-            .filter(|agent| agent.id.contains(&self.filter))
-            .collect();
-        let key = |agent: &Agent| match self.sort {
-            Sort::Name => None,
-            Sort::Cpu => agent.cpu,
-            Sort::Memory => agent.memory,
-            Sort::Io => agent.received.zip(agent.sent).map(|(one, other)| one + other),
-        };
-        shown.sort_by(|one, other| {
-            self.turned(most_first(key(one), key(other)))
-                .then_with(|| one.id.cmp(&other.id))
-        });
-        if self.sort == Sort::Name && self.is_inverted {
-            shown.reverse();
-        }
-        shown
-    }
-
-    /// The processes that fit the filter, in order.
-    pub(super) fn shown_processes(&self) -> Vec<&Process> {
-        let fits = |process: &&Process| {
-            process.name.contains(&self.filter)
-                || process.command.contains(&self.filter)
-                || process.user == self.filter
-        };
-        let mut shown: Vec<&Process> = self.processes.iter().filter(fits).collect();
-        let key = |process: &Process| match self.sort {
-            Sort::Name => None,
-            Sort::Cpu => process.cpu_percent,
-            Sort::Memory => process.memory_bytes,
-            Sort::Io => process.io(),
-        };
-        shown.sort_by(|one, other| {
-            self.turned(most_first(key(one), key(other)))
-                .then_with(|| one.pid.cmp(&other.pid))
-        });
-        if self.sort == Sort::Name && self.is_inverted {
-            shown.reverse();
-        }
-        shown
-    }
-
-    fn turned(&self, ordering: Ordering) -> Ordering {
-        if self.is_inverted {
-            ordering.reverse()
-        } else {
-            ordering
-        }
-    }
-
-    fn rows(&self) -> usize {
-        match self.view {
-            View::Fleet => self.shown_agents().len(),
-            View::Host(_) => self.shown_processes().len(),
-        }
-    }
-
-    /// Does what a key stands for.
-    pub(super) fn press(&mut self, key: KeyEvent) {
-        if key.modifiers.contains(KeyModifiers::CONTROL) {
-            if key.code == KeyCode::Char('c') {
-                self.mode = Mode::Over;
+    /// Takes what the server said, or why it said nothing: then what was known stays.
+    pub(super) fn take(&mut self, answer: anyhow::Result<Answer>) {
+        let now = Instant::now();
+        match answer {
+            Ok(Answer::Fleet(agents)) => {
+                self.agents = agents;
+                self.fleet_from = Some(now);
             }
-            return;
-        }
-        match self.mode {
-            Mode::Commands => {}
-            Mode::Filter => return self.type_filter(key.code),
-            Mode::Help => {
-                self.mode = Mode::Commands;
+            Ok(Answer::Host(host)) => {
+                if host.taken_ms != self.host.taken_ms {
+                    self.host_from = host.taken_ms.and_then(|at| host.since(at));
+                }
+                self.host = host;
+            }
+            Err(error) => {
+                self.problem = Some(words(&error));
                 return;
             }
-            Mode::Over => return,
         }
-        let last = self.rows().saturating_sub(1);
-        match key.code {
-            KeyCode::Char('q') | KeyCode::F(10) => self.mode = Mode::Over,
-            KeyCode::Esc if !self.filter.is_empty() => self.filter.clear(),
-            KeyCode::Esc | KeyCode::Backspace | KeyCode::Left => self.back(),
-            KeyCode::Enter | KeyCode::Right => self.open(),
-            KeyCode::Up | KeyCode::Char('k') => self.selected = self.selected.saturating_sub(1),
-            KeyCode::Down | KeyCode::Char('j') => self.selected = (self.selected + 1).min(last),
-            KeyCode::PageUp => self.selected = self.selected.saturating_sub(PAGE),
-            KeyCode::PageDown => self.selected = (self.selected + PAGE).min(last),
-            KeyCode::Home => self.selected = 0,
-            KeyCode::End => self.selected = last,
-            KeyCode::Char('P') => self.sort = Sort::Cpu,
-            KeyCode::Char('M') => self.sort = Sort::Memory,
-            KeyCode::Char('N') => self.sort = Sort::Name,
-            KeyCode::Char('T') => self.sort = Sort::Io,
-            KeyCode::Char('>') | KeyCode::F(6) => self.sort = self.sort.next(1),
-            KeyCode::Char('<') => self.sort = self.sort.next(-1),
-            KeyCode::Char('I') => self.is_inverted = !self.is_inverted,
-            KeyCode::Char('Z' | ' ') => self.is_paused = !self.is_paused,
-            KeyCode::Char('/' | '\\') | KeyCode::F(3 | 4) => self.mode = Mode::Filter,
-            KeyCode::Char('h' | '?') | KeyCode::F(1) => self.mode = Mode::Help,
-            _ => {}
+        self.problem = None;
+        self.is_known = true;
+        self.answered = now;
+    }
+
+    /// Takes the last hour, or why it is not to be had: then what was known stays.
+    pub(super) fn take_history(&mut self, answer: anyhow::Result<History>) {
+        self.history_asked = Some(Instant::now());
+        match answer {
+            Ok(history) => (self.history, self.history_problem) = (history, None),
+            Err(error) => self.history_problem = Some(words(&error)),
         }
     }
 
-    fn type_filter(&mut self, code: KeyCode) {
-        match code {
-            KeyCode::Enter => self.mode = Mode::Commands,
-            KeyCode::Esc => {
-                self.mode = Mode::Commands;
-                self.filter.clear();
-            }
-            KeyCode::Backspace => {
-                self.filter.pop();
-            }
-            KeyCode::Char(letter) => {
-                self.filter.push(letter);
-                self.selected = 0;
-            }
-            _ => {}
-        }
+    /// Whether it is time for another history.
+    pub(super) fn wants_history(&self) -> bool {
+        self.history_asked.is_none_or(|at| at.elapsed() >= HISTORY_EVERY)
     }
 
-    fn open(&mut self) {
-        let chosen = self
-            .shown_agents()
-            .get(self.selected)
-            .map(|agent| agent.id.clone());
-        if self.view == View::Fleet
-            && let Some(id) = chosen
-        {
-            self.fleet_selected = self.selected;
-            self.change(View::Host(id), 0);
-        }
+    /// How old the picture is; `None` where there is none.
+    pub(super) fn age(&self) -> Option<Duration> {
+        let from = match self.view {
+            View::Fleet => self.fleet_from,
+            View::Host(_) => self.host_from,
+        };
+        from.map(|from| from.elapsed())
     }
 
-    fn back(&mut self) {
-        if self.view == View::Fleet {
-            return;
+    /// Why nothing newer comes, where something should have. A picture that is held is as old as somebody wants.
+    pub(super) fn stale(&self) -> Option<Stale> {
+        if self.is_held {
+            return None;
         }
-        if self.began_with_host {
-            self.mode = Mode::Over;
+        let patience = self.every.saturating_mul(2) + GRACE;
+        let why = if let Some(problem) = &self.problem {
+            problem.clone()
+        } else if self.answered.elapsed() > patience {
+            WAITING.to_owned()
         } else {
-            self.change(View::Fleet, self.fleet_selected);
-        }
+            match &self.view {
+                View::Fleet if self.age()? > patience => WAITING.to_owned(),
+                View::Fleet => return None,
+                View::Host(id) => self.silence(id, patience)?,
+            }
+        };
+        Some(Stale { age: self.age(), why })
     }
 
-    fn change(&mut self, view: View, selected: usize) {
-        self.view = view;
-        self.selected = selected;
-        self.filter.clear();
-        self.sample = Value::Null;
-        self.processes.clear();
-        self.cpu_history.clear();
-        self.memory_history.clear();
+    /// What is the matter with a host of which nothing new comes from a server that answers.
+    fn silence(&self, id: &str, patience: Duration) -> Option<String> {
+        let age = self.age()?;
+        if !self.host.is_connected {
+            return Some(format!("{id} is not connected"));
+        }
+        let interval = self.host.interval_seconds.unwrap_or_default();
+        let interval = Duration::try_from_secs_f64(interval).unwrap_or_default();
+        (age > patience + interval.saturating_mul(2)).then(|| format!("{id} is connected and sends nothing"))
     }
 }
 
-/// Rows that page keys pass over.
-const PAGE: usize = 10;
-
-/// The higher first, and what is not known last.
-fn most_first(one: Option<f64>, other: Option<f64>) -> Ordering {
-    match (one, other) {
-        (Some(one), Some(other)) => other.total_cmp(&one),
-        (Some(_), None) => Ordering::Less,
-        (None, Some(_)) => Ordering::Greater,
-        (None, None) => Ordering::Equal,
+/// What went wrong in one sentence, with what it comes down to.
+fn words(error: &anyhow::Error) -> String {
+    let (outcome, cause) = (error.to_string(), error.root_cause().to_string());
+    if outcome == cause {
+        outcome
+    } else {
+        format!("{outcome} ({cause})")
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn state() -> State {
-        let agent = |id: &str, cpu, memory| Agent {
-            id: id.to_owned(),
-            is_connected: true,
-            cpu,
-            memory,
-            ..Agent::default()
-        };
-        let mut state = State::new(None);
-        state.agents = vec![
-            agent("db-1", Some(10.0), Some(90.0)),
-            agent("web-1", Some(80.0), Some(20.0)),
-            agent("web-2", None, Some(30.0)),
-        ];
-        state
-    }
-
-    fn names(state: &State) -> Vec<&str> {
-        state
-            .shown_agents()
-            .iter()
-            .map(|agent| agent.id.as_str())
-            .collect()
-    }
-
-    fn press(state: &mut State, keys: &str) {
-        for letter in keys.chars() {
-            let code = match letter {
-                '\n' => KeyCode::Enter,
-                '\u{1b}' => KeyCode::Esc,
-                letter => KeyCode::Char(letter),
-            };
-            state.press(KeyEvent::new(code, KeyModifiers::NONE));
-        }
-    }
-
-    #[test]
-    fn rows_are_sorted_as_keys_say() {
-        let mut state = state();
-        assert_eq!(names(&state), ["web-1", "db-1", "web-2"]);
-        press(&mut state, "M");
-        assert_eq!(names(&state), ["db-1", "web-2", "web-1"]);
-        press(&mut state, "I");
-        assert_eq!(names(&state), ["web-1", "web-2", "db-1"]);
-        press(&mut state, "N");
-        assert_eq!(names(&state), ["web-2", "web-1", "db-1"]);
-        press(&mut state, "I<>>");
-        assert_eq!(state.sort, Sort::Cpu);
-    }
-
-    #[test]
-    fn a_filter_is_typed_and_let_go() {
-        let mut state = state();
-        press(&mut state, "/web\n");
-        assert_eq!(names(&state), ["web-1", "web-2"]);
-        press(&mut state, "\u{1b}");
-        assert_eq!(names(&state).len(), 3);
-        press(&mut state, "q");
-        assert_eq!(state.mode, Mode::Over);
-    }
-
-    #[test]
-    fn a_host_is_opened_and_left() {
-        let mut state = state();
-        press(&mut state, "j\n");
-        assert_eq!(state.view, View::Host("db-1".to_owned()));
-        press(&mut state, "\u{1b}");
-        assert_eq!((&state.view, state.selected), (&View::Fleet, 1));
-        let mut alone = State::new(Some("db-1".to_owned()));
-        press(&mut alone, "\u{1b}");
-        assert_eq!(alone.mode, Mode::Over);
-    }
-
-    #[test]
-    fn selection_stays_within_the_rows() {
-        let mut state = state();
-        press(&mut state, "jjjjjj");
-        assert_eq!(state.selected, 2);
-        press(&mut state, "kkkkkk");
-        assert_eq!(state.selected, 0);
-    }
-}
+mod tests;
