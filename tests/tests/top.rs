@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use nodeglass_tests::agent::Agent;
 use nodeglass_tests::database::Database;
+use nodeglass_tests::eventually;
 use nodeglass_tests::process::command;
 use nodeglass_tests::server::{Server, TOKEN};
 use nodeglass_tests::terminal::{Terminal, command_on_a_terminal};
@@ -194,6 +195,24 @@ async fn top_sorts_and_filters_processes() {
             .all(|row| row.contains(&"nodeglass-agent")),
         "{filtered}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_is_looked_at_is_sampled_as_often_as_it_is_shown() {
+    let database = Database::sqlite();
+    let server = Server::start(&database).await;
+    let _agent = Agent::start_with(&server, "web-1", "metrics: {collection_interval: 1h}").await;
+    let sampled = async || server.overview("web-1").await?["last_metrics_update"].as_i64();
+    let first = eventually("a sample", sampled).await;
+    let mut top = Terminal::start(top(&server.url, &[]), SIZE);
+    top.when("the fleet", |text| agents(text) == ["web-1"]).await;
+    top.press("\r");
+    eventually("some more samples within the hour", async || {
+        sampled().await.filter(|at| *at >= first + 3_000)
+    })
+    .await;
+    top.press("q");
+    top.ended().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -93,6 +93,7 @@ async fn follow(terminal: &mut DefaultTerminal, rest: &Rest, mut state: State) -
                 state.take(answer);
             }
             history = ask::arrived(&mut questions.past) => state.take_history(history),
+            () = ask::arrived(&mut questions.presence) => {}
             _ = looks.tick(), if !state.is_held => questions.ask_again(rest, &state),
             _ = redraws.tick() => {}
         }

@@ -1,4 +1,4 @@
-//! What `top` asks the server: what is now, and what was in the last hour.
+//! What `top` asks the server: what is now, what was in the last hour, and to see a host as often as it is shown.
 
 mod answer;
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::state::{Agent, Host, State, View};
 use crate::rest::{Refused, Rest};
@@ -25,6 +25,8 @@ const HISTORY_SPAN: (&str, &str) = ("-1h", "240");
 /// Who has no answer by then is told so, and asks again: sooner than connections are given up, so that it is always this that
 /// is told of a server that is silent.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// When a stream that ended is opened again.
+const STREAM_PAUSE: Duration = Duration::from_secs(5);
 
 /// What the server says of a view.
 #[derive(Debug)]
@@ -43,6 +45,8 @@ type Asking<'a, T> = Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>;
 pub(super) struct Questions<'a> {
     pub(super) now: Asking<'a, anyhow::Result<Answer>>,
     pub(super) past: Asking<'a, anyhow::Result<History>>,
+    /// Never has an answer. While it is there the agent of a host sends as often as it is shown.
+    pub(super) presence: Asking<'a, ()>,
 }
 
 impl<'a> Questions<'a> {
@@ -50,6 +54,11 @@ impl<'a> Questions<'a> {
     pub(super) fn of(rest: &'a Rest, state: &State) -> Self {
         let mut questions = Self::default();
         questions.ask_again(rest, state);
+        if let View::Host(id) = &state.view
+            && !state.is_held
+        {
+            questions.presence = Some(Box::pin(look_on(rest, id.clone(), state.every)));
+        }
         questions
     }
 
@@ -113,6 +122,22 @@ async fn past(rest: &Rest, id: &str) -> anyhow::Result<History> {
     ];
     let answer: answer::Past = read(rest, &format!("agents/{id}/metrics/history"), &parameters).await?;
     Ok(answer.into())
+}
+
+/// Reads a stream of a host's samples, which are not looked at: what is shown is asked for. A server that has no stream to
+/// spare is no trouble; then samples come as often as the agent sends by itself.
+async fn look_on(rest: &Rest, id: String, every: Duration) {
+    let path = format!("agents/{id}/metrics/stream");
+    let parameters = [
+        ("interval", every.as_secs().max(1).to_string()),
+        ("metrics", "load".to_owned()),
+    ];
+    loop {
+        if let Ok(mut stream) = rest.get(&path, &parameters).await {
+            while let Ok(Some(_)) = stream.chunk().await {}
+        }
+        sleep(STREAM_PAUSE).await;
+    }
 }
 
 /// An answer in JSON. Who answers too late does not answer.
