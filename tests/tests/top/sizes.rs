@@ -8,7 +8,7 @@ use nodeglass_tests::terminal::Terminal;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::{BARS, SIZE, agents, column, top};
+use crate::{AT_ONCE, BARS, SIZE, agents, column, top};
 
 /// The line of titles, whole: it is drawn to the edge.
 fn titles(text: &str) -> String {
@@ -84,6 +84,26 @@ async fn top_fits_the_terminal_that_it_is_given() {
         .await;
     top.press("q");
     top.ended().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_key_waits_for_the_next_that_is_pressed_while_the_size_changes() {
+    let database = Database::sqlite();
+    let server = Server::start(&database).await;
+    server.add_agent("db-1").await;
+    let mut top = Terminal::start(top(&server.url, &[]), SIZE);
+    top.when("the fleet", |text| agents(text) == ["db-1"]).await;
+    for number in 0..100 {
+        top.resize((20 + number % 2, 90));
+        top.press("?");
+        top.within(AT_ONCE, "help", |text| text.contains("Keys")).await;
+        top.press("x");
+        top.resize((22, 90));
+        top.within(AT_ONCE, "no help", |text| {
+            !text.contains("Keys") && agents(text) == ["db-1"]
+        })
+        .await;
+    }
 }
 
 /// The columns of the lowest line of the history's left half, `true` where something is drawn.
