@@ -14,6 +14,7 @@ use nodeglass_tests::eventually;
 use nodeglass_tests::process::command;
 use nodeglass_tests::server::{Server, TOKEN};
 use nodeglass_tests::terminal::{Terminal, command_on_a_terminal};
+use vt100::Color;
 
 /// Rows and columns, unless a test is about them.
 const SIZE: (u16, u16) = (32, 110);
@@ -213,6 +214,38 @@ async fn a_host_that_is_looked_at_is_sampled_as_often_as_it_is_shown() {
     .await;
     top.press("q");
     top.ended().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn top_does_without_colours_if_nobody_wants_any() {
+    let database = Database::sqlite();
+    let server = Server::start(&database).await;
+    server.add_agent("db-1").await;
+    let colours = |terminal: &Terminal| {
+        terminal.on_screen(|screen| {
+            let screen = screen.screen();
+            let (rows, columns) = screen.size();
+            let cells = (0..rows.get()).flat_map(|row| (0..columns.get()).map(move |column| (row, column)));
+            cells
+                .filter_map(|(row, column)| screen.cell(row, column))
+                .filter(|cell| (cell.fgcolor(), cell.bgcolor()) != (Color::Default, Color::Default))
+                .count()
+        })
+    };
+    let coloured = Terminal::start(top(&server.url, &[]), SIZE);
+    coloured.when("the fleet", |text| agents(text) == ["db-1"]).await;
+    assert!(colours(&coloured) > 0);
+    let mut command = top(&server.url, &[]);
+    command.env("NO_COLOR", "1");
+    let plain = Terminal::start(command, SIZE);
+    plain.when("the fleet", |text| agents(text) == ["db-1"]).await;
+    assert_eq!(colours(&plain), 0);
+    let is_inverse = |row| plain.on_screen(|screen| screen.screen().cell(row, 0).map(vt100::Cell::inverse));
+    assert_eq!(
+        [1, 2, 3].map(is_inverse),
+        [Some(true), Some(true), Some(false)],
+        "titles, the selected row, and the next"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -19,6 +19,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::client::Server;
 use crate::rest::{Refused, Rest};
 use ask::Questions;
+use draw::Palette;
 use keyboard::{Deed, Keyboard};
 use state::{Mode, State};
 
@@ -59,6 +60,7 @@ impl Top {
 
 /// Draws and asks until somebody wants to go.
 async fn follow(terminal: &mut DefaultTerminal, rest: &Rest, mut state: State) -> anyhow::Result<()> {
+    let palette = Palette::of_environment();
     let mut keyboard = Keyboard::default();
     let mut looks = interval(state.every);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -66,7 +68,7 @@ async fn follow(terminal: &mut DefaultTerminal, rest: &Rest, mut state: State) -
     redraws.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut questions = Questions::of(rest, &state);
     while state.mode != Mode::Over {
-        terminal.draw(|frame| draw::draw(frame, &mut state))?;
+        terminal.draw(|frame| draw::draw(frame, &mut state, palette))?;
         tokio::select! {
             deed = keyboard.next() => match deed? {
                 Deed::Key(key) => {

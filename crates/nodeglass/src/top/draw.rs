@@ -1,11 +1,12 @@
 //! How `top` looks: the lines above and below. [`fleet`] draws all agents, [`host`] one, [`help`] the keys; [`columns`] says
-//! which columns fit, [`meter`] draws shares.
+//! which columns fit, [`meter`] draws shares, [`palette`] does without colours where none are wanted.
 
 mod columns;
 mod fleet;
 mod help;
 mod host;
 mod meter;
+mod palette;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Table, TableState, Wrap};
 
 use super::state::{Mode, Stale, State, View};
+pub(super) use palette::Palette;
 
 /// From so many cells on the line above begins with the program's name, and the keys below have their words.
 const ROOM_FOR_WORDS: u16 = 60;
@@ -29,7 +31,7 @@ const HEADER: Style = Style::new().add_modifier(Modifier::REVERSED);
 const SELECTED: Style = Style::new().bg(Color::Cyan).fg(Color::Black);
 
 /// Draws everything.
-pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State) {
+pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State, palette: Palette) {
     let area = frame.area();
     let old = state.stale();
     let reason = old
@@ -61,6 +63,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State) {
     if state.mode == Mode::Help {
         help::draw(frame);
     }
+    palette.apply(frame.buffer_mut());
 }
 
 /// The rows that a text takes in so many cells, within bounds.

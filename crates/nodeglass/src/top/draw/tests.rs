@@ -44,14 +44,14 @@ fn host() -> State {
     state
 }
 
-fn drawn(state: &mut State, (width, height): (u16, u16)) -> Buffer {
+fn drawn(state: &mut State, (width, height): (u16, u16), palette: Palette) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    let frame = terminal.draw(|frame| draw(frame, state)).unwrap();
+    let frame = terminal.draw(|frame| draw(frame, state, palette)).unwrap();
     frame.buffer.clone()
 }
 
 fn lines(state: &mut State, size: (u16, u16)) -> Vec<String> {
-    let buffer = drawn(state, size);
+    let buffer = drawn(state, size, Palette::Colours);
     buffer
         .content
         .chunks(usize::from(size.0))
@@ -74,7 +74,7 @@ async fn every_size_is_drawn_and_the_first_line_stays_until_the_last() {
                 state.mode = mode;
                 for width in [1, 2, 12, 40, 110] {
                     for height in [1, 2, 4, 5, 9, 24] {
-                        drawn(&mut state, (width, height));
+                        drawn(&mut state, (width, height), Palette::Colours);
                     }
                 }
             }
@@ -144,6 +144,23 @@ fn help_is_whole_on_a_small_terminal_and_a_large_one() {
             assert!(text.contains(words), "{size:?}:\n{text}");
         }
     }
+}
+
+#[test]
+fn without_colours_what_is_selected_is_still_seen() {
+    let buffer = drawn(&mut fleet(), (80, 12), Palette::Plain);
+    assert!(
+        buffer
+            .content
+            .iter()
+            .all(|cell| (cell.fg, cell.bg) == (Color::Reset, Color::Reset))
+    );
+    let is_reversed = |row: u16| buffer[(0, row)].modifier.contains(Modifier::REVERSED);
+    assert_eq!(
+        [1, 2, 3].map(is_reversed),
+        [true, true, false],
+        "titles, the selected row, the next"
+    );
 }
 
 #[test]
