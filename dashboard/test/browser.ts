@@ -46,6 +46,8 @@ export interface Look {
   reducedMotion?: "reduce" | "no-preference";
   /** The time zone of the browser. */
   timezoneId?: string;
+  /** Whether scripts run. */
+  javaScriptEnabled?: boolean;
 }
 
 /** A page that is signed in, and what it complained about. */

@@ -59,6 +59,19 @@ test("signing in: a wrong token is refused in words, the right one opens the fle
   await context.close();
 });
 
+test("the head of the page is there before any script, as the scripts draw it", async () => {
+  const bare = await open(browser, server.url, { javaScriptEnabled: false });
+  const brand = bare.page.locator("header.bar .brand");
+  await brand.getByText("Nodeglass").waitFor();
+  const before = { html: await brand.evaluate((element) => element.outerHTML), place: await brand.boundingBox() };
+  await bare.context.close();
+  const drawn = await open(browser, server.url);
+  await drawn.page.getByRole("link", { name: server.agent, exact: true }).waitFor();
+  const link = drawn.page.locator("header.bar .brand");
+  expect({ html: await link.evaluate((element) => element.outerHTML), place: await link.boundingBox() }).toEqual(before);
+  await drawn.context.close();
+});
+
 test("figures on the page are those of the API, and go on live", async () => {
   const { page, context, complaints } = await open(browser, host);
   const now = page.getByRole("list", { name: "Now" });

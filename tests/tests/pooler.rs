@@ -76,7 +76,7 @@ async fn everything_works_by_way_of_a_pooler() {
     let expected: Vec<f64> = (0..5)
         .map(|hour| {
             (hour * 720 + 1..=(hour + 1) * 720)
-                .map(|seq| (seq % 100) as f64)
+                .map(|seq| f64::from(seq % 100))
                 .sum()
         })
         .collect();

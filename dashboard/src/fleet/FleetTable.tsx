@@ -64,7 +64,7 @@ export function FleetTable(props: {
   });
   useEffect(() => virtual.measure(), [virtual, rowPx]);
   const hasGpu = rows.some((row) => "host" in row && row.host.figures.gpu !== undefined);
-  const now = Date.now();
+  const now = Math.floor(Date.now() / 1_000) * 1_000;
   return (
     <div className={hasGpu ? "table" : "table no-gpu"} role="table" aria-label="Hosts" aria-rowcount={rows.length + 1}>
       <div role="rowgroup">
@@ -88,15 +88,14 @@ export function FleetTable(props: {
         {virtual.getVirtualItems().map((item) => {
           const row = rows[item.index];
           if (!row) return null;
-          const style = { transform: `translateY(${item.start - top}px)`, height: item.size };
           return "heading" in row ? (
-            <div key={item.key} className="row heading" role="row" style={style} aria-rowindex={item.index + 2}>
+            <div key={item.key} className="row heading" role="row" style={placed(item.start - top, item.size)} aria-rowindex={item.index + 2}>
               <div role="cell">
                 {row.heading} <small>{row.count}</small>
               </div>
             </div>
           ) : (
-            <HostRow key={item.key} host={row.host} index={item.index} version={version} theme={theme} style={style} now={now} />
+            <HostRow key={item.key} host={row.host} index={item.index} version={version} theme={theme} start={item.start - top} height={item.size} now={now} />
           );
         })}
       </div>
@@ -104,15 +103,22 @@ export function FleetTable(props: {
   );
 }
 
+function placed(start: number, height: number) {
+  return { transform: `translateY(${start}px)`, height };
+}
+
+/** All of it by value: a list that is scrolled draws those rows that come, and no others. */
 const HostRow = memo(function HostRow(props: {
   host: Host;
   index: number;
   version: number;
   theme: string;
-  style: { transform: string; height: number };
+  start: number;
+  height: number;
+  /** In whole seconds. */
   now: number;
 }) {
-  const { host, version, theme, style, now } = props;
+  const { host, version, theme, start, height, now } = props;
   const { figures: f, rings } = host;
   const cpu = healthOf("cpu", f.cpu);
   const memory = healthOf("memory", f.memory);
@@ -122,7 +128,7 @@ const HostRow = memo(function HostRow(props: {
     <div
       className={`row ${host.health}`}
       role="row"
-      style={style}
+      style={placed(start, height)}
       aria-rowindex={props.index + 2}
       onClick={(event) => !(event.target as Element).closest("a") && go(hostPath(host.id))}
     >
