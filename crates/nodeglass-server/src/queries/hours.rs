@@ -39,8 +39,8 @@ impl Queries {
     ) -> Result<History, ApiError> {
         let mut query = query.clone();
         query.range = whole_hours(query.range);
-        let wanted = self.wanted(agent, &query).await?;
-        let at_once = HOUR * (figures / wanted.len().max(1)).max(1) as u32;
+        let series = self.wanted(agent, &query).await?.len();
+        let at_once = HOUR * (figures / series.max(1)).max(1) as u32;
         let mut fold = Fold::new(&query);
         let mut start = query.range.start.max(since);
         while start < query.range.end {
@@ -49,7 +49,7 @@ impl Queries {
                 break;
             }
             let end = start.floor(HOUR).plus(at_once).min(query.range.end);
-            self.hours(agent, &query, &wanted, &mut fold, TimeRange { start, end })
+            self.hours(agent, &query, &mut fold, TimeRange { start, end })
                 .await?;
             start = end;
         }
@@ -61,7 +61,6 @@ impl Queries {
         &self,
         agent: &LiveAgent,
         query: &HistoryQuery,
-        wanted: &[SeriesName],
         fold: &mut Fold<'_>,
         part: TimeRange,
     ) -> Result<(), ApiError> {
@@ -73,7 +72,9 @@ impl Queries {
             // A merge takes samples out of small chunks and adds them to rollups. If all small chunks that were there before the
             // rollups were read are there after it, no sample is in both, and none in neither.
             let (outline, opened) = self.outline(agent, part, Levels::Small).await?;
-            let rollups = self.store.rollups(agent.key, part, wanted, figures).await?;
+            // A merge may have brought a device that no hour had before: which there are is asked behind the outline, too.
+            let wanted = self.wanted(agent, query).await?;
+            let rollups = self.store.rollups(agent.key, part, &wanted, figures).await?;
             let Read::All(gathered) = self.read(agent, fold, outline, &opened, true, false).await? else {
                 continue;
             };
