@@ -243,7 +243,7 @@ test(`${HOSTS} hosts, each second`, async () => {
   for (let turn = 0; turn < SCROLLS; turn++) await page.mouse.wheel(0, turn < SCROLLS / 2 ? 120 : -120);
   const scrolling = (await busySeconds(cdp)) - still;
   const frames = await framesOf(page);
-  say(`${HOSTS} hosts, scrolled: median of ${frames.length} frames`, median(frames), "ms", 16.7);
+  say(`${HOSTS} hosts, scrolled: median of ${frames.length} frames`, median(frames), "ms");
   say("the same: main thread per frame", (scrolling * 1000) / frames.length, "ms");
   await context.close();
   await end(fleet);

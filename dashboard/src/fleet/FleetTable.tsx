@@ -49,8 +49,8 @@ export function FleetTable(props: {
   const { rows, version, theme, wish } = props;
   const list = useRef<HTMLDivElement>(null);
   const [top, setTop] = useState(0);
-  // What stands above may grow: where the rows begin is looked up whenever they are drawn.
-  useLayoutEffect(() => setTop(Math.round((list.current?.getBoundingClientRect().top ?? 0) + scrollY)));
+  // What stands above may grow: where the rows begin is looked up whenever they are drawn, unless they were only scrolled.
+  useLayoutEffect(() => setTop(Math.round((list.current?.getBoundingClientRect().top ?? 0) + scrollY)), [props]);
   const rowPx = useNarrow() ? NARROW_ROW_PX : ROW_PX;
   const virtual = useWindowVirtualizer({
     count: rows.length,

@@ -4,6 +4,18 @@ import { memo, useEffect, useRef } from "react";
 import type { Health } from "./health.ts";
 import { POINTS, type Ring } from "./store.ts";
 
+const colours = new Map<string, string>();
+
+/** A colour of the style sheet, by theme. It is kept: whenever it is asked for, the browser works out all styles first. */
+function colourOf(theme: string, name: string): string {
+  const key = `${theme} ${name}`;
+  const known = colours.get(key);
+  if (known !== undefined) return known;
+  const colour = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  colours.set(key, colour);
+  return colour;
+}
+
 /** A line over the last points of a figure, up to `top` or to the highest of them. */
 export const Spark = memo(function Spark(props: {
   ring: Ring;
@@ -17,10 +29,6 @@ export const Spark = memo(function Spark(props: {
 }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const { ring, version, width, height, top, tone = "--spark", theme } = props;
-  const stroke = useRef("");
-  useEffect(() => {
-    if (canvas.current) stroke.current = getComputedStyle(canvas.current).getPropertyValue(tone).trim();
-  }, [tone, theme]);
   useEffect(() => {
     const element = canvas.current;
     const context = element?.getContext("2d");
@@ -37,7 +45,7 @@ export const Spark = memo(function Spark(props: {
     const y = (value: number) => h - ratio - Math.min(value / most, 1) * (h - 2 * ratio);
     context.lineWidth = 1.3 * ratio;
     context.lineJoin = "round";
-    context.strokeStyle = stroke.current;
+    context.strokeStyle = colourOf(theme, tone);
     const line = new Path2D();
     const area = new Path2D();
     // Where nothing is known there is neither line nor area.
@@ -66,7 +74,7 @@ export const Spark = memo(function Spark(props: {
     end();
     context.stroke(line);
     context.globalAlpha = 0.13;
-    context.fillStyle = stroke.current;
+    context.fillStyle = context.strokeStyle;
     context.fill(area);
     context.globalAlpha = 1;
   }, [ring, version, width, height, top, tone, theme]);
