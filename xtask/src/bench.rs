@@ -10,6 +10,7 @@ mod cost;
 mod fleet;
 mod instructions;
 mod live;
+mod others;
 mod peers;
 mod programs;
 mod queries;

@@ -77,6 +77,8 @@ pub struct Queries {
     newcomers: Newcomers,
     /// Parts of chunks, for those who ask again.
     pieces: Pieces,
+    /// Hourly figures that are read at once.
+    figures: usize,
     /// What agents that have not spoken since the server started said before of their side of the ledger, and when it was read.
     sides: Cache<AgentKey, (Instant, Option<Arc<AgentSide>>)>,
     /// Room for those who read history.
@@ -120,6 +122,7 @@ impl Queries {
             registry,
             newcomers,
             pieces: Pieces::new(),
+            figures: hours::FIGURES,
             sides: Cache::new(SIDES),
             reading: Semaphore::new(READERS),
             exporting: Arc::new(Semaphore::new(EXPORTS)),

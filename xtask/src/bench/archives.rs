@@ -1,8 +1,7 @@
 //! A day of the same hosts in servers of others, each taken in as it takes history in, and how soon a question about it is answered.
 
 use std::fs::{self, File};
-use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
@@ -12,14 +11,13 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::fleet::{Options, TRACE};
-use super::programs::{Running, program, quiet};
-use super::scrapers::{ALL, launch};
+use super::others::Other;
+use super::programs::{Running, program};
 use super::table::Row;
-use crate::tools::{self, Tool};
 
 const HOSTS: usize = 24;
-/// What is taken in of each host. Prometheus' tool reads everything once for each two hours.
-const METRICS: [&str; 2] = ["cpu_usage_percent", "memory_used_bytes"];
+/// What is taken in of each host; others have underscores for the dots. Prometheus' tool reads everything once for each two hours.
+const METRICS: [&str; 2] = ["cpu.usage_percent", "memory.used_bytes"];
 const HOURS: u64 = 24;
 /// Questions that are timed, after half as many that are not.
 const QUESTIONS: usize = 500;
@@ -34,13 +32,7 @@ pub(super) struct Archive {
 
 /// Those that are there or can be unpacked; says which can't be measured.
 pub(super) fn measure(options: &Options) -> Vec<Archive> {
-    let measured = |(name, tool)| {
-        let measured = one(name, tool, options);
-        measured
-            .inspect_err(|error| eprintln!("{name} is not asked for history: {error:#}"))
-            .ok()
-    };
-    ALL.into_iter().filter_map(measured).collect()
+    Other::each(|other| one(other, options))
 }
 
 /// The rows of ours about a day with what the others take.
@@ -54,8 +46,7 @@ pub(super) fn beside(rows: Vec<Row>, others: &[Archive]) -> Vec<Row> {
     rows.into_iter().map(with).collect()
 }
 
-fn one(name: &'static str, tool: Tool, options: &Options) -> anyhow::Result<Archive> {
-    let server = tool.find_or_unpack()?;
+fn one(other: Other, options: &Options) -> anyhow::Result<Archive> {
     let directory = tempfile::tempdir()?;
     let hour = Duration::from_hours(1).as_secs();
     let now = SystemTime::now()
@@ -68,23 +59,9 @@ fn one(name: &'static str, tool: Tool, options: &Options) -> anyhow::Result<Arch
     let config = directory.path().join("empty.yml");
     fs::write(&config, "{}")?;
     let data = directory.path().join("data");
-    let (_running, address) = if name == "Prometheus" {
-        fs::create_dir(&data)?;
-        let mut blocks = quiet(&tools::PROMTOOL.find_or_unpack()?);
-        let made = blocks
-            .args(["tsdb", "create-blocks-from", "openmetrics"])
-            .arg(&lines)
-            .arg(&data)
-            .status()?;
-        ensure!(made.success(), "promtool makes no blocks of the history");
-        launch(name, &server, &config, &data)?
-    } else {
-        let launched = launch(name, &server, &config, &data)?;
-        send(launched.1, &lines)?;
-        launched
-    };
+    let (_running, address) = other.start_with(&lines, &config, &data)?;
     Ok(Archive {
-        name,
+        name: other.name(),
         p50_ms: ask(address, start, end)?,
     })
 }
@@ -106,7 +83,7 @@ fn write_lines(file: &Path, options: &Options, start: u64) -> anyhow::Result<()>
         "--series",
         &options.series.to_string(),
     ]);
-    lines.args(["--metrics", "cpu.usage_percent,memory.used_bytes"]);
+    lines.args(["--metrics", &METRICS.join(",")]);
     lines
         .arg("--trace")
         .arg(trace.unwrap_or_else(|| crate::workspace().join(TRACE)));
@@ -116,29 +93,13 @@ fn write_lines(file: &Path, options: &Options, start: u64) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Has `VictoriaMetrics` take them in, and waits until they can be asked for.
-fn send(address: SocketAddr, file: &Path) -> anyhow::Result<()> {
-    let (mut lines, length) = (File::open(file)?, fs::metadata(file)?.len());
-    let mut stream = TcpStream::connect(address)?;
-    write!(
-        stream,
-        "POST /api/v1/import/prometheus HTTP/1.0\r\nHost: {address}\r\nContent-Length: {length}\r\n\r\n"
-    )?;
-    std::io::copy(&mut lines, &mut stream)?;
-    let answer = std::io::read_to_string(stream)?;
-    ensure!(
-        answer.contains(" 204 ") || answer.contains(" 200 "),
-        "it does not take the history: {answer}"
-    );
-    super::programs::get(address, "/internal/force_flush").map(drop)
-}
-
 /// The median of how long it takes until the whole answer is there, in milliseconds.
 fn ask(address: SocketAddr, start: u64, end: u64) -> anyhow::Result<f64> {
     let mut client = Client::plain(address)?;
     let mut waits = Vec::new();
     for question in 0..QUESTIONS + QUESTIONS / 2 {
-        let (host, metric) = (question % HOSTS, METRICS[question / HOSTS % METRICS.len()]);
+        let host = question % HOSTS;
+        let metric = METRICS[question / HOSTS % METRICS.len()].replace('.', "_");
         // An answer that is kept from the last time is none: only one of them would keep it.
         let took = client.get(&format!(
             "/query_range?query=avg_over_time({metric}%7Bhost%3D%22host-{host}%22%7D%5B{STEP}s%5D)&start={}&end={end}&step={STEP}&nocache=1",

@@ -1,22 +1,12 @@
 //! A caller that keeps its connection and times each answer, from outside.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use super::programs::{Server, TOKEN};
-
-/// How long an answer may take.
-const ANSWER: Duration = Duration::from_secs(20);
-
-trait Stream: Read + Write {}
-impl<T: Read + Write> Stream for T {}
+use super::programs::{self, Server, Stream, TOKEN};
 
 /// One connection to a server.
 pub(super) struct Client {
@@ -27,22 +17,12 @@ pub(super) struct Client {
 impl Client {
     /// Connects as the server speaks.
     pub(super) fn connect(server: &Server) -> anyhow::Result<Self> {
-        let address = server.address()?;
-        let Some(ca) = &server.ca else {
-            return Self::plain(address);
-        };
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(ca)?)?;
-        let config = ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let tls = ClientConnection::new(Arc::new(config), address.ip().into())?;
-        Ok(Self::over(Box::new(StreamOwned::new(tls, tcp(address)?))))
+        Ok(Self::over(server.connect()?))
     }
 
     /// Connects without TLS, to whoever is there.
     pub(super) fn plain(address: SocketAddr) -> anyhow::Result<Self> {
-        Ok(Self::over(Box::new(tcp(address)?)))
+        Ok(Self::over(Box::new(programs::connect(address)?)))
     }
 
     fn over(stream: Box<dyn Stream>) -> Self {
@@ -117,11 +97,4 @@ impl Client {
         self.body.resize(start + size, 0);
         Ok(self.stream.read_exact(&mut self.body[start..])?)
     }
-}
-
-fn tcp(address: SocketAddr) -> anyhow::Result<TcpStream> {
-    let tcp = TcpStream::connect(address)?;
-    tcp.set_nodelay(true)?;
-    tcp.set_read_timeout(Some(ANSWER))?;
-    Ok(tcp)
 }

@@ -18,7 +18,7 @@ use serde_json::Value;
 pub(super) const TOKEN: &str = "bench-token-0123456789";
 
 /// How long an answer may take.
-const ANSWER: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(20);
 
 /// Keys of a sample whose numbers are no figures: times, identities, and the usage of cores that stands there twice.
 const NO_FIGURES: [&str; 8] = [
@@ -132,10 +132,15 @@ impl Server {
 
     /// What it answers to its admin.
     pub(super) fn get(&self, path: &str) -> anyhow::Result<Vec<u8>> {
+        ask(self.connect()?, self.address()?, path, Some(TOKEN))
+    }
+
+    /// A connection to it, as it speaks.
+    pub(super) fn connect(&self) -> anyhow::Result<Box<dyn Stream>> {
         let address = self.address()?;
         let stream = connect(address)?;
         let Some(ca) = &self.ca else {
-            return ask(stream, address, path, Some(TOKEN));
+            return Ok(Box::new(stream));
         };
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(ca)?)?;
@@ -143,7 +148,7 @@ impl Server {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let tls = ClientConnection::new(Arc::new(config), address.ip().into())?;
-        ask(StreamOwned::new(tls, stream), address, path, Some(TOKEN))
+        Ok(Box::new(StreamOwned::new(tls, stream)))
     }
 }
 
@@ -173,8 +178,14 @@ pub(super) fn get(address: SocketAddr, path: &str) -> anyhow::Result<Vec<u8>> {
     ask(connect(address)?, address, path, None)
 }
 
-fn connect(address: SocketAddr) -> anyhow::Result<TcpStream> {
+/// What calls and their answers go over.
+pub(super) trait Stream: Read + Write {}
+impl<T: Read + Write> Stream for T {}
+
+/// A connection to whoever is there, without TLS.
+pub(super) fn connect(address: SocketAddr) -> anyhow::Result<TcpStream> {
     let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(ANSWER))?;
     Ok(stream)
 }

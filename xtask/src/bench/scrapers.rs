@@ -4,8 +4,7 @@
 use std::fmt::Write;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::net::SocketAddr;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,15 +14,9 @@ use serde_json::Value;
 
 use super::cost::{Memory, cpu_seconds};
 use super::fleet::{Options, TRACE};
-use super::programs::{Running, get, program, quiet};
+use super::others::Other;
+use super::programs::{Running, get, program};
 use super::table::Row;
-use crate::tools::{self, Tool};
-
-/// The servers, and where they are found.
-pub(super) const ALL: [(&str, Tool); 2] = [
-    ("Prometheus", tools::PROMETHEUS),
-    ("VictoriaMetrics", tools::VICTORIA_METRICS),
-];
 
 /// More hosts cost these servers no less by sample, and more memory than there may be.
 const MOST_HOSTS: u32 = 1_000;
@@ -64,13 +57,7 @@ pub(super) fn answers_per_second(
 
 /// One after the other while it runs; says which can't be measured.
 fn each<T>(options: &Options, hosts: u32, then: impl Fn(&Scraper) -> anyhow::Result<T>) -> Vec<T> {
-    let measured = |(name, tool)| {
-        let measured = started(name, tool, options, hosts).and_then(|scraper| then(&scraper));
-        measured
-            .inspect_err(|error| eprintln!("{name} is not measured: {error:#}"))
-            .ok()
-    };
-    ALL.into_iter().filter_map(measured).collect()
+    Other::each(|other| started(other, options, hosts).and_then(|scraper| then(&scraper)))
 }
 
 /// The rows of ours with what the others cost.
@@ -107,16 +94,16 @@ struct Scraper {
     _directory: tempfile::TempDir,
 }
 
-fn started(name: &'static str, tool: Tool, options: &Options, hosts: u32) -> anyhow::Result<Scraper> {
+fn started(other: Other, options: &Options, hosts: u32) -> anyhow::Result<Scraper> {
     let hosts = hosts.min(MOST_HOSTS);
     let directory = tempfile::tempdir()?;
     let (exporter_process, exporter) = exporter(options, hosts)?;
     let config = directory.path().join("scrape.yml");
     fs::write(&config, scrape_config(hosts, options.interval, exporter))?;
     let data = directory.path().join("data");
-    let (server, address) = launch(name, &tool.find_or_unpack()?, &config, &data)?;
+    let (server, address) = other.start(&config, &data)?;
     Ok(Scraper {
-        name,
+        name: other.name(),
         address,
         hosts,
         interval: options.interval,
@@ -126,37 +113,6 @@ fn started(name: &'static str, tool: Tool, options: &Options, hosts: u32) -> any
         _exporter: exporter_process,
         _directory: directory,
     })
-}
-
-/// Starts a server of others, and waits until it answers.
-pub(super) fn launch(
-    name: &str,
-    program: &Path,
-    config: &Path,
-    data: &Path,
-) -> anyhow::Result<(Running, SocketAddr)> {
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut command = quiet(program);
-    match name {
-        "Prometheus" => command.args([
-            format!("--config.file={}", config.display()),
-            format!("--storage.tsdb.path={}", data.display()),
-            format!("--web.listen-address={address}"),
-        ]),
-        _ => command.args([
-            format!("-promscrape.config={}", config.display()),
-            format!("-storageDataPath={}", data.display()),
-            format!("-httpListenAddr={address}"),
-        ]),
-    };
-    let server = Running(command.spawn()?);
-    let until = Instant::now() + PATIENCE;
-    while get(address, "/api/v1/query?query=1").is_err() {
-        ensure!(Instant::now() < until, "it does not start");
-        thread::sleep(Duration::from_millis(50));
-    }
-    Ok((server, address))
 }
 
 fn exporter(options: &Options, hosts: u32) -> anyhow::Result<(Running, SocketAddr)> {

@@ -15,7 +15,7 @@ use crate::error::ApiError;
 use crate::live::LiveAgent;
 
 /// Hourly figures that are read at once: some 50 MB of them. Of ten series that is as long as anybody keeps them.
-const FIGURES: usize = 400_000;
+pub(super) const FIGURES: usize = 400_000;
 
 impl Queries {
     /// Buckets of whole hours: those from `since` on that the range touches, each from its rollup and the samples that are
@@ -26,21 +26,10 @@ impl Queries {
         query: &HistoryQuery,
         since: UnixMillis,
     ) -> Result<History, ApiError> {
-        self.hourly_in_parts(agent, query, since, FIGURES).await
-    }
-
-    /// The same, with so many figures read at once as there may be.
-    pub(super) async fn hourly_in_parts(
-        &self,
-        agent: &LiveAgent,
-        query: &HistoryQuery,
-        since: UnixMillis,
-        figures: usize,
-    ) -> Result<History, ApiError> {
         let mut query = query.clone();
         query.range = whole_hours(query.range);
         let series = self.wanted(agent, &query).await?.len();
-        let at_once = HOUR * (figures / series.max(1)).max(1) as u32;
+        let at_once = HOUR * (self.figures / series.max(1)).max(1) as u32;
         let mut fold = Fold::new(&query);
         let mut start = query.range.start.max(since);
         while start < query.range.end {

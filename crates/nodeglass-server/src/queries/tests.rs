@@ -13,7 +13,7 @@ use nodeglass_store::tiers::{
 };
 use nodeglass_store::{AgentRecord, StagedSample};
 
-use super::hours::total;
+use super::hours::{FIGURES, total};
 use super::plan::{HOUR, whole_hours};
 use super::*;
 use crate::ledger::Gap;
@@ -275,7 +275,7 @@ async fn samples_of_every_tier_make_one_answer() {
 #[tokio::test]
 async fn hours_and_what_is_in_none_make_one_answer() {
     let directory = tempfile::tempdir().unwrap();
-    let (queries, agent, samples) = history_of_tiers(directory.path()).await;
+    let (mut queries, agent, samples) = history_of_tiers(directory.path()).await;
     // Of several devices made one, hours tell the mean of sums and the sum; the second one came at a full hour.
     let sums = [
         "cpu.usage_percent",
@@ -296,19 +296,21 @@ async fn hours_and_what_is_in_none_make_one_answer() {
         let query = query(asked, 1_000, 19_500, 3_600, 10_000, agg);
         let mut whole = query.clone();
         whole.range = whole_hours(query.range);
+        queries.figures = FIGURES;
         let found = queries.hourly_history(&agent, &query, START).await.unwrap();
         assert_eq!(found, expected(&whole, &samples), "{agg}");
         // So many devices that their hours are read one by one, or two at a time: the beginning is in the midst of a part.
         for figures in [1, 5, 8] {
             let since = START.plus(HOUR);
-            let parts = queries.hourly_in_parts(&agent, &query, since, figures);
+            queries.figures = figures;
+            let parts = queries.hourly_history(&agent, &query, since).await;
             let young: Vec<_> = samples
                 .iter()
                 .filter(|sample| sample.timestamp >= since)
                 .cloned()
                 .collect();
             assert_eq!(
-                parts.await.unwrap(),
+                parts.unwrap(),
                 expected(&whole, &young),
                 "{agg}, {figures} at once"
             );
