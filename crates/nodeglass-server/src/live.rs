@@ -5,6 +5,8 @@
 //! come back ([`Ring`]), as long as there are such.
 
 mod agent;
+mod hot;
+mod presence;
 mod profile;
 mod ring;
 mod sample;
@@ -21,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use agent::{Cloned, Latest, LiveAgent, Onlooker, Overview};
+use hot::Hot;
 pub use profile::Profile;
 use ring::Ring;
 pub use sample::LiveSample;
@@ -38,6 +41,7 @@ pub struct Live {
     names: RwLock<Names>,
     making: u64,
     order: Arc<Order>,
+    hot: Arc<Hot>,
     /// How often an agent was added.
     admitted: AtomicU64,
 }
@@ -76,6 +80,7 @@ impl Default for Live {
             names: RwLock::default(),
             making,
             order: Arc::default(),
+            hot: Arc::default(),
             admitted: AtomicU64::new(0),
         }
     }
@@ -90,6 +95,11 @@ impl Live {
     /// The place of the newest sample in the order of all; what has a lower one can be seen.
     pub fn order(&self) -> u64 {
         self.order.last()
+    }
+
+    /// Which figures are kept of all agents.
+    pub(crate) fn hot(&self) -> &Hot {
+        &self.hot
     }
 
     /// How often an agent was added, so that it can be seen whether one was.
@@ -134,10 +144,13 @@ impl Live {
     pub async fn sweep(self: Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {
             tokio::select! {
-                () = tokio::time::sleep(SWEEP) => self.after(None, |agent| {
-                    agent.sweep();
-                    true
-                }),
+                () = tokio::time::sleep(SWEEP) => {
+                    self.hot.sweep();
+                    self.after(None, |agent| {
+                        agent.sweep();
+                        true
+                    });
+                }
                 () = stop.cancelled() => {}
             }
         }
@@ -170,7 +183,7 @@ impl Live {
         }
         names.forgotten.retain(|_, at| at.elapsed() < FORGOTTEN);
         if names.forgotten.contains_key(&record.key) {
-            let gone = LiveAgent::new(record, self.order.clone());
+            let gone = LiveAgent::new(record, self.order.clone(), self.hot.clone());
             gone.gone().cancel();
             return Arc::new(gone);
         }
@@ -179,7 +192,7 @@ impl Live {
             .entry(record.id.clone())
             .or_insert_with(|| {
                 self.admitted.fetch_add(1, Ordering::Relaxed);
-                Arc::new(LiveAgent::new(record, self.order.clone()))
+                Arc::new(LiveAgent::new(record, self.order.clone(), self.hot.clone()))
             })
             .clone()
     }

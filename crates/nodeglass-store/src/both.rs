@@ -139,6 +139,20 @@ macro_rules! implement_store {
                 .await
             }
 
+            async fn newest_agents(&self, most: u32) -> Result<Vec<AgentRecord>, $crate::StoreError> {
+                let query = sqlx::query(include_str!(concat!($sql, "/newest_agents.sql")));
+                let query = query.bind(i64::from(most));
+                within("list the newest agents", async {
+                    query
+                        .fetch_all(&self.reader)
+                        .await?
+                        .iter()
+                        .map(agent_record)
+                        .collect()
+                })
+                .await
+            }
+
             async fn save_system_info(&self, agent: AgentKey, json: &str) -> Result<(), $crate::StoreError> {
                 let query = sqlx::query(include_str!(concat!($sql, "/save_system_info.sql")))
                     .bind(agent.0)

@@ -9,15 +9,17 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use nodeglass_chunk::delta::LayoutNumber;
+use nodeglass_model::selector::Selector;
 use nodeglass_model::system::SystemInfo;
 use nodeglass_model::{AgentId, Sample, SampleId, UnixMillis};
 use nodeglass_store::{AgentKey, AgentRecord};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
 use tracing::warn;
 
+use super::hot::{Figures, Hot, Place};
+use super::presence::Presence;
 use super::{LiveSample, Order, Profile, Ring};
 use crate::ingest::{PersistWindows, Quota, SessionHandle, gone};
 use crate::ledger::AgentSide;
@@ -39,13 +41,20 @@ pub struct Cloned {
     pub refused: Option<SocketAddr>,
 }
 
-/// One agent.
+/// One agent. What is looked at of all agents for one question comes first, in this order: it lies together, and each look at
+/// memory takes a tenth of a microsecond.
 #[derive(Debug)]
+#[repr(C)]
 pub struct LiveAgent {
     /// Its key in the store.
     pub key: AgentKey,
+    presence: Presence,
     /// Its name.
     pub id: AgentId,
+    /// Figures of its latest sample.
+    figures: Figures,
+    /// Which figures those are.
+    hot: Arc<Hot>,
     latest: watch::Sender<Latest>,
     /// The order of all agents' samples.
     order: Arc<Order>,
@@ -57,9 +66,6 @@ pub struct LiveAgent {
     gone: CancellationToken,
     /// Whether what is of it is being erased, and nothing is to come after.
     is_erased: AtomicBool,
-    session: Mutex<Option<SessionHandle>>,
-    /// Until when it counts as connected without a session, because it pushes.
-    present_until: Mutex<Option<Instant>>,
     /// Boxed: there is none of nearly all.
     cloned: Mutex<Option<Box<Cloned>>>,
     /// How often it sends when nobody looks on; 0 before its first session.
@@ -110,7 +116,7 @@ pub struct Overview {
 }
 
 impl LiveAgent {
-    pub(super) fn new(record: &AgentRecord, order: Arc<Order>) -> Self {
+    pub(super) fn new(record: &AgentRecord, order: Arc<Order>, hot: Arc<Hot>) -> Self {
         let system = record.system_info.as_deref().and_then(|json| match serde_json::from_str(json) {
             Ok(info) => Some(Arc::new(info)),
             Err(error) => {
@@ -120,7 +126,10 @@ impl LiveAgent {
         });
         Self {
             key: record.key,
+            presence: Presence::default(),
             id: record.id.clone(),
+            figures: Figures::default(),
+            hot,
             latest: watch::Sender::default(),
             order,
             ring: Mutex::default(),
@@ -128,8 +137,6 @@ impl LiveAgent {
             profile: ArcSwap::default(),
             gone: CancellationToken::new(),
             is_erased: AtomicBool::new(false),
-            session: Mutex::default(),
-            present_until: Mutex::default(),
             cloned: Mutex::default(),
             collection_interval_ms: AtomicU64::new(0),
             stored_interval_ms: AtomicU64::new(0),
@@ -168,6 +175,25 @@ impl LiveAgent {
         }
         let latest = self.latest.borrow();
         latest.sample.as_deref().map(look)
+    }
+
+    /// One figure of its latest sample while it is connected, and when that was taken. Where `place` is given it is that of this
+    /// selection, and the figure is not looked for in the sample.
+    pub(crate) fn figure(&self, selector: &Selector, place: Option<Place>) -> Option<(UnixMillis, f64)> {
+        if !self.is_connected() {
+            return None;
+        }
+        if let Some(kept) = place.and_then(|place| self.figures.read(place)) {
+            return kept.value.map(|value| (kept.at, value));
+        }
+        let latest = self.latest.borrow();
+        let live = latest.sample.as_deref()?;
+        let value = live.value(selector);
+        if let Some(place) = place {
+            // No other sample is shown as long as the latest is borrowed.
+            self.figures.put(place, live.timestamp, value);
+        }
+        value.map(|value| (live.timestamp, value))
     }
 
     /// Follows its samples. What came lately after the sample `seen` is given, if it is still known: it may be nothing.
@@ -222,6 +248,7 @@ impl LiveAgent {
         self.latest.send_modify(|latest| {
             let number = latest.number() + 1;
             let live = Arc::new(make(latest.sample.take(), number, self.order.next()));
+            self.hot.note(&self.figures, &live);
             if let Some(ring) = ring.as_mut() {
                 ring.push(live.clone());
             }
@@ -343,7 +370,10 @@ impl LiveAgent {
         let windows = std::mem::take(&mut *self.windows.lock().unwrap_or_else(PoisonError::into_inner));
         Self {
             key: self.key,
+            presence: self.presence.without_session(),
             id,
+            figures: Figures::default(),
+            hot: self.hot.clone(),
             latest: watch::Sender::new(latest),
             order: self.order.clone(),
             ring: Mutex::default(),
@@ -351,8 +381,6 @@ impl LiveAgent {
             profile: ArcSwap::new(self.profile()),
             gone: CancellationToken::new(),
             is_erased: AtomicBool::new(false),
-            session: Mutex::default(),
-            present_until: Mutex::new(*self.present_until.lock().unwrap_or_else(PoisonError::into_inner)),
             cloned: Mutex::new(self.cloned.lock().unwrap_or_else(PoisonError::into_inner).clone()),
             collection_interval_ms: copy(&self.collection_interval_ms),
             stored_interval_ms: copy(&self.stored_interval_ms),
@@ -439,47 +467,35 @@ impl LiveAgent {
             .clone()
     }
 
-    /// Its open session.
-    pub fn session(&self) -> Option<SessionHandle> {
-        self.session
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
     /// Whether a session is open, or it pushed a short while ago.
     pub fn is_connected(&self) -> bool {
-        let has_session = self
-            .session
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some();
-        has_session || self.is_present()
+        self.presence.is_connected()
     }
 
     /// Counts it as connected for so long, because it gave a sign of life without a session.
     pub fn hear(&self, present: Duration) {
-        *self.present_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + present);
+        self.presence.hear(present);
     }
 
-    fn is_present(&self) -> bool {
-        let until = *self.present_until.lock().unwrap_or_else(PoisonError::into_inner);
-        until.is_some_and(|until| Instant::now() < until)
+    /// Its open session.
+    pub fn session(&self) -> Option<SessionHandle> {
+        self.presence.session()
     }
 
     /// Opens a session in the place of one, which ends, or of none; `false` if there is another.
     pub(crate) fn open_session(&self, session: SessionHandle, instead_of: Option<u64>) -> bool {
-        let mut open = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(before) = open.as_ref() {
-            if instead_of != Some(before.number) {
-                return false;
-            }
-            before.end(Status::aborted(
-                "another session of this agent was opened, and this one did not answer",
-            ));
-        }
-        *open = Some(session);
-        true
+        self.presence.open(session, instead_of)
+    }
+
+    /// Opens a session that nobody is at the other end of.
+    #[cfg(test)]
+    pub(crate) fn pretend_session(&self) {
+        self.open_session(SessionHandle::detached(), None);
+    }
+
+    /// Closes a session, unless another has taken its place.
+    pub(crate) fn close_session(&self, number: u64) {
+        self.presence.close(number);
     }
 
     /// Notes that another host reports as this agent; says whether that is news.
@@ -500,20 +516,6 @@ impl LiveAgent {
             .as_deref()
             .filter(|cloned| cloned.seen.elapsed() < CLONED)
             .cloned()
-    }
-
-    /// Opens a session that nobody is at the other end of.
-    #[cfg(test)]
-    pub(crate) fn pretend_session(&self) {
-        self.open_session(SessionHandle::detached(), None);
-    }
-
-    /// Closes a session, unless another has taken its place.
-    pub(crate) fn close_session(&self, number: u64) {
-        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        if session.as_ref().is_some_and(|open| open.number == number) {
-            *session = None;
-        }
     }
 }
 

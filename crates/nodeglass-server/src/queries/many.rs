@@ -20,6 +20,8 @@ use crate::retention::Since;
 
 /// Agents in one question about history: at a millisecond or two each it is answered within seconds.
 pub const MAX_AGENTS: usize = 1_000;
+/// Agents of which a figure is kept while somebody asks for it again and again; of fewer it is found soon enough.
+const MANY: usize = 64;
 /// Histories read at a time for one question, so that others are answered, too.
 const AT_ONCE: usize = 4;
 
@@ -169,9 +171,11 @@ impl Queries {
         }
         // Of ten thousand agents, whatever is made for each takes longer than finding its figure.
         let series: Arc<str> = selector.to_string().into();
+        let place = (agents.len() >= MANY)
+            .then(|| self.live.hot().place(selector))
+            .flatten();
         for agent in agents {
-            let found = agent.with_current(|live| live.value(selector).map(|value| (live.timestamp, value)));
-            if let Some((at, value)) = found.flatten() {
+            if let Some((at, value)) = agent.figure(selector, place) {
                 let series = series.clone();
                 readings.push(Reading {
                     agent,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nodeglass_runtime::telemetry::chain;
-use nodeglass_store::Store;
+use nodeglass_store::{AgentRecord, Store, StoreError};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,11 @@ use crate::registry::Registry;
 
 /// How often at most the store is asked.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How many it is asked for each time, those that were enrolled last: of ten thousand agents, all take as long as a list of their
+/// figures.
+const NEWEST: u32 = 64;
+/// How often it is asked for all of them, in case one was there later than those that were enrolled after it.
+const LOOK_AT_ALL: Duration = Duration::from_mins(1);
 /// How long the answer may take.
 const LOOK: Duration = Duration::from_secs(10);
 /// How long a list waits for it.
@@ -59,27 +64,30 @@ impl Newcomers {
 
     /// Looks whenever that is wanted, until `stop`.
     pub(super) async fn run(&self, stop: CancellationToken) {
+        // They were all read when the server started.
+        let mut looked_at_all = Instant::now();
         loop {
             tokio::select! {
                 () = self.wanted.notified() => {}
                 () = stop.cancelled() => return,
             }
-            let began = Some(Instant::now());
+            let now = Instant::now();
+            let looks_at_all = now - looked_at_all >= LOOK_AT_ALL;
             let answered = tokio::select! {
-                answered = tokio::time::timeout(LOOK, self.look()) => answered.unwrap_or(false),
+                answered = tokio::time::timeout(LOOK, self.look(looks_at_all)) => answered.unwrap_or(false),
                 () = stop.cancelled() => return,
             };
+            if answered && looks_at_all {
+                looked_at_all = now;
+            }
+            let began = Some(now);
             self.looked.send_replace(Looked { began, answered });
         }
     }
 
-    async fn look(&self) -> bool {
-        match self.store.agents().await {
-            Ok(records) => {
-                let mut has_new = false;
-                for record in records {
-                    has_new |= !self.live.admit(&record).profile().is_loaded;
-                }
+    async fn look(&self, at_all: bool) -> bool {
+        match self.admit_known(at_all).await {
+            Ok(has_new) => {
                 // What is said of them is not worth another failure: it is read again when they greet.
                 if has_new && let Err(error) = self.registry.learn_all().await {
                     debug!(error = %chain(&error), "labels of agents enrolled lately may be missing");
@@ -91,6 +99,21 @@ impl Newcomers {
                 false
             }
         }
+    }
+
+    /// Makes those known that the store knows; says whether any of them is new.
+    async fn admit_known(&self, at_all: bool) -> Result<bool, StoreError> {
+        let is_new = |record: &AgentRecord| !self.live.admit(record).profile().is_loaded;
+        if !at_all {
+            let newest = self.store.newest_agents(NEWEST).await?;
+            let new = newest.iter().filter(|record| is_new(record)).count();
+            // If all are new, there may be more.
+            if new < NEWEST as usize {
+                return Ok(new > 0);
+            }
+        }
+        let all = self.store.agents().await?;
+        Ok(all.iter().filter(|record| is_new(record)).count() > 0)
     }
 
     /// Has the store asked, and waits a moment for its answer.
@@ -123,6 +146,34 @@ impl Newcomers {
         async move {
             let found = looked.wait_for(is_recent).await.map(|looked| looked.answered);
             found.unwrap_or(false)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nodeglass_model::UnixMillis;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_lists_agents_has_those_that_were_enrolled_beside_however_many() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("database").display());
+        let store = nodeglass_store::open(&url).await.unwrap();
+        let live = Arc::new(Live::default());
+        let clock = Arc::new(nodeglass_model::SystemClock);
+        let registry = Arc::new(Registry::of_test(live.clone(), store.clone(), clock).await);
+        let newcomers = Newcomers::new(live.clone(), store.clone(), registry);
+        let mut enrolled = 0;
+        for more in [1, NEWEST - 1, NEWEST, 3 * NEWEST + 1, 0] {
+            for _ in 0..more {
+                let id = format!("host-{enrolled}").parse().unwrap();
+                store.enrol_agent(&id, UnixMillis(1)).await.unwrap();
+                enrolled += 1;
+            }
+            assert!(newcomers.look(false).await);
+            assert_eq!(live.all().len(), enrolled);
         }
     }
 }

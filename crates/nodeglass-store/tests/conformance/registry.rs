@@ -109,6 +109,19 @@ async fn a_renamed_agent_keeps_its_key(url: &str) {
         .rename_agent(one, &id("two"), &id("three"), UnixMillis(6))
         .await
         .unwrap();
+    let newest = async |most| {
+        let agents = store.newest_agents(most).await.unwrap();
+        agents
+            .iter()
+            .map(|agent| agent.id.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        newest(1).await,
+        ["other"],
+        "enrolled last, whatever was renamed since"
+    );
+    assert_eq!(newest(9).await, ["other", "three"]);
     let agents = store.agents().await.unwrap();
     let renamed = agents.iter().find(|agent| agent.key == one).unwrap();
     assert_eq!(renamed.id, id("three"));

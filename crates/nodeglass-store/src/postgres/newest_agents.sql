@@ -1,0 +1,1 @@
+select key, id, system_info::text from agent order by key desc limit $1
