@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use agent::{Cloned, Latest, LiveAgent, Onlooker, Overview};
 use hot::Hot;
+pub(crate) use hot::Place;
 pub use profile::Profile;
 use ring::Ring;
 pub use sample::LiveSample;

@@ -20,18 +20,23 @@ use super::{Api, json, shapes};
 use crate::access::Caller;
 use crate::error::ApiError;
 use crate::glob;
-use crate::live::{Cloned, Live, LiveAgent, Overview};
+use crate::live::{Cloned, Live, LiveAgent, Overview, Place};
 use request::{Cursor, Order, Request};
 
 /// About what an agent takes in an answer.
 const AGENT_BYTES: usize = 160;
 
+/// An agent that may be in the answer.
+struct Candidate {
+    agent: Arc<LiveAgent>,
+    /// What it is sorted by, if that is a figure of it.
+    key: Option<f64>,
+}
+
 /// One agent of the answer, as it stood when it was looked at.
 struct Row {
     agent: Arc<LiveAgent>,
     overview: Overview,
-    /// What it is sorted by, if that is a figure of it.
-    key: Option<f64>,
 }
 
 /// Every agent with some of its figures.
@@ -101,7 +106,7 @@ impl From<&Cloned> for Copies {
 /// What decides on an agent's place: what it is sorted by, and its name.
 type Standing<'a> = (Option<f64>, &'a AgentId);
 
-impl Row {
+impl Candidate {
     fn standing(&self) -> Standing<'_> {
         (self.key, &self.agent.id)
     }
@@ -109,41 +114,60 @@ impl Row {
 
 /// The agents of a page for a caller, and the cursor of the next.
 fn page(live: &Live, caller: &Caller, request: &Request) -> (Vec<Row>, Option<String>) {
-    let mut rows = Vec::new();
+    let mut candidates = Vec::new();
     let most = request.limit.unwrap_or(usize::MAX);
+    let place = match &request.order {
+        Order::Metric(selector) => live.hot().place(selector),
+        Order::Name | Order::Update => None,
+    };
     if request.is_by_name() {
         // They lie in that order: no more is looked at than is shown.
         let start = request.cursor.as_ref().map(|cursor| &cursor.id);
         live.after(start, |agent| {
-            rows.extend(row(agent, caller, request));
-            rows.len() <= most
+            candidates.extend(candidate(agent, caller, request, place));
+            candidates.len() <= most
         });
     } else {
         live.after(None, |agent| {
-            rows.extend(row(agent, caller, request));
+            candidates.extend(candidate(agent, caller, request, place));
             true
         });
         if let Some(Cursor { key, id }) = &request.cursor {
-            let given = |row: &Row| order(request, row.standing(), (*key, id)).is_le();
-            rows.retain(|row| !given(row));
+            let given = |one: &Candidate| order(request, one.standing(), (*key, id)).is_le();
+            candidates.retain(|one| !given(one));
         }
-        let compare = |one: &Row, other: &Row| order(request, one.standing(), other.standing());
-        if most < rows.len() {
+        let compare = |one: &Candidate, other: &Candidate| order(request, one.standing(), other.standing());
+        if most < candidates.len() {
             // A page of many agents needs no order among those behind it; no two are alike.
-            rows.select_nth_unstable_by(most, compare);
-            rows.truncate(most + 1);
+            candidates.select_nth_unstable_by(most, compare);
+            candidates.truncate(most + 1);
         }
-        rows.sort_unstable_by(compare);
+        candidates.sort_unstable_by(compare);
     }
-    let is_last = rows.len() <= most;
-    rows.truncate(most);
-    let next = rows.last().filter(|_| !is_last);
-    let next = next.map(|row| request.cursor_after(row.key, &row.agent.id));
-    (rows, next)
+    let is_last = candidates.len() <= most;
+    candidates.truncate(most);
+    let next = candidates.last().filter(|_| !is_last);
+    let next = next.map(|last| request.cursor_after(last.key, &last.agent.id));
+    let rows = candidates.into_iter().map(|Candidate { agent, .. }| Row {
+        overview: agent.overview(),
+        agent,
+    });
+    // It may have come or gone since it was chosen.
+    let is_wanted = |row: &Row| {
+        request
+            .connected
+            .is_none_or(|wanted| wanted == row.overview.connected)
+    };
+    (rows.filter(is_wanted).collect(), next)
 }
 
 /// An agent, unless it is not asked for, or not for the caller to see.
-fn row(agent: &Arc<LiveAgent>, caller: &Caller, request: &Request) -> Option<Row> {
+fn candidate(
+    agent: &Arc<LiveAgent>,
+    caller: &Caller,
+    request: &Request,
+    place: Option<Place>,
+) -> Option<Candidate> {
     caller.may_see(agent).then_some(())?;
     request
         .pattern
@@ -151,19 +175,17 @@ fn row(agent: &Arc<LiveAgent>, caller: &Caller, request: &Request) -> Option<Row
         .is_none_or(|pattern| glob::finds(pattern, agent.id.as_str()))
         .then_some(())?;
     request.chosen.means(agent).then_some(())?;
-    let overview = agent.overview();
     request
         .connected
-        .is_none_or(|wanted| wanted == overview.connected)
+        .is_none_or(|wanted| wanted == agent.is_connected())
         .then_some(())?;
     let key = match &request.order {
         Order::Name => None,
-        Order::Update => overview.update.map(|at| at.0 as f64),
-        Order::Metric(selector) => overview.sample.as_ref().and_then(|live| live.value(selector)),
+        Order::Update => agent.latest().update.map(|at| at.0 as f64),
+        Order::Metric(selector) => agent.figure(selector, place).map(|(_, value)| value),
     };
-    Some(Row {
+    Some(Candidate {
         agent: agent.clone(),
-        overview,
         key,
     })
 }

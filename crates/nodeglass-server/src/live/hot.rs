@@ -44,8 +44,11 @@ pub(crate) struct Place {
 }
 
 impl Hot {
-    /// Where a figure is kept, from now on if it was not so far; `None` if there is no place for it.
+    /// Where a figure is kept, from now on if it was not so far; `None` if there is no place for it, or it is one of every device.
     pub(crate) fn place(&self, selector: &Selector) -> Option<Place> {
+        if selector.is_of_every_device() {
+            return None;
+        }
         self.known(selector).or_else(|| self.keep(selector))
     }
 

@@ -80,6 +80,37 @@ fn pages_make_up_the_whole_in_every_order() {
 }
 
 #[test]
+fn an_order_by_a_figure_is_that_of_the_newest_samples() {
+    let live = fleet(7);
+    let order = || pages(&live, "sort=-cpu.usage_percent").join(" ");
+    let agent = |name: &str| live.find(name).unwrap();
+    let sample = |usage| {
+        let mut sample = Sample {
+            timestamp: UnixMillis(100),
+            ..Default::default()
+        };
+        sample.cpu.usage_percent = usage;
+        sample
+    };
+    let id = SampleId { epoch: 1, seq: 2 };
+    assert_eq!(order(), "0 2 4 6 1 3 5");
+    agent("host-6").show(id, sample(Some(99.0)));
+    agent("host-2").show(id, sample(None));
+    assert_eq!(order(), "6 0 4 1 2 3 5");
+    let row = nodeglass_chunk::row::encode(&sample(Some(1.0)));
+    agent("host-0").show_row(id, UnixMillis(100), row.into());
+    assert_eq!(order(), "6 4 0 1 2 3 5");
+    agent("host-1").show(id, sample(Some(70.0)));
+    assert_eq!(order(), "6 4 0 1 2 3 5", "who is away has no figure");
+    agent("host-1").pretend_session();
+    assert_eq!(order(), "6 1 4 0 2 3 5");
+    let renamed = live.rename(&agent("host-4"), "host-9".parse().unwrap());
+    assert_eq!(order(), "6 1 0 2 3 5 9");
+    renamed.pretend_session();
+    assert_eq!(order(), "6 1 9 0 2 3 5");
+}
+
+#[test]
 fn filters_leave_agents_out() {
     let live = fleet(12);
     // By name: "host-10" stands before "host-2".
