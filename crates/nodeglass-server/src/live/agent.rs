@@ -41,8 +41,8 @@ pub struct Cloned {
     pub refused: Option<SocketAddr>,
 }
 
-/// One agent. What is looked at of all agents for one question comes first, in this order: it lies together, and each look at
-/// memory takes a tenth of a microsecond.
+/// One agent. What each sample and what each question about all agents needs comes first, in this order: it lies together, and each
+/// look at memory elsewhere takes a tenth of a microsecond.
 #[derive(Debug)]
 #[repr(C)]
 pub struct LiveAgent {
@@ -51,15 +51,15 @@ pub struct LiveAgent {
     presence: Presence,
     /// Its name.
     pub id: AgentId,
-    /// Figures of its latest sample.
-    figures: Figures,
-    /// Which figures those are.
+    /// Which figures are kept of all agents.
     hot: Arc<Hot>,
     latest: watch::Sender<Latest>,
     /// The order of all agents' samples.
     order: Arc<Order>,
     /// The last few samples, while they are read.
     ring: Mutex<Option<Ring>>,
+    /// Those of its latest sample.
+    figures: Figures,
     system: ArcSwapOption<SystemInfo>,
     profile: ArcSwap<Profile>,
     /// Cancelled once there is no agent of this name any more.
