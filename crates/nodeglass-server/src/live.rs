@@ -127,6 +127,14 @@ impl Live {
             .collect()
     }
 
+    /// Whether all of these agents are known, and of each what is said of it.
+    pub(crate) fn has_learnt_all(&self, keys: &[AgentKey]) -> bool {
+        let agents = self.agents.read().unwrap_or_else(PoisonError::into_inner);
+        let names = self.names();
+        keys.iter().all(|key| names.by_key.contains_key(key))
+            && agents.values().all(|agent| agent.is_learnt())
+    }
+
     /// The agents after one of that name, by name, as long as `wanted` wants more.
     pub fn after(&self, id: Option<&AgentId>, mut wanted: impl FnMut(&Arc<LiveAgent>) -> bool) {
         let agents = self.agents.read().unwrap_or_else(PoisonError::into_inner);

@@ -139,18 +139,10 @@ macro_rules! implement_store {
                 .await
             }
 
-            async fn newest_agents(&self, most: u32) -> Result<Vec<AgentRecord>, $crate::StoreError> {
-                let query = sqlx::query(include_str!(concat!($sql, "/newest_agents.sql")));
-                let query = query.bind(i64::from(most));
-                within("list the newest agents", async {
-                    query
-                        .fetch_all(&self.reader)
-                        .await?
-                        .iter()
-                        .map(agent_record)
-                        .collect()
-                })
-                .await
+            async fn keys(&self) -> Result<Vec<AgentKey>, $crate::StoreError> {
+                let query = sqlx::query_scalar(include_str!(concat!($sql, "/keys.sql")));
+                let keys: Vec<i32> = within("list the agents' keys", query.fetch_all(&self.reader)).await?;
+                Ok(keys.into_iter().map(AgentKey).collect())
             }
 
             async fn save_system_info(&self, agent: AgentKey, json: &str) -> Result<(), $crate::StoreError> {

@@ -274,8 +274,8 @@ pub trait Store: Tiers + Identities + Enrolments + Registry + boards::Boards {
     /// Every agent, by name.
     async fn agents(&self) -> Result<Vec<AgentRecord>, StoreError>;
 
-    /// Those that were enrolled last, the newest first.
-    async fn newest_agents(&self, most: u32) -> Result<Vec<AgentRecord>, StoreError>;
+    /// The keys of all agents, in no order.
+    async fn keys(&self) -> Result<Vec<AgentKey>, StoreError>;
 
     /// Keeps what an agent says it is, as JSON.
     async fn save_system_info(&self, agent: AgentKey, json: &str) -> Result<(), StoreError>;

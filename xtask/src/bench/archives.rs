@@ -32,7 +32,7 @@ pub(super) struct Archive {
 
 /// Those that are there or can be unpacked; says which can't be measured.
 pub(super) fn measure(options: &Options) -> Vec<Archive> {
-    Other::each(|other| one(other, options))
+    Other::each("history", |other| one(other, options))
 }
 
 /// The rows of ours about a day with what the others take.
@@ -47,6 +47,8 @@ pub(super) fn beside(rows: Vec<Row>, others: &[Archive]) -> Vec<Row> {
 }
 
 fn one(other: Other, options: &Options) -> anyhow::Result<Archive> {
+    // Before a day is written down for it.
+    other.program()?;
     let directory = tempfile::tempdir()?;
     let hour = Duration::from_hours(1).as_secs();
     let now = SystemTime::now()

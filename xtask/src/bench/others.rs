@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,11 +24,11 @@ pub(super) enum Other {
 }
 
 impl Other {
-    /// Has `measure` measure each that is there or can be unpacked, one after the other; says which can't be measured.
-    pub(super) fn each<T>(measure: impl Fn(Self) -> anyhow::Result<T>) -> Vec<T> {
+    /// Has `measure` measure `what` of each that is there or can be unpacked, one after the other; says which can't be measured.
+    pub(super) fn each<T>(what: &str, measure: impl Fn(Self) -> anyhow::Result<T>) -> Vec<T> {
         let measured = |other: Self| {
             measure(other)
-                .inspect_err(|error| eprintln!("{} is not measured: {error:#}", other.name()))
+                .inspect_err(|error| eprintln!("{}: {what} is not measured: {error:#}", other.name()))
                 .ok()
         };
         [Self::Prometheus, Self::VictoriaMetrics]
@@ -42,6 +42,11 @@ impl Other {
             Self::Prometheus => "Prometheus",
             Self::VictoriaMetrics => "VictoriaMetrics",
         }
+    }
+
+    /// Where its program is, unpacked if need be.
+    pub(super) fn program(self) -> anyhow::Result<PathBuf> {
+        self.tool().find_or_unpack()
     }
 
     fn tool(self) -> Tool {
@@ -64,7 +69,7 @@ impl Other {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let [for_config, for_data, for_address] = self.arguments();
-        let mut command = quiet(&self.tool().find_or_unpack()?);
+        let mut command = quiet(&self.program()?);
         command.args([
             format!("{for_config}={}", config.display()),
             format!("{for_data}={}", data.display()),

@@ -197,7 +197,8 @@ fn ask(
     token: Option<&str>,
 ) -> anyhow::Result<Vec<u8>> {
     let login = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n{login}\r\n")?;
+    let call = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n{login}\r\n");
+    stream.write_all(call.as_bytes())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n");

@@ -57,7 +57,9 @@ pub(super) fn answers_per_second(
 
 /// One after the other while it runs; says which can't be measured.
 fn each<T>(options: &Options, hosts: u32, then: impl Fn(&Scraper) -> anyhow::Result<T>) -> Vec<T> {
-    Other::each(|other| started(other, options, hosts).and_then(|scraper| then(&scraper)))
+    Other::each("scraping", |other| {
+        started(other, options, hosts).and_then(|scraper| then(&scraper))
+    })
 }
 
 /// The rows of ours with what the others cost.

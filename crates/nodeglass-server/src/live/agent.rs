@@ -58,7 +58,7 @@ pub struct LiveAgent {
     order: Arc<Order>,
     /// The last few samples, while they are read.
     ring: Mutex<Option<Ring>>,
-    /// Those of its latest sample.
+    /// The kept figures of its latest sample.
     figures: Figures,
     system: ArcSwapOption<SystemInfo>,
     profile: ArcSwap<Profile>,
@@ -332,6 +332,11 @@ impl LiveAgent {
     /// What is known of it beside its samples.
     pub fn profile(&self) -> Arc<Profile> {
         self.profile.load_full()
+    }
+
+    /// Whether what is said of it was read.
+    pub(crate) fn is_learnt(&self) -> bool {
+        self.profile.load().is_loaded
     }
 
     /// What people call it by: its labels, its own and the server's.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nodeglass_runtime::telemetry::chain;
-use nodeglass_store::{AgentRecord, Store, StoreError};
+use nodeglass_store::{Store, StoreError};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,11 +18,6 @@ use crate::registry::Registry;
 
 /// How often at most the store is asked.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// How many it is asked for each time, those that were enrolled last: of ten thousand agents, all take as long as a list of their
-/// figures.
-const NEWEST: u32 = 64;
-/// How often it is asked for all of them, in case one was there later than those that were enrolled after it.
-const LOOK_AT_ALL: Duration = Duration::from_mins(1);
 /// How long the answer may take.
 const LOOK: Duration = Duration::from_secs(10);
 /// How long a list waits for it.
@@ -64,29 +59,22 @@ impl Newcomers {
 
     /// Looks whenever that is wanted, until `stop`.
     pub(super) async fn run(&self, stop: CancellationToken) {
-        // They were all read when the server started.
-        let mut looked_at_all = Instant::now();
         loop {
             tokio::select! {
                 () = self.wanted.notified() => {}
                 () = stop.cancelled() => return,
             }
-            let now = Instant::now();
-            let looks_at_all = now - looked_at_all >= LOOK_AT_ALL;
+            let began = Some(Instant::now());
             let answered = tokio::select! {
-                answered = tokio::time::timeout(LOOK, self.look(looks_at_all)) => answered.unwrap_or(false),
+                answered = tokio::time::timeout(LOOK, self.look()) => answered.unwrap_or(false),
                 () = stop.cancelled() => return,
             };
-            if answered && looks_at_all {
-                looked_at_all = now;
-            }
-            let began = Some(now);
             self.looked.send_replace(Looked { began, answered });
         }
     }
 
-    async fn look(&self, at_all: bool) -> bool {
-        match self.admit_known(at_all).await {
+    async fn look(&self) -> bool {
+        match self.admit_newcomers().await {
             Ok(has_new) => {
                 // What is said of them is not worth another failure: it is read again when they greet.
                 if has_new && let Err(error) = self.registry.learn_all().await {
@@ -101,19 +89,17 @@ impl Newcomers {
         }
     }
 
-    /// Makes those known that the store knows; says whether any of them is new.
-    async fn admit_known(&self, at_all: bool) -> Result<bool, StoreError> {
-        let is_new = |record: &AgentRecord| !self.live.admit(record).profile().is_loaded;
-        if !at_all {
-            let newest = self.store.newest_agents(NEWEST).await?;
-            let new = newest.iter().filter(|record| is_new(record)).count();
-            // If all are new, there may be more.
-            if new < NEWEST as usize {
-                return Ok(new > 0);
-            }
+    /// Makes those known that the store knows; says whether anything is to be read of what is said of them. What they are is read
+    /// if one is missing: of ten thousand agents that takes longer than any list of them.
+    async fn admit_newcomers(&self) -> Result<bool, StoreError> {
+        if self.live.has_learnt_all(&self.store.keys().await?) {
+            return Ok(false);
         }
-        let all = self.store.agents().await?;
-        Ok(all.iter().filter(|record| is_new(record)).count() > 0)
+        let mut has_new = false;
+        for record in self.store.agents().await? {
+            has_new |= !self.live.admit(&record).is_learnt();
+        }
+        Ok(has_new)
     }
 
     /// Has the store asked, and waits a moment for its answer.
@@ -166,14 +152,18 @@ mod tests {
         let registry = Arc::new(Registry::of_test(live.clone(), store.clone(), clock).await);
         let newcomers = Newcomers::new(live.clone(), store.clone(), registry);
         let mut enrolled = 0;
-        for more in [1, NEWEST - 1, NEWEST, 3 * NEWEST + 1, 0] {
+        for more in [1, 99, 0, 1, 200] {
             for _ in 0..more {
                 let id = format!("host-{enrolled}").parse().unwrap();
                 store.enrol_agent(&id, UnixMillis(1)).await.unwrap();
                 enrolled += 1;
             }
-            assert!(newcomers.look(false).await);
-            assert_eq!(live.all().len(), enrolled);
+            // One of them has greeted.
+            let records = store.agents().await.unwrap();
+            live.admit(&records[records.len() - 1]);
+            assert!(newcomers.look().await);
+            let all = live.all();
+            assert!(all.len() == enrolled && all.iter().all(|agent| agent.is_learnt()));
         }
     }
 }

@@ -1,1 +1,0 @@
-select key, id, system_info::text from agent order by key desc limit $1
