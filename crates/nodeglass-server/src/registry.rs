@@ -130,7 +130,7 @@ impl Registry {
             let Some(agent) = self.live.of_key(known.agent) else {
                 continue;
             };
-            if !agent.profile().is_loaded {
+            if !agent.is_learnt() {
                 let former = aliases.iter().filter(|alias| alias.agent == known.agent);
                 let former: Vec<_> = former.map(|alias| alias.id.clone()).collect();
                 self.take_over(&agent, known, &former);
@@ -141,7 +141,7 @@ impl Registry {
 
     /// Reads what the store has of one agent, unless it is known; waits a moment for it.
     async fn learn(&self, agent: &LiveAgent) {
-        if agent.profile().is_loaded {
+        if agent.is_learnt() {
             return;
         }
         let ask = async {

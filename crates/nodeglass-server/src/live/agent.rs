@@ -186,14 +186,15 @@ impl LiveAgent {
         if let Some(kept) = place.and_then(|place| self.figures.read(place)) {
             return kept.value.map(|value| (kept.at, value));
         }
-        let latest = self.latest.borrow();
-        let live = latest.sample.as_deref()?;
-        let value = live.value(selector);
-        if let Some(place) = place {
-            // No other sample is shown as long as the latest is borrowed.
-            self.figures.put(place, live.timestamp, value);
-        }
-        value.map(|value| (live.timestamp, value))
+        let found = self.with_current(|live| {
+            let value = live.value(selector);
+            if let Some(place) = place {
+                // No other sample is shown as long as this one is looked at.
+                self.figures.put(place, live.timestamp, value);
+            }
+            value.map(|value| (live.timestamp, value))
+        });
+        found.flatten()
     }
 
     /// Follows its samples. What came lately after the sample `seen` is given, if it is still known: it may be nothing.

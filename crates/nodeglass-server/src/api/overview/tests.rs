@@ -100,6 +100,10 @@ fn an_order_by_a_figure_is_that_of_the_newest_samples() {
     let row = nodeglass_chunk::row::encode(&sample(Some(1.0)));
     agent("host-0").show_row(id, UnixMillis(100), row.into());
     assert_eq!(order(), "6 4 0 1 2 3 5");
+    assert!(
+        !agent("host-0").is_looked_at(),
+        "no sample is made of its row for a figure"
+    );
     agent("host-1").show(id, sample(Some(70.0)));
     assert_eq!(order(), "6 4 0 1 2 3 5", "who is away has no figure");
     agent("host-1").pretend_session();
