@@ -5,6 +5,7 @@ mod control;
 mod export;
 mod grouped;
 mod hours;
+mod kept_hours;
 mod many;
 mod newcomers;
 mod past;
@@ -57,6 +58,7 @@ const EXPORTS: usize = 8;
 pub use bounds::{FIRST, TASKS, inside, task_state, unseen_since, within};
 pub use export::ExportQuery;
 pub use grouped::Grouped;
+use kept_hours::KeptHours;
 pub use many::{MAX_AGENTS, Order, Reading, first};
 use newcomers::Newcomers;
 use pieces::Pieces;
@@ -77,6 +79,8 @@ pub struct Queries {
     newcomers: Newcomers,
     /// Parts of chunks, for those who ask again.
     pieces: Pieces,
+    /// Hourly figures, for those who ask again.
+    kept_hours: KeptHours,
     /// Hourly figures that are read at once.
     figures: usize,
     /// What agents that have not spoken since the server started said before of their side of the ledger, and when it was read.
@@ -122,6 +126,7 @@ impl Queries {
             registry,
             newcomers,
             pieces: Pieces::new(),
+            kept_hours: KeptHours::new(),
             figures: hours::FIGURES,
             sides: Cache::new(SIDES),
             reading: Semaphore::new(READERS),

@@ -57,7 +57,7 @@ macro_rules! implement_store {
                 range: TimeRange,
                 series: &[SeriesName],
                 figures: HourFigures,
-            ) -> Result<Vec<RollupPoint>, $crate::StoreError> {
+            ) -> Result<Rollups, $crate::StoreError> {
                 within(
                     "read rollups",
                     self.read_rollups(agent, range, series, figures),

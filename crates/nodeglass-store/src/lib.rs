@@ -35,7 +35,7 @@ use identities::Identities;
 pub use options::Options;
 use registry::Registry;
 use tiers::{
-    AgentRetention, ChunkId, HourFigures, LatestSample, Levels, Outline, Removed, Retention, RollupPoint,
+    AgentRetention, ChunkId, HourFigures, LatestSample, Levels, Outline, Removed, Retention, Rollups,
     SeriesName, Sizes, Slice, StoredSample, Tiers,
 };
 
@@ -228,15 +228,14 @@ pub trait Store: Tiers + Identities + Enrolments + Registry + boards::Boards {
     /// Parts of payloads, in this order; `None` of a chunk that is no longer there: read the outline again.
     async fn slices(&self, agent: AgentKey, slices: &[Slice]) -> Result<Vec<Option<Vec<u8>>>, StoreError>;
 
-    /// What the full chunks of an agent have of some series in the hours that begin within a range; the hours of the first
-    /// series first.
+    /// What the full chunks of an agent have of some series in the hours that begin within a range.
     async fn rollups(
         &self,
         agent: AgentKey,
         range: TimeRange,
         series: &[SeriesName],
         figures: HourFigures,
-    ) -> Result<Vec<RollupPoint>, StoreError>;
+    ) -> Result<Rollups, StoreError>;
 
     /// Every series that was ever in the rollups of an agent.
     async fn series(&self, agent: AgentKey) -> Result<Vec<SeriesName>, StoreError>;

@@ -31,7 +31,7 @@ use crate::error::{StoreError, within};
 use crate::latest::LatestSeries;
 use crate::tiers::{
     AgentRetention, ChunkHead, ChunkId, ClosedSlot, HourFigures, LatestSample, Levels, NewChunk, Outcome,
-    Outline, PackedAgent, Removed, Retention, RollupChange, RollupPoint, SeriesName, Sizes, Slice, SlotId,
+    Outline, PackedAgent, Removed, Retention, RollupChange, Rollups, SeriesName, Sizes, Slice, SlotId,
     SlotLimits, StoredChunk, StoredSample,
 };
 use crate::{

@@ -135,14 +135,21 @@ pub struct OutlinedChunk {
     pub directory: Option<Vec<u8>>,
 }
 
-/// What there is of one agent in a range. Staged samples are read first, so nothing is missing; a sample that became part
-/// of a chunk meanwhile is in both, and recognised by its id.
+/// Which state of an agent's hours something belongs to. It changes whenever a merge does something to them; what goes by
+/// age does not change it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HoursVersion(pub i64);
+
+/// What there is of one agent in a range, at one moment: each sample is in a chunk or staged. One that was sent twice may be
+/// in both for a while, and is recognised by its id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outline {
     /// Chunks with samples in the range, by beginning; they may overlap, and reach beyond the range.
     pub chunks: Vec<OutlinedChunk>,
     /// Samples of the range that are in no chunk yet, oldest first.
     pub staged: Vec<StagedSample>,
+    /// Of [`Levels::Small`], the state of the hours that hold what is not in this outline.
+    pub hours: HoursVersion,
 }
 
 /// A part of a chunk's payload.
@@ -191,14 +198,21 @@ impl Summary {
 }
 
 /// What full chunks have of one series in one hour.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RollupPoint {
     /// When the hour begins.
     pub hour: UnixMillis,
-    /// Which series.
-    pub series: SeriesName,
-    /// Its samples; the lowest and the highest are kept with 24 significant bits.
+    /// The samples of the series; the lowest and the highest are kept with 24 significant bits.
     pub summary: Summary,
+}
+
+/// What full chunks have of several series by the hour.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rollups {
+    /// The state that they were read in.
+    pub version: HoursVersion,
+    /// The hours of each series, oldest first, in the order in which the series were asked for.
+    pub series: Vec<Vec<RollupPoint>>,
 }
 
 /// What is wanted of hours.

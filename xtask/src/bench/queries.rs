@@ -186,9 +186,24 @@ const AGAIN: Kind = Kind {
     ],
     bars: [Some(1.0), Some(5.0)],
 };
-const LONG: Kind = Kind {
+const LONG_OTHER: Kind = Kind {
     name: "all days of another series, by the hour",
-    keys: ["long_p50_ms", "long_p99_ms", "long_server_us", "long_database_us"],
+    keys: [
+        "long_other_p50_ms",
+        "long_other_p99_ms",
+        "long_other_server_us",
+        "long_other_database_us",
+    ],
+    bars: [Some(2.0), None],
+};
+const LONG_AGAIN: Kind = Kind {
+    name: "all days, the same again",
+    keys: [
+        "long_again_p50_ms",
+        "long_again_p99_ms",
+        "long_again_server_us",
+        "long_again_database_us",
+    ],
     bars: [Some(2.0), None],
 };
 /// What is asked of agents that are connected, with a metric in place of `{}`.
@@ -319,7 +334,8 @@ impl Bench {
             )
         };
         let of = |number: usize| &series[number % series.len()];
-        let [mut cold, mut other, mut again, mut long] = [(); 4].map(|()| Timed::default());
+        let [mut cold, mut other, mut again, mut long_other, mut long_again] =
+            [(); 5].map(|()| Timed::default());
         let mut server = self.start()?;
         for round in 0..COLD_ROUNDS {
             let mut client = Client::connect(&server)?;
@@ -343,15 +359,30 @@ impl Bench {
             let calls =
                 (0..CALLS).map(|call| day(format!("hist-{}", call % agents), of(first + CALLS / agents - 1)));
             self.time(&server, &mut client, &mut again, DAY_BYTES, calls)?;
-            let calls = (0..CALLS).map(|call| {
+            let days = |number: usize| {
                 format!(
                     "/agents/hist-long/metrics/history?metrics={}&start={longest}&end={end}&max_points=1000",
-                    of(call)
+                    of(number)
                 )
-            });
-            self.time(&server, &mut client, &mut long, LONG_BYTES, calls)?;
+            };
+            // Each series once, and then as often as it takes.
+            let calls = (0..series.len()).map(days);
+            self.time(&server, &mut client, &mut long_other, LONG_BYTES, calls)?;
+            self.time(
+                &server,
+                &mut client,
+                &mut long_again,
+                LONG_BYTES,
+                (0..CALLS).map(days),
+            )?;
         }
-        let kinds = [(COLD, cold), (OTHER, other), (AGAIN, again), (LONG, long)];
+        let kinds = [
+            (COLD, cold),
+            (OTHER, other),
+            (AGAIN, again),
+            (LONG_OTHER, long_other),
+            (LONG_AGAIN, long_again),
+        ];
         Ok(kinds
             .into_iter()
             .flat_map(|(kind, timed)| rows(&kind, timed))

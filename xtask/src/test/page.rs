@@ -113,11 +113,57 @@ fn counts(report: &Path) -> anyhow::Result<Sum> {
     let text = fs::read_to_string(report).with_context(|| format!("vitest wrote no {}", report.display()))?;
     let report: Value = serde_json::from_str(&text)?;
     let count = |name: &str| report[name].as_u64().unwrap_or(0);
-    Ok(Sum {
-        passed: count("numPassedTests"),
-        failed: count("numFailedTests"),
-        ignored: count("numPendingTests"),
-    })
+    let mut sum = Sum::default();
+    sum.passed = count("numPassedTests");
+    sum.failed = count("numFailedTests");
+    sum.ignored = count("numPendingTests");
+    sum.failures = failures(&report);
+    Ok(sum)
+}
+
+/// What vitest says of the tests that failed, and of the files that could not be run.
+fn failures(report: &Value) -> Vec<String> {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut failures = Vec::new();
+    for file in list(&report["testResults"]) {
+        let name = text(&file["name"]);
+        let tests = list(&file["assertionResults"]);
+        let failed = tests.iter().filter(|test| test["status"] == "failed");
+        let before = failures.len();
+        failures.extend(failed.map(|test| {
+            let said: Vec<String> = list(&test["failureMessages"]).iter().map(text).collect();
+            format!("FAILED: {name}: {}\n{}", text(&test["fullName"]), said.join("\n"))
+        }));
+        if file["status"] == "failed" && failures.len() == before {
+            failures.push(format!("FAILED: {name}\n{}", text(&file["message"])));
+        }
+    }
+    failures
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_in_the_browser_is_told() {
+        let report = serde_json::json!({"testResults": [
+            {"name": "zoom.test.ts", "status": "failed", "message": "", "assertionResults": [
+                {"status": "passed", "fullName": "pans"},
+                {"status": "failed", "fullName": "zooms", "failureMessages": ["expected 1 to be 2"]},
+            ]},
+            {"name": "page.test.ts", "status": "failed", "message": "no chromium", "assertionResults": []},
+        ]});
+        let told = failures(&report);
+        assert_eq!(
+            told,
+            [
+                "FAILED: zoom.test.ts: zooms\nexpected 1 to be 2",
+                "FAILED: page.test.ts\nno chromium"
+            ]
+        );
+    }
 }
 
 fn node() -> anyhow::Result<()> {

@@ -142,6 +142,13 @@ impl<'q> Fold<'q> {
         })
     }
 
+    /// Whether the total over a metric's devices is asked for.
+    pub fn wants_total(&self, metric: &Metric) -> bool {
+        let is_total =
+            |known: &Selection| known.metric.id == metric.id && known.device == DeviceChoice::Total;
+        self.selections.iter().any(is_total)
+    }
+
     /// Whether any series of such devices has.
     pub fn wants_any(&self, dimension: Dimension) -> bool {
         let mut selections = self.selections.iter();

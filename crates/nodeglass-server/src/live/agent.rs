@@ -48,9 +48,11 @@ pub struct Cloned {
 pub struct LiveAgent {
     /// Its key in the store.
     pub key: AgentKey,
-    presence: Presence,
     /// Its name.
     pub id: AgentId,
+    presence: Presence,
+    /// The kept figures of its latest sample.
+    figures: Figures,
     /// Which figures are kept of all agents.
     hot: Arc<Hot>,
     latest: watch::Sender<Latest>,
@@ -58,8 +60,6 @@ pub struct LiveAgent {
     order: Arc<Order>,
     /// The last few samples, while they are read.
     ring: Mutex<Option<Ring>>,
-    /// The kept figures of its latest sample.
-    figures: Figures,
     system: ArcSwapOption<SystemInfo>,
     profile: ArcSwap<Profile>,
     /// Cancelled once there is no agent of this name any more.
@@ -126,8 +126,8 @@ impl LiveAgent {
         });
         Self {
             key: record.key,
-            presence: Presence::default(),
             id: record.id.clone(),
+            presence: Presence::default(),
             figures: Figures::default(),
             hot,
             latest: watch::Sender::default(),

@@ -9,8 +9,9 @@ use tonic::Status;
 
 use crate::ingest::SessionHandle;
 
-/// Whether an agent is connected.
+/// Whether an agent is connected. What most want to know comes first, next to what the agent has before.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(super) struct Presence {
     /// Whether there is a session, for those who want to know no more.
     has_session: AtomicBool,

@@ -1,14 +1,19 @@
 //! History of one agent by the hour: hourly figures, and the samples that are in none yet.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use nodeglass_model::catalogue::{self, Dimension, Kind, Metric, OverDevices};
 use nodeglass_model::history::{Aggregation, Fold, History, HistoryQuery, Partial};
 use nodeglass_model::selector::DeviceChoice;
 use nodeglass_model::{Sample, TimeRange, UnixMillis};
-use nodeglass_store::tiers::{HourFigures, Levels, RollupPoint, SeriesName, Summary};
+use nodeglass_store::tiers::{
+    HourFigures, HoursVersion, Levels, Outline, RollupPoint, Rollups, SeriesName, Summary,
+};
 
 use super::Queries;
+use super::kept_hours::{Asked, SeriesHours};
+use super::pieces::Opened;
 use super::plan::{HOUR, whole_hours};
 use super::tiers::{ATTEMPTS, Read};
 use crate::error::ApiError;
@@ -28,7 +33,7 @@ impl Queries {
     ) -> Result<History, ApiError> {
         let mut query = query.clone();
         query.range = whole_hours(query.range);
-        let series = self.wanted(agent, &query).await?.len();
+        let series = self.wanted(agent, &query, None).await?.len();
         let at_once = HOUR * (self.figures / series.max(1)).max(1) as u32;
         let mut fold = Fold::new(&query);
         let mut start = query.range.start.max(since);
@@ -51,31 +56,97 @@ impl Queries {
         agent: &LiveAgent,
         query: &HistoryQuery,
         fold: &mut Fold<'_>,
-        part: TimeRange,
+        range: TimeRange,
     ) -> Result<(), ApiError> {
-        let figures = match query.aggregation {
-            Aggregation::Min | Aggregation::Max => HourFigures::All,
-            _ => HourFigures::Means,
-        };
         for _ in 0..ATTEMPTS {
-            // A merge takes samples out of small chunks and adds them to rollups. If all small chunks that were there before the
-            // rollups were read are there after it, no sample is in both, and none in neither.
-            let (outline, opened) = self.outline(agent, part, Levels::Small).await?;
-            // A merge may have brought a device that no hour had before: which there are is asked behind the outline, too.
-            let wanted = self.wanted(agent, query).await?;
-            let rollups = self.store.rollups(agent.key, part, &wanted, figures).await?;
-            let Read::All(gathered) = self.read(agent, fold, outline, &opened, true, false).await? else {
-                continue;
-            };
-            add_rollups(fold, agent, rollups);
-            gathered.fold(fold, part).await;
-            return Ok(());
+            let (outline, opened) = self.outline(agent, range, Levels::Small).await?;
+            let is_one_state = self
+                .hours_with(agent, query, fold, range, outline, &opened)
+                .await?;
+            if is_one_state {
+                return Ok(());
+            }
         }
         Err(ApiError::Overloaded)
     }
 
-    /// The series whose hourly figures a query needs.
-    async fn wanted(&self, agent: &LiveAgent, query: &HistoryQuery) -> Result<Vec<SeriesName>, ApiError> {
+    /// Adds what an outline has and the hours of its state. `false`, and nothing is added, if that state is gone.
+    ///
+    /// A merge takes samples out of small chunks and adds them to rollups, and that is another state of the hours. In one
+    /// state, no sample is both in the outline's small chunks and in the rollups, and none in neither.
+    pub(super) async fn hours_with(
+        &self,
+        agent: &LiveAgent,
+        query: &HistoryQuery,
+        fold: &mut Fold<'_>,
+        range: TimeRange,
+        outline: Outline,
+        opened: &Opened,
+    ) -> Result<bool, ApiError> {
+        let asked = Asked {
+            version: outline.hours,
+            range,
+            figures: match query.aggregation {
+                Aggregation::Min | Aggregation::Max => HourFigures::All,
+                _ => HourFigures::Means,
+            },
+        };
+        let wanted = self.wanted(agent, query, Some(asked.version)).await?;
+        let Some(rollups) = self.rollups(agent, &wanted, asked).await? else {
+            return Ok(false);
+        };
+        let Read::All(gathered) = self.read(agent, fold, outline, opened, false).await? else {
+            return Ok(false);
+        };
+        add_rollups(fold, agent, range, &wanted, &rollups);
+        gathered.fold(fold, range).await;
+        Ok(true)
+    }
+
+    /// The hours of each of some series, those that are kept and the others from the store; `None` if they are not in the
+    /// state any more that is asked for.
+    async fn rollups(
+        &self,
+        agent: &LiveAgent,
+        wanted: &[SeriesName],
+        asked: Asked,
+    ) -> Result<Option<Vec<Arc<SeriesHours>>>, ApiError> {
+        let mut hours = Vec::with_capacity(wanted.len());
+        let mut missing = Vec::new();
+        for name in wanted {
+            let kept = self.kept_hours.get(agent.key, name, asked);
+            if kept.is_none() {
+                missing.push(name.clone());
+            }
+            hours.push(kept);
+        }
+        let mut read = Vec::new();
+        if !missing.is_empty() {
+            let Asked { range, figures, .. } = asked;
+            let Rollups { version, series } = self.store.rollups(agent.key, range, &missing, figures).await?;
+            // Those of a later state are what the next attempt asks for.
+            let asked_now = Asked { version, ..asked };
+            for (name, points) in missing.into_iter().zip(series) {
+                read.push(self.kept_hours.keep(agent.key, name, asked_now, points));
+            }
+            if version != asked.version {
+                return Ok(None);
+            }
+        }
+        let mut read = read.into_iter();
+        Ok(hours
+            .into_iter()
+            .map(|kept| kept.or_else(|| read.next()))
+            .collect())
+    }
+
+    /// The series whose hourly figures a query needs. Which devices there are is that in a state of the hours, if one is given.
+    async fn wanted(
+        &self,
+        agent: &LiveAgent,
+        query: &HistoryQuery,
+        version: Option<HoursVersion>,
+    ) -> Result<Vec<SeriesName>, ApiError> {
         let mut wanted = HashSet::new();
         let mut of_all_devices = HashSet::new();
         for selector in &query.selectors {
@@ -99,36 +170,53 @@ impl Queries {
             }
         }
         if !of_all_devices.is_empty() {
-            let known = self.store.series(agent.key).await?;
-            wanted.extend(
-                known
-                    .into_iter()
-                    .filter(|name| of_all_devices.contains(&name.metric)),
-            );
+            let names = self.series_names(agent, version).await?;
+            let of_them = |name: &&SeriesName| of_all_devices.contains(&name.metric);
+            wanted.extend(names.iter().filter(of_them).cloned());
         }
         Ok(wanted.into_iter().collect())
     }
+
+    /// The series that an agent has hours of, in a state of them if one is given: a merge may bring one that no hour had before.
+    async fn series_names(
+        &self,
+        agent: &LiveAgent,
+        version: Option<HoursVersion>,
+    ) -> Result<Arc<[SeriesName]>, ApiError> {
+        if let Some(names) = self.kept_hours.names(agent.key, version) {
+            return Ok(names);
+        }
+        let names = self.store.series(agent.key).await?;
+        Ok(match version {
+            Some(version) => self.kept_hours.keep_names(agent.key, version, names),
+            None => names.into(),
+        })
+    }
 }
 
-/// Adds hourly figures to an answer, those of several devices as totals, too.
-fn add_rollups(fold: &mut Fold<'_>, agent: &LiveAgent, rollups: Vec<RollupPoint>) {
-    let mut of_devices: BTreeMap<_, Vec<(String, Summary)>> = BTreeMap::new();
-    for RollupPoint {
-        hour,
-        series,
-        summary,
-    } in rollups
-    {
-        let Some(metric) = catalogue::by_id(series.metric) else {
+/// Adds hourly figures of some series to an answer, those of several devices as totals, too.
+fn add_rollups(
+    fold: &mut Fold<'_>,
+    agent: &LiveAgent,
+    range: TimeRange,
+    series: &[SeriesName],
+    hours: &[Arc<SeriesHours>],
+) {
+    let mut of_devices: BTreeMap<_, Vec<(&str, Summary)>> = BTreeMap::new();
+    for (name, hours) in series.iter().zip(hours) {
+        let Some(metric) = catalogue::by_id(name.metric) else {
             continue;
         };
-        let label = series.device.unwrap_or_default();
-        fold.partial(metric, &label, hour, partial(summary));
-        if metric.dimension() != Dimension::Host {
-            of_devices
-                .entry((metric.id, hour))
-                .or_default()
-                .push((label, summary));
+        let label = name.device.as_deref().unwrap_or_default();
+        let is_in_total = metric.dimension() != Dimension::Host && fold.wants_total(metric);
+        for RollupPoint { hour, summary } in hours.within(range) {
+            fold.partial(metric, label, *hour, partial(*summary));
+            if is_in_total {
+                of_devices
+                    .entry((metric.id, *hour))
+                    .or_default()
+                    .push((label, *summary));
+            }
         }
     }
     let latest = agent.latest().sample;
@@ -182,7 +270,7 @@ fn parts_in(sample: &Sample, dimension: Dimension) -> HashSet<String> {
 /// of its lowest and highest it has what a maximum tells.
 pub(super) fn total(
     metric: &Metric,
-    devices: &[(String, Summary)],
+    devices: &[(&str, Summary)],
     is_part: impl Fn(&str) -> bool,
 ) -> Option<Partial> {
     let counted: Vec<&Summary> = devices

@@ -79,7 +79,7 @@ impl Queries {
                 break;
             }
             match self
-                .read(agent, &fold, outline, &opened, false, span > SHORTEST_SPAN)
+                .read(agent, &fold, outline, &opened, span > SHORTEST_SPAN)
                 .await?
             {
                 Read::All(gathered) => {
@@ -112,15 +112,13 @@ impl Queries {
         Ok((outline, opened))
     }
 
-    /// Reads what an answer needs of the chunks and samples of an outline. With `check`, every chunk is asked for something,
-    /// so that one that has gone shows; with `bounded`, too many values are not read.
+    /// Reads what an answer needs of the chunks and samples of an outline. With `bounded`, too many values are not read.
     pub(super) async fn read(
         &self,
         agent: &LiveAgent,
         fold: &Fold<'_>,
         outline: Outline,
         known: &Opened,
-        check: bool,
         bounded: bool,
     ) -> Result<Read, ApiError> {
         let mut gathered = Gathered::default();
@@ -138,7 +136,6 @@ impl Queries {
         let (mut slices, mut asked) = (Vec::new(), Vec::new());
         let mut values = 0;
         for (place, (id, open)) in opened.iter().enumerate() {
-            let before = slices.len();
             let mut columns = Vec::new();
             for metric in &metrics {
                 let found = open.head.columns(metric).unwrap_or_default();
@@ -162,13 +159,6 @@ impl Queries {
                         });
                     }
                 }
-            }
-            if check && slices.len() == before {
-                slices.push(Slice {
-                    chunk: *id,
-                    offset: 0,
-                    length: 0,
-                });
             }
             gathered.chunks.push(ChunkPart {
                 chunk: open.clone(),
@@ -205,7 +195,7 @@ impl Queries {
                 }
             }
         }
-        // What became part of a chunk between the two reads of the outline is in both.
+        // What was sent again after it became part of a chunk is in both until compaction finds it.
         let is_new = |staged: &&StagedSample| !opened.iter().any(|(_, open)| open.head.contains(staged.id));
         for staged in outline.staged.iter().filter(is_new) {
             if let Err(error) = gathered.staged.add(staged, fold) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nodeglass_model::{SampleId, UnixMillis};
 use sqlx::{ColumnIndex, Decode, Row, Type};
 
-use crate::tiers::AgentRetention;
+use crate::tiers::{AgentRetention, ChunkId, HoursVersion, Level, Outline, OutlinedChunk};
 use crate::{AgentKey, FleetToken, NO_AGENT, StagedSample};
 
 /// A span in milliseconds, as the database has it.
@@ -79,4 +79,47 @@ where
         weight: row.try_get::<i32, _>(first + 3)? as u32,
         payload: row.try_get(first + 4)?,
     })
+}
+
+/// An outline from the rows of `outline.sql`, in whatever order: time, revision or epoch, number, level, points or weight, and
+/// directory or payload. Staged samples have the level -1, and the version of the hours -2.
+pub(crate) fn outline<'r, R>(agent: AgentKey, rows: &'r [R]) -> Result<Outline, sqlx::Error>
+where
+    R: Row,
+    usize: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    i32: Decode<'r, R::Database> + Type<R::Database>,
+    Vec<u8>: Decode<'r, R::Database> + Type<R::Database>,
+    Option<Vec<u8>>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let mut outline = Outline::default();
+    for row in rows {
+        let (first, second): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let (level, count): (i32, i32) = (row.try_get(3)?, row.try_get(4)?);
+        match level {
+            -2 => outline.hours = HoursVersion(first),
+            -1 => outline.staged.push(StagedSample {
+                agent,
+                timestamp: UnixMillis(first),
+                id: SampleId {
+                    epoch: second as u64,
+                    seq: row.try_get::<i64, _>(2)? as u64,
+                },
+                weight: count as u32,
+                payload: row.try_get(5)?,
+            }),
+            _ => outline.chunks.push(OutlinedChunk {
+                id: ChunkId {
+                    t0: UnixMillis(first),
+                    rev: second as i32,
+                },
+                level: if level == 0 { Level::Small } else { Level::Full },
+                points: count as u32,
+                directory: row.try_get(5)?,
+            }),
+        }
+    }
+    outline.chunks.sort_unstable_by_key(|chunk| chunk.id);
+    outline.staged.sort_unstable_by_key(StagedSample::position);
+    Ok(outline)
 }

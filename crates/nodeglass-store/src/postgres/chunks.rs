@@ -6,11 +6,12 @@ use sqlx::postgres::PgRow;
 
 use super::Postgres;
 use super::session::Statements;
+use crate::AgentKey;
+use crate::both::rows;
 use crate::tiers::{
-    ChunkHead, ChunkId, Level, Levels, MAX_CHUNK_SPAN, NewChunk, Outcome, Outline, OutlinedChunk,
-    RollupChange, Slice, StoredChunk,
+    ChunkHead, ChunkId, Level, Levels, MAX_CHUNK_SPAN, NewChunk, Outcome, Outline, RollupChange, Slice,
+    StoredChunk,
 };
-use crate::{AgentKey, StagedSample};
 
 /// The highest level that is wanted, as a number in the database.
 fn highest(which: Levels) -> i16 {
@@ -107,33 +108,7 @@ impl Postgres {
             .bind(revs)
             .fetch_all(&self.reader)
             .await?;
-        let mut outline = Outline::default();
-        for row in &rows {
-            let at = UnixMillis(row.try_get(0)?);
-            let (first, second): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
-            let (level, count): (i32, i32) = (row.try_get(3)?, row.try_get(4)?);
-            if level < 0 {
-                let (epoch, seq) = (first as u64, second as u64);
-                outline.staged.push(StagedSample {
-                    agent,
-                    id: SampleId { epoch, seq },
-                    timestamp: at,
-                    payload: row.try_get(5)?,
-                    weight: count as u32,
-                });
-            } else {
-                let rev = first as i32;
-                outline.chunks.push(OutlinedChunk {
-                    id: ChunkId { t0: at, rev },
-                    level: if level == 0 { Level::Small } else { Level::Full },
-                    points: count as u32,
-                    directory: row.try_get(5)?,
-                });
-            }
-        }
-        outline.chunks.sort_unstable_by_key(|chunk| chunk.id);
-        outline.staged.sort_unstable_by_key(StagedSample::position);
-        Ok(outline)
+        rows::outline(agent, &rows)
     }
 
     pub(crate) async fn list_heads(
@@ -257,7 +232,7 @@ impl Postgres {
         let chunks: Vec<_> = new.iter().map(|chunk| (agent, chunk)).collect();
         insert(&mut transaction, include_str!("put_full.sql"), &chunks).await?;
         super::rollups::change(&mut transaction, agent, &hours, rollups).await?;
-        sqlx::query(include_str!("recount_small.sql"))
+        sqlx::query(include_str!("note_merge.sql"))
             .bind(agent.0)
             .execute(&mut *transaction)
             .await?;

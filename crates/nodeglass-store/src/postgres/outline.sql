@@ -14,3 +14,7 @@ select ts, epoch, seq, -1, weight, payload
 from staging
 join slot on slot.place = staging.place
 where staging.agent_key = $1 and ts >= $3 and ts < $4 and staging.agent_key > slot.done_through
+union all
+select rollup_version, 0, 0, -2, 0, null
+from ledger
+where agent_key = $1 and $5 = 0

@@ -11,7 +11,9 @@ use super::session::Statements;
 use crate::AgentKey;
 use crate::latest;
 use crate::rollup::{self, Numbers, Row, series_name};
-use crate::tiers::{HourFigures, LatestSample, RollupChange, RollupPoint, SeriesName, Summary};
+use crate::tiers::{
+    HourFigures, HoursVersion, LatestSample, RollupChange, RollupPoint, Rollups, SeriesName, Summary,
+};
 
 /// The numbers of an agent's series.
 async fn numbers(statements: &mut Statements, agent: AgentKey) -> Result<Numbers, sqlx::Error> {
@@ -125,7 +127,7 @@ impl Postgres {
         range: TimeRange,
         series: &[SeriesName],
         figures: HourFigures,
-    ) -> Result<Vec<RollupPoint>, sqlx::Error> {
+    ) -> Result<Rollups, sqlx::Error> {
         let metrics: Vec<i16> = series.iter().map(|name| name.metric.0 as i16).collect();
         let devices: Vec<&str> = (series.iter())
             .map(|name| name.device.as_deref().unwrap_or_default())
@@ -139,17 +141,23 @@ impl Postgres {
             .bind(figures == HourFigures::All)
             .fetch_all(&self.reader)
             .await?;
-        let mut points = Vec::new();
+        let mut rollups = Rollups {
+            version: HoursVersion::default(),
+            series: vec![Vec::new(); series.len()],
+        };
         for row in &rows {
             let number: i64 = row.try_get(0)?;
-            let name = &series[number as usize - 1];
             let hours: Vec<i64> = row.try_get(1)?;
+            if number == 0 {
+                rollups.version = HoursVersion(hours.first().copied().unwrap_or_default());
+                continue;
+            }
             // A row that is older than the series has no place for it.
             let counts: Vec<Option<i32>> = row.try_get(2)?;
             let means: Vec<Option<f64>> = row.try_get(3)?;
             let lowest: Option<Vec<Option<f32>>> = row.try_get(4)?;
             let highest: Option<Vec<Option<f32>>> = row.try_get(5)?;
-            let first = points.len();
+            let points = &mut rollups.series[number as usize - 1];
             for (place, hour) in hours.into_iter().enumerate() {
                 let (Some(count), Some(mean)) = (counts[place].filter(|count| *count > 0), means[place])
                 else {
@@ -158,16 +166,15 @@ impl Postgres {
                 let bound = |of: &Option<Vec<Option<f32>>>| of.as_ref().and_then(|bounds| bounds[place]);
                 points.push(RollupPoint {
                     hour: UnixMillis(hour),
-                    series: name.clone(),
                     summary: match (bound(&lowest), bound(&highest)) {
                         (Some(min), Some(max)) => rollup::summary(count, mean, min, max),
                         _ => Summary::of_mean(count as u32, mean),
                     },
                 });
             }
-            points[first..].sort_by_key(|point| point.hour);
+            points.sort_unstable_by_key(|point| point.hour);
         }
-        Ok(points)
+        Ok(rollups)
     }
 
     pub(crate) async fn keep_latest(&self, samples: &[LatestSample]) -> Result<(), sqlx::Error> {

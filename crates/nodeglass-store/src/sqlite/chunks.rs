@@ -7,9 +7,10 @@ use sqlx::{Row, SqliteConnection};
 use super::Sqlite;
 use super::transaction::Transaction;
 use crate::AgentKey;
+use crate::both::rows;
 use crate::tiers::{
-    ChunkHead, ChunkId, Level, Levels, MAX_CHUNK_SPAN, NewChunk, Outcome, Outline, OutlinedChunk,
-    RollupChange, Slice, StoredChunk,
+    ChunkHead, ChunkId, Level, Levels, MAX_CHUNK_SPAN, NewChunk, Outcome, Outline, RollupChange, Slice,
+    StoredChunk,
 };
 
 /// A level as a number in the database.
@@ -46,19 +47,6 @@ fn head(row: &SqliteRow) -> Result<ChunkHead, sqlx::Error> {
         level: level(row.try_get(3)?),
         points: row.try_get(4)?,
         directory: row.try_get(5)?,
-    })
-}
-
-/// A chunk in an outline from a row with t0, rev, level, n and directory.
-fn outlined(row: &SqliteRow) -> Result<OutlinedChunk, sqlx::Error> {
-    Ok(OutlinedChunk {
-        id: ChunkId {
-            t0: UnixMillis(row.try_get(0)?),
-            rev: row.try_get(1)?,
-        },
-        level: level(row.try_get(2)?),
-        points: row.try_get(3)?,
-        directory: row.try_get(4)?,
     })
 }
 
@@ -123,7 +111,6 @@ impl Sqlite {
         which: Levels,
         known: &[ChunkId],
     ) -> Result<Outline, sqlx::Error> {
-        let staged = self.read_staged(agent, range, None, i64::MAX).await?;
         let revs: Vec<String> = known.iter().map(|id| id.rev.to_string()).collect();
         let rows = sqlx::query(include_str!("outline.sql"))
             .bind(agent.0)
@@ -134,8 +121,7 @@ impl Sqlite {
             .bind(format!("[{}]", revs.join(",")))
             .fetch_all(&self.reader)
             .await?;
-        let chunks = rows.iter().map(outlined).collect::<Result<_, _>>()?;
-        Ok(Outline { chunks, staged })
+        rows::outline(agent, &rows)
     }
 
     pub(crate) async fn list_heads(
@@ -223,7 +209,7 @@ impl Sqlite {
             insert(&mut transaction, agent, level_number(Level::Full), chunk).await?;
         }
         super::rollups::change(&mut transaction, agent, rollups).await?;
-        sqlx::query(include_str!("recount_small.sql"))
+        sqlx::query(include_str!("note_merge.sql"))
             .bind(agent.0)
             .execute(&mut *transaction)
             .await?;

@@ -13,7 +13,7 @@ use super::transaction::Transaction;
 use crate::AgentKey;
 use crate::latest;
 use crate::rollup::{self, Numbers, Row, place_of, series_name};
-use crate::tiers::{HourFigures, LatestSample, RollupChange, RollupPoint, SeriesName};
+use crate::tiers::{HourFigures, HoursVersion, LatestSample, RollupChange, RollupPoint, Rollups, SeriesName};
 
 /// Numbers as a JSON array.
 fn array<T: Display>(values: &[T]) -> String {
@@ -124,10 +124,17 @@ impl Sqlite {
         range: TimeRange,
         series: &[SeriesName],
         _: HourFigures,
-    ) -> Result<Vec<RollupPoint>, sqlx::Error> {
+    ) -> Result<Rollups, sqlx::Error> {
         let mut transaction = Transaction::read(&self.reader).await?;
-        let mut points = Vec::new();
-        for name in series {
+        let version: Option<i64> = sqlx::query_scalar(include_str!("rollup_version.sql"))
+            .bind(agent.0)
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let mut rollups = Rollups {
+            version: HoursVersion(version.unwrap_or_default()),
+            series: vec![Vec::new(); series.len()],
+        };
+        for (name, points) in series.iter().zip(&mut rollups.series) {
             let id: Option<i32> = sqlx::query_scalar(include_str!("series_number.sql"))
                 .bind(agent.0)
                 .bind(name.metric.0)
@@ -153,13 +160,12 @@ impl Sqlite {
                 };
                 points.push(RollupPoint {
                     hour: UnixMillis(row.try_get(0)?),
-                    series: name.clone(),
                     summary: rollup::summary(count, mean, min, max),
                 });
             }
         }
         transaction.commit().await?;
-        Ok(points)
+        Ok(rollups)
     }
 
     pub(crate) async fn keep_latest(&self, samples: &[LatestSample]) -> Result<(), sqlx::Error> {

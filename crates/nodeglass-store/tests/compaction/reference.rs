@@ -6,7 +6,7 @@ use nodeglass_chunk::chunk::{Chunk, Head};
 use nodeglass_chunk::row;
 use nodeglass_model::catalogue::{self, Dimension, Kind};
 use nodeglass_model::{Sample, SampleId, TimeRange, UnixMillis};
-use nodeglass_store::tiers::{ChunkHead, HourFigures, Level, Levels, SeriesName, Summary};
+use nodeglass_store::tiers::{ChunkHead, HourFigures, Level, Levels, RollupPoint, SeriesName, Summary};
 use nodeglass_store::{AgentKey, Position, StagedSample, Store};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -217,12 +217,15 @@ async fn full_samples(store: &dyn Store, agent: AgentKey, of: &Of) -> BTreeMap<P
 async fn check_rollups(store: &dyn Store, agent: AgentKey, full: BTreeMap<Position, Sample>) {
     let expected = summaries(&full);
     let series: Vec<SeriesName> = store.series(agent).await.unwrap();
-    let found: BTreeMap<(UnixMillis, SeriesName), Summary> = store
+    let rollups = store
         .rollups(agent, ALL, &series, HourFigures::All)
         .await
-        .unwrap()
-        .into_iter()
-        .map(|point| ((point.hour, point.series), point.summary))
+        .unwrap();
+    let found: BTreeMap<(UnixMillis, SeriesName), Summary> = (series.iter().zip(rollups.series))
+        .flat_map(|(name, points)| {
+            let one = move |point: RollupPoint| ((point.hour, name.clone()), point.summary);
+            points.into_iter().map(one)
+        })
         .collect();
     let keys = |all: &BTreeMap<(UnixMillis, SeriesName), Summary>| all.keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys(&found), keys(&expected), "the hours of {agent:?}");

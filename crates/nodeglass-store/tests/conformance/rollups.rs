@@ -18,6 +18,7 @@ use crate::{A, ALL, B, direct, enrol, sample};
 
 on_every_database!(
     adds_up_what_merges_bring,
+    have_another_version_after_each_merge,
     reads_one_series_of_many,
     brings_two_merges_of_an_hour_together,
     go_by_age_and_agent,
@@ -68,6 +69,21 @@ async fn merge(store: &Arc<dyn Store>, agent: AgentKey, seq: u64, add: &Add) {
     assert_eq!(replaced.unwrap(), Outcome::Done);
 }
 
+/// The hours of one series, with what means need.
+async fn hours_of(
+    store: &Arc<dyn Store>,
+    agent: AgentKey,
+    range: TimeRange,
+    series: &SeriesName,
+) -> Vec<RollupPoint> {
+    let found = store
+        .rollups(agent, range, std::slice::from_ref(series), HourFigures::Means)
+        .await
+        .unwrap();
+    let [hours] = <[_; 1]>::try_from(found.series).unwrap();
+    hours
+}
+
 async fn adds_up_what_merges_bring(url: &str) {
     let store = open(url).await.unwrap();
     let (cpu, disk) = (series(1, ""), series(70, "sda"));
@@ -88,9 +104,8 @@ async fn adds_up_what_merges_bring(url: &str) {
         )
         .await
         .unwrap();
-    let point = |hour, series: &SeriesName, count, mean, min, max| RollupPoint {
+    let point = |hour, count, mean, min, max| RollupPoint {
         hour: UnixMillis(hour),
-        series: series.clone(),
         summary: Summary {
             count,
             mean,
@@ -99,37 +114,67 @@ async fn adds_up_what_merges_bring(url: &str) {
         },
     };
     assert_eq!(
-        found,
+        found.series,
         [
             // The bounds have 24 bits, but never pass the mean of equal values.
-            point(HOUR, &disk, 1, 16_777_217.0, 16_777_216.0, 16_777_217.0),
-            point(HOUR, &cpu, 2, 15.0, 10.0, 20.0),
-            point(2 * HOUR, &cpu, 1, 1.0, 1.0, 1.0),
-            point(HOUR, &series(1, "x"), 1, 0.1, 0.1, f64::from(0.1_f32)),
+            vec![point(HOUR, 1, 16_777_217.0, 16_777_216.0, 16_777_217.0)],
+            vec![
+                point(HOUR, 2, 15.0, 10.0, 20.0),
+                point(2 * HOUR, 1, 1.0, 1.0, 1.0),
+            ],
+            vec![],
+            vec![point(HOUR, 1, 0.1, 0.1, f64::from(0.1_f32))],
         ]
     );
     let range = TimeRange {
         start: UnixMillis(HOUR + 1),
         end: UnixMillis(2 * HOUR + 1),
     };
-    assert_eq!(
-        store
-            .rollups(A, range, std::slice::from_ref(&cpu), HourFigures::Means)
-            .await
-            .unwrap()
-            .len(),
-        1
-    );
-    assert_eq!(
-        store
-            .rollups(B, ALL, std::slice::from_ref(&cpu), HourFigures::All)
-            .await
-            .unwrap(),
-        []
-    );
-    assert_eq!(store.rollups(A, ALL, &[], HourFigures::All).await.unwrap(), []);
+    assert_eq!(hours_of(&store, A, range, &cpu).await.len(), 1);
+    assert_eq!(hours_of(&store, B, ALL, &cpu).await, []);
+    let nothing = store.rollups(A, ALL, &[], HourFigures::All).await.unwrap();
+    assert!(nothing.series.is_empty());
+    assert_eq!(nothing.version, found.version);
     assert_eq!(store.series(A).await.unwrap(), [cpu, series(1, "x"), disk]);
     store.close().await;
+}
+
+async fn have_another_version_after_each_merge(url: &str) {
+    let (store, other) = (open(url).await.unwrap(), open(url).await.unwrap());
+    let seen = async |agent| {
+        let outline = store.outline(agent, ALL, Levels::Small, &[]).await.unwrap();
+        let read = other
+            .rollups(agent, ALL, &[series(1, "")], HourFigures::All)
+            .await;
+        assert_eq!(read.unwrap().version, outline.hours, "both see one state");
+        outline.hours
+    };
+    let never = seen(A).await;
+    let add = |mean| Add(BTreeMap::from([(HOUR, vec![(series(1, ""), mean)])]));
+    merge(&store, A, 1, &add(1.0)).await;
+    let first = seen(A).await;
+    assert_ne!(first, never);
+    // What is stored, and what becomes a small chunk, is in the outline.
+    store.append(&[sample(A, 2_000, 2)]).await.unwrap();
+    assert_eq!(seen(A).await, first);
+    compact(&store, UnixMillis(2)).await;
+    assert_eq!(seen(A).await, first);
+    merge(&other, B, 1, &add(2.0)).await;
+    assert_eq!(seen(A).await, first, "another agent's hours are none of its own");
+    let small = store.heads(A, ALL, Levels::Small, 1).await.unwrap();
+    let full = [chunk(&[sample(A, 2_000, 2)])];
+    let merged = other.replace(A, &[small[0].id], &full, &add(3.0)).await.unwrap();
+    assert_eq!(merged, Outcome::Done);
+    let second = seen(A).await;
+    assert!(
+        second != first && second != never,
+        "{never:?} {first:?} {second:?}"
+    );
+    let again = other.replace(A, &[small[0].id], &full, &add(3.0)).await.unwrap();
+    assert_eq!(again, Outcome::Stale);
+    assert_eq!(seen(A).await, second, "what did not take place changed nothing");
+    store.close().await;
+    other.close().await;
 }
 
 async fn reads_one_series_of_many(url: &str) {
@@ -149,10 +194,7 @@ async fn reads_one_series_of_many(url: &str) {
     let hours = (0..5).map(|hour| (hour * HOUR, values(hour))).collect();
     merge(&store, A, 1, &Add(hours)).await;
     for (n, name) in all.iter().enumerate() {
-        let found = store
-            .rollups(A, ALL, std::slice::from_ref(name), HourFigures::Means)
-            .await
-            .unwrap();
+        let found = hours_of(&store, A, ALL, name).await;
         let expected: Vec<_> = (0..5)
             .filter(|hour| n as i64 % (hour + 1) == 0)
             .map(|hour| (hour * HOUR, n as f64 + 1_000.0 * hour as f64))
@@ -185,10 +227,7 @@ async fn brings_two_merges_of_an_hour_together(url: &str) {
         }
     };
     tokio::join!(merge_all(&one, 0), merge_all(&other, 1));
-    let found = one
-        .rollups(A, ALL, &[series(1, "")], HourFigures::Means)
-        .await
-        .unwrap();
+    let found = hours_of(&one, A, ALL, &series(1, "")).await;
     assert_eq!(found[0].summary.count, 20);
     assert_eq!(one.series(A).await.unwrap().len(), 21);
     one.close().await;
@@ -218,11 +257,9 @@ async fn go_by_age_and_agent(url: &str) {
     }
     let now = first.plus(DAY * 120 + Duration::from_hours(2));
     let left = async |agent| {
-        let found = store
-            .rollups(agent, ALL, std::slice::from_ref(&cpu), HourFigures::Means)
-            .await;
+        let found = hours_of(&store, agent, ALL, &cpu).await;
         let days = |point: &RollupPoint| point.hour.since(first).as_secs() / DAY.as_secs();
-        found.unwrap().iter().map(days).collect::<Vec<_>>()
+        found.iter().map(days).collect::<Vec<_>>()
     };
     retain(&store, DAY * 60, now).await;
     assert_eq!(left(usual).await, [70, 80, 90, 100, 110, 120]);

@@ -1,0 +1,1 @@
+select rollup_version from ledger where agent_key = $1
