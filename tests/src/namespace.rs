@@ -1,6 +1,7 @@
 //! Mounts and interfaces that no other process sees: a program started in namespaces of its own, and commands run in
 //! there.
 
+use std::os::fd::AsFd;
 use std::process::{Output, Stdio};
 
 use tokio::process::Command;
@@ -85,9 +86,12 @@ pub async fn ran_in_own_mounts(test: &str) -> bool {
         .args(prefix)
         .arg(program)
         .args(["--exact", test, "--nocapture"]);
+    // Of tests that ran, standard output tells; this one is counted once.
+    let stderr = std::io::stderr().as_fd().try_clone_to_owned();
     let status = command
         .env(INNER, test)
         .stdin(Stdio::null())
+        .stdout(stderr.expect("standard error"))
         .kill_on_drop(true)
         .status();
     let status = tokio::time::timeout(3 * crate::PATIENCE, status).await;

@@ -195,7 +195,10 @@ impl Journal {
         let mut inner = self.shared.lock();
         inner.is_fresh = false;
         let (id, sample) = inner.newest.clone()?;
-        inner.take(id).then_some((id, sample))
+        inner.take(id).then(|| {
+            inner.books.sent += 1;
+            (id, sample)
+        })
     }
 
     /// Whether there is a sample that [`Journal::take_live`] has not been asked for yet.
@@ -206,6 +209,9 @@ impl Journal {
     /// Hands out owed samples that were not sent yet, the oldest first, until `take` breaks; the one at which it breaks
     /// still counts as not sent. At most `in_flight` are out at a time. Reads a file; where that fails it is to be tried
     /// again in a while.
+    ///
+    /// While a sample is handed out, it may go to make room for others. It counts as sent by then, so that the server's word
+    /// of it is heard after all.
     pub fn take_backlog(&self, in_flight: u64, mut take: impl FnMut(SampleId, &Sample) -> ControlFlow<()>) {
         loop {
             let (number, source) = {
@@ -231,7 +237,7 @@ impl Journal {
                     if went_on.is_break() {
                         return;
                     }
-                    let inner = self.shared.lock();
+                    let mut inner = self.shared.lock();
                     if !inner.waiting.contains(id) {
                         return;
                     }
@@ -239,10 +245,15 @@ impl Journal {
                         went_on = ControlFlow::Break(());
                         return;
                     }
+                    inner.take(id);
                     drop(inner);
                     went_on = take(id, &sample);
+                    let mut inner = self.shared.lock();
                     if went_on.is_continue() {
-                        taken += u64::from(self.shared.lock().take(id));
+                        taken += 1;
+                        inner.books.sent += u64::from(inner.is_out(id));
+                    } else {
+                        inner.put_back(id);
                     }
                 })
             });
@@ -416,14 +427,25 @@ impl Drop for Journal {
 }
 
 impl Inner {
-    /// Counts a waiting sample as sent; `false` if it does not wait.
+    /// Moves a waiting sample to those that are out; `false` if it does not wait.
     fn take(&mut self, id: SampleId) -> bool {
         let waited = self.waiting.remove(id);
         if waited {
             self.sent.insert(id);
-            self.books.sent += 1;
         }
         waited
+    }
+
+    /// Whether the server's word of a sample is waited for, kept or gone.
+    fn is_out(&self, id: SampleId) -> bool {
+        self.sent.contains(id) || self.doubtful.iter().any(|(_, gone)| gone.contains(id))
+    }
+
+    /// Has a sample wait again that was taken and not sent.
+    fn put_back(&mut self, id: SampleId) {
+        if self.sent.remove(id) {
+            self.waiting.insert(id);
+        }
     }
 
     /// Takes samples out of what is owed; those that were.

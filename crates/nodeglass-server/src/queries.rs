@@ -16,6 +16,7 @@ mod staged;
 mod tests;
 mod tiers;
 
+use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -28,7 +29,8 @@ use nodeglass_proto::v1::metrics_response::ResponseType;
 use nodeglass_proto::v1::task_request::Task;
 use nodeglass_proto::v1::task_response::Response;
 use nodeglass_store::{AgentKey, Store, StoreError};
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -64,6 +66,31 @@ use newcomers::Newcomers;
 use pieces::Pieces;
 
 pub use past::{HistoryAnswer, Resolution, Source, StoredHistory};
+
+/// Shards of a cache, whatever number of processors there is: an entry is kept only if it fits into one.
+const SHARDS: usize = 8;
+
+/// A cache for about so many entries that holds no more than it may weigh.
+fn bounded<K: Eq + Hash, V: Clone, W: Weighter<K, V> + Clone>(
+    entries: usize,
+    weight: u64,
+    weighter: W,
+) -> Cache<K, V, W> {
+    let mut options = OptionsBuilder::new();
+    let options = options
+        .shards(SHARDS)
+        .estimated_items_capacity(entries)
+        .weight_capacity(weight);
+    let options = options.build().unwrap_or_else(|error| {
+        unreachable!("both capacities are given: {error}");
+    });
+    Cache::with_options(
+        options,
+        weighter,
+        DefaultHashBuilder::default(),
+        DefaultLifecycle::default(),
+    )
+}
 
 /// Answers questions from the live store, the database and the agents.
 #[derive(Debug)]

@@ -141,7 +141,7 @@ pub struct OutlinedChunk {
 pub struct HoursVersion(pub i64);
 
 /// What there is of one agent in a range, at one moment: each sample is in a chunk or staged. One that was sent twice may be
-/// in both for a while, and is recognised by its id.
+/// in both until compaction finds it: it is recognised by its id where the outline has its chunk, and not where hours have it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outline {
     /// Chunks with samples in the range, by beginning; they may overlap, and reach beyond the range.

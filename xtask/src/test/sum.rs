@@ -21,9 +21,9 @@ enum Reading {
     /// Between two programs.
     #[default]
     Between,
-    /// Tests run. What was printed last is all that is known of a program that dies.
+    /// Tests run: how many, and what was printed last, which is all that is known of a program that dies.
     Running(Vec<String>),
-    /// A failed test's name, and its output.
+    /// A failed test's name, and the end of its output.
     Failure(Vec<String>),
     /// The names of those that failed, which were told already.
     Names,
@@ -39,9 +39,9 @@ impl Sum {
         {
             self.reading = Reading::Between;
             self.add_counts(counts);
-        } else if is_start(line) {
+        } else if is_start(line) && !matches!(self.reading, Reading::Failure(_)) {
             self.end_program();
-            self.reading = Reading::Running(Vec::new());
+            self.reading = Reading::Running(vec![line.to_owned()]);
         } else if let Some(test) = line
             .strip_prefix("---- ")
             .and_then(|rest| rest.strip_suffix(" stdout ----"))
@@ -86,10 +86,10 @@ impl Sum {
 
     /// A program that has a result has told it before the next one starts.
     fn end_program(&mut self) {
-        if let Reading::Running(lines) = std::mem::take(&mut self.reading) {
+        if let Reading::Running(lines) = &self.reading {
             let told = lines.join("\n");
             self.failures
-                .push(format!("DIED: a test program, after it had printed\n{told}"));
+                .push(format!("DIED: a test program, after it had said\n{told}"));
         }
     }
 
@@ -97,6 +97,7 @@ impl Sum {
     /// is in nobody's count; it must not look like success.
     pub(super) fn finish(mut self, succeeded: bool) -> Self {
         self.end_program();
+        self.reading = Reading::Between;
         if !succeeded && self.failed == 0 {
             self.failed = 1;
         }
@@ -175,6 +176,7 @@ mod tests {
             "failures:",
             "",
             "---- b stdout ----",
+            "running 3 tests",
             "thread 'b' panicked at tests/b.rs:7:5:",
             "left is not right",
             "",
@@ -191,7 +193,7 @@ mod tests {
         ]);
         assert_eq!(
             sum.finish(false).to_string(),
-            "FAILED: b\nthread 'b' panicked at tests/b.rs:7:5:\nleft is not right\n\nFAILED: c\nno room\n\n\
+            "FAILED: b\nrunning 3 tests\nthread 'b' panicked at tests/b.rs:7:5:\nleft is not right\n\nFAILED: c\nno room\n\n\
              3 passed, 2 failed"
         );
     }

@@ -158,6 +158,51 @@ fn a_sample_larger_than_the_bound_does_not_stop_the_journal() {
 }
 
 #[test]
+fn what_goes_while_it_is_handed_out_is_lost_only_until_the_server_says_otherwise() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = JournalConfig {
+        max_age: Duration::from_mins(10),
+        ..config(directory.path())
+    };
+    let (journal, _) = open(config);
+    let start = Instant::now();
+    let ids = append(&journal, Role::Owed, 0..10, start);
+    let mut handed_out = Vec::new();
+    journal.take_backlog(100, |id, _| {
+        handed_out.push(id);
+        if handed_out.len() == 4 {
+            append(&journal, Role::Local, 10..2_000, start);
+            assert_eq!(journal.standing().books.lost(), 10);
+        }
+        ControlFlow::Continue(())
+    });
+    assert_eq!(handed_out, ids[..4], "the others are gone");
+    journal.acknowledge(&[run(&handed_out)]);
+    let standing = journal.standing();
+    assert_balanced(&standing);
+    assert_eq!((standing.books.lost(), standing.books.acknowledged), (6, 4));
+
+    // One that is not sent after all waits again, or is as lost as the others if it went meanwhile.
+    let ids = append(&journal, Role::Owed, 2_000..2_002, start);
+    journal.take_backlog(100, |_, _| ControlFlow::Break(()));
+    assert_eq!(
+        (journal.standing().buffered, journal.standing().books.sent),
+        (2, 4)
+    );
+    journal.take_backlog(100, |id, _| {
+        assert_eq!(id, ids[0]);
+        append(&journal, Role::Local, 2_002..4_000, start);
+        ControlFlow::Break(())
+    });
+    let standing = journal.standing();
+    assert_balanced(&standing);
+    assert_eq!(
+        (standing.buffered, standing.books.lost(), standing.books.sent),
+        (0, 8, 4)
+    );
+}
+
+#[test]
 fn what_was_sent_before_it_went_is_lost_only_until_the_server_says_otherwise() {
     let directory = tempfile::tempdir().unwrap();
     let config = JournalConfig {

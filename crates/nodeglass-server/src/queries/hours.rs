@@ -19,8 +19,10 @@ use super::tiers::{ATTEMPTS, Read};
 use crate::error::ApiError;
 use crate::live::LiveAgent;
 
-/// Hourly figures that are read at once: some 50 MB of them. Of ten series that is as long as anybody keeps them.
+/// Hourly figures that are read at once: some 16 MB of them. Of ten series that is as long as anybody keeps them.
 pub(super) const FIGURES: usize = 400_000;
+/// Of so many figures those that were read are kept; more would push out all that others have asked for.
+const KEPT_AT_ONCE: usize = FIGURES / 4;
 
 impl Queries {
     /// Buckets of whole hours: those from `since` on that the range touches, each from its rollup and the samples that are
@@ -34,40 +36,38 @@ impl Queries {
         let mut query = query.clone();
         query.range = whole_hours(query.range);
         let series = self.wanted(agent, &query, None).await?.len();
-        let at_once = HOUR * (self.figures / series.max(1)).max(1) as u32;
+        let mut at_once = (self.figures / series.max(1)).max(1);
         let mut fold = Fold::new(&query);
-        let mut start = query.range.start.max(since);
-        while start < query.range.end {
+        let whole = TimeRange {
+            start: query.range.start.max(since),
+            end: query.range.end,
+        };
+        let mut start = whole.start;
+        let mut attempts = 0;
+        while start < whole.end {
             if fold.is_full_before(start) {
                 fold.mark_truncated();
                 break;
             }
-            let end = start.floor(HOUR).plus(at_once).min(query.range.end);
-            self.hours(agent, &query, &mut fold, TimeRange { start, end })
-                .await?;
-            start = end;
-        }
-        Ok(fold.finish())
-    }
-
-    /// Adds some hours to an answer.
-    async fn hours(
-        &self,
-        agent: &LiveAgent,
-        query: &HistoryQuery,
-        fold: &mut Fold<'_>,
-        range: TimeRange,
-    ) -> Result<(), ApiError> {
-        for _ in 0..ATTEMPTS {
-            let (outline, opened) = self.outline(agent, range, Levels::Small).await?;
+            let end = start.floor(HOUR).plus(HOUR * at_once as u32).min(whole.end);
+            let part = TimeRange { start, end };
+            let (outline, opened) = self.outline(agent, part, Levels::Small).await?;
             let is_one_state = self
-                .hours_with(agent, query, fold, range, outline, &opened)
+                .hours_with(agent, &query, &mut fold, part, (outline, &opened))
                 .await?;
             if is_one_state {
-                return Ok(());
+                start = end;
+                attempts = 0;
+            } else {
+                attempts += 1;
+                if attempts >= ATTEMPTS {
+                    return Err(ApiError::Overloaded);
+                }
+                // While a backlog is merged, one state lasts for a part of a second.
+                at_once = (at_once / 8).max(1);
             }
         }
-        Err(ApiError::Overloaded)
+        Ok(fold.finish())
     }
 
     /// Adds what an outline has and the hours of its state. `false`, and nothing is added, if that state is gone.
@@ -80,8 +80,7 @@ impl Queries {
         query: &HistoryQuery,
         fold: &mut Fold<'_>,
         range: TimeRange,
-        outline: Outline,
-        opened: &Opened,
+        (outline, opened): (Outline, &Opened),
     ) -> Result<bool, ApiError> {
         let asked = Asked {
             version: outline.hours,
@@ -124,10 +123,16 @@ impl Queries {
         if !missing.is_empty() {
             let Asked { range, figures, .. } = asked;
             let Rollups { version, series } = self.store.rollups(agent.key, range, &missing, figures).await?;
-            // Those of a later state are what the next attempt asks for.
             let asked_now = Asked { version, ..asked };
+            let hours_of_each = range.length().div_duration_f64(HOUR).ceil() as usize;
+            let is_little = missing.len() * hours_of_each <= KEPT_AT_ONCE;
             for (name, points) in missing.into_iter().zip(series) {
-                read.push(self.kept_hours.keep(agent.key, name, asked_now, points));
+                let hours = SeriesHours::new(asked_now, points);
+                // Those of a later state are what the next attempt asks for.
+                if is_little {
+                    self.kept_hours.keep(agent.key, name, hours.clone());
+                }
+                read.push(hours);
             }
             if version != asked.version {
                 return Ok(None);

@@ -11,6 +11,8 @@ use nodeglass_store::tiers::{HourFigures, HoursVersion, RollupPoint, SeriesName}
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use super::bounded;
+
 /// Figures that are kept: at 40 bytes for an hour, a month of a thousand series.
 const FIGURES_BYTES: u64 = 32 << 20;
 /// Names of series that are kept: at some 20 kB for an agent of 200, those of 400 agents.
@@ -26,6 +28,22 @@ pub(super) struct SeriesHours {
 }
 
 impl SeriesHours {
+    /// What a series has of what was asked, oldest first.
+    pub(super) fn new(asked: Asked, mut points: Vec<RollupPoint>) -> Arc<Self> {
+        points.shrink_to_fit();
+        let Asked {
+            version,
+            range,
+            figures,
+        } = asked;
+        Arc::new(Self {
+            version,
+            range,
+            figures,
+            points,
+        })
+    }
+
     /// Those within a range that was read.
     pub(super) fn within(&self, range: TimeRange) -> &[RollupPoint] {
         let before = |at| self.points.partition_point(|point| point.hour < at);
@@ -87,8 +105,8 @@ impl Weighter<AgentKey, Arc<Names>> for ByBytes {
 impl KeptHours {
     pub(super) fn new() -> Self {
         Self {
-            series: Cache::with_weighter(2_048, FIGURES_BYTES, ByBytes),
-            names: Cache::with_weighter(512, NAMES_BYTES, ByBytes),
+            series: bounded(2_048, FIGURES_BYTES, ByBytes),
+            names: bounded(512, NAMES_BYTES, ByBytes),
         }
     }
 
@@ -98,28 +116,13 @@ impl KeptHours {
         kept.answers(asked).then_some(kept)
     }
 
-    /// Keeps what a series has of what was asked, oldest first.
-    pub(super) fn keep(
-        &self,
-        agent: AgentKey,
-        name: SeriesName,
-        asked: Asked,
-        mut points: Vec<RollupPoint>,
-    ) -> Arc<SeriesHours> {
-        let Asked {
-            version,
-            range,
-            figures,
-        } = asked;
-        points.shrink_to_fit();
-        let hours = Arc::new(SeriesHours {
-            version,
-            range,
-            figures,
-            points,
-        });
-        self.series.insert((agent, name), hours.clone());
-        hours
+    /// Keeps what was read of a series, unless another reader has kept it of a later state.
+    pub(super) fn keep(&self, agent: AgentKey, name: SeriesName, hours: Arc<SeriesHours>) {
+        let key = (agent, name);
+        let is_behind = |kept: &Arc<SeriesHours>| kept.version > hours.version;
+        if !self.series.get(&key).as_ref().is_some_and(is_behind) {
+            self.series.insert(key, hours);
+        }
     }
 
     /// The names of an agent's series, in this state of its hours or, with `None`, in any.
@@ -191,12 +194,11 @@ mod tests {
     #[test]
     fn what_was_read_answers_what_it_covers_in_its_state() {
         let kept = KeptHours::new();
-        let _ = kept.keep(
-            AGENT,
-            name("sda"),
-            asked(3, 10, 20, HourFigures::Means),
-            points([10, 12, 19]),
-        );
+        let keep = |asked: Asked, hours: &[i64]| {
+            let points = points(hours.iter().copied());
+            kept.keep(AGENT, name("sda"), SeriesHours::new(asked, points));
+        };
+        keep(asked(3, 10, 20, HourFigures::Means), &[10, 12, 19]);
         let get = |asked: Asked| kept.get(AGENT, &name("sda"), asked);
         let whole = get(asked(3, 10, 20, HourFigures::Means)).expect("it was read");
         assert_eq!(
@@ -221,12 +223,10 @@ mod tests {
         assert!(kept.get(AGENT, &name("sdb"), means).is_none());
         assert!(kept.get(AgentKey(8), &name("sda"), means).is_none());
         // All figures have the means among them.
-        let _ = kept.keep(
-            AGENT,
-            name("sda"),
-            asked(4, 10, 20, HourFigures::All),
-            points([10]),
-        );
+        keep(asked(4, 10, 20, HourFigures::All), &[10]);
+        assert!(get(asked(4, 10, 20, HourFigures::Means)).is_some());
+        // Who was slow does not put an earlier state in the place of a later one.
+        keep(asked(3, 10, 20, HourFigures::All), &[10]);
         assert!(get(asked(4, 10, 20, HourFigures::Means)).is_some());
     }
 
@@ -245,9 +245,14 @@ mod tests {
         let kept = KeptHours::new();
         let month = asked(1, 0, 720, HourFigures::All);
         for number in 0..4_000 {
-            let _ = kept.keep(AGENT, name(&number.to_string()), month, points(0..720));
+            let hours = SeriesHours::new(month, points(0..720));
+            kept.keep(AGENT, name(&number.to_string()), hours);
         }
         assert!(kept.series.weight() <= FIGURES_BYTES, "{}", kept.series.weight());
         assert!(kept.series.len() > 500, "{} series are kept", kept.series.len());
+        // As long as anybody keeps hours, whatever number of processors there is.
+        let decade = asked(1, 0, 87_600, HourFigures::All);
+        kept.keep(AGENT, name("decade"), SeriesHours::new(decade, points(0..87_600)));
+        assert!(kept.get(AGENT, &name("decade"), decade).is_some());
     }
 }

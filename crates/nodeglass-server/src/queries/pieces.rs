@@ -13,6 +13,8 @@ use nodeglass_store::tiers::{ChunkId, Level, Levels, OutlinedChunk};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use super::bounded;
+
 /// Directories that are kept: at some 50 kB each, a day of 60 agents.
 const HEADS_BYTES: u64 = 64 << 20;
 /// Values that are kept: at 12 kB for an hour of a series, a day of 230 series.
@@ -117,9 +119,9 @@ impl Weighter<ColumnKey, Arc<Values>> for ByBytes {
 impl Pieces {
     pub(super) fn new() -> Self {
         Self {
-            heads: Cache::with_weighter(4_096, HEADS_BYTES, ByBytes),
-            lists: Cache::with_weighter(4_096, LISTS_BYTES, ByBytes),
-            columns: Cache::with_weighter(8_192, COLUMNS_BYTES, ByBytes),
+            heads: bounded(4_096, HEADS_BYTES, ByBytes),
+            lists: bounded(4_096, LISTS_BYTES, ByBytes),
+            columns: bounded(8_192, COLUMNS_BYTES, ByBytes),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Chunks: finding them, reading whole ones and slices, replacing them.
 
-use nodeglass_model::{SampleId, TimeRange, UnixMillis};
+use nodeglass_model::{TimeRange, UnixMillis};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 

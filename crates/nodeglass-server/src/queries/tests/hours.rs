@@ -105,7 +105,7 @@ async fn an_outline_and_hours_of_another_state_make_no_answer() {
     let answer = async |query: &HistoryQuery, (outline, opened): &(Outline, Opened)| {
         let mut fold = Fold::new(query);
         let is_one_state = queries
-            .hours_with(&agent, query, &mut fold, query.range, outline.clone(), opened)
+            .hours_with(&agent, query, &mut fold, query.range, (outline.clone(), opened))
             .await
             .unwrap();
         let found = fold.finish();
