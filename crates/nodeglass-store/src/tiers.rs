@@ -148,7 +148,8 @@ pub struct Outline {
     pub chunks: Vec<OutlinedChunk>,
     /// Samples of the range that are in no chunk yet, oldest first.
     pub staged: Vec<StagedSample>,
-    /// Of [`Levels::Small`], the state of the hours that hold what is not in this outline.
+    /// The state of the hours, which hold what is in full chunks. As long as it stays the same there are no other full chunks,
+    /// apart from what goes by age.
     pub hours: HoursVersion,
 }
 

@@ -9,7 +9,7 @@ use nodeglass_model::catalogue::{self, Metric, MetricId, OverDevices};
 use nodeglass_model::history::DeviceColumn;
 use nodeglass_model::{TimeRange, UnixMillis};
 use nodeglass_store::AgentKey;
-use nodeglass_store::tiers::{ChunkId, Level, Levels, OutlinedChunk};
+use nodeglass_store::tiers::{ChunkId, HoursVersion, Level, Levels, Outline, OutlinedChunk};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
@@ -50,6 +50,21 @@ impl Opened {
         self.0.iter().map(|(id, _)| *id).collect()
     }
 
+    /// Adds chunks to those that an outline has, and to those that it was asked for with.
+    pub(super) fn add_to(self, outline: &mut Outline, opened: &mut Self) {
+        outline
+            .chunks
+            .extend(self.0.iter().map(|(id, chunk)| OutlinedChunk {
+                id: *id,
+                level: chunk.level,
+                points: chunk.times.len() as u32,
+                directory: None,
+            }));
+        outline.chunks.sort_unstable_by_key(|chunk| chunk.id);
+        opened.0.extend(self.0);
+        opened.0.sort_unstable_by_key(|(id, _)| *id);
+    }
+
     fn get(&self, id: ChunkId) -> Option<&Arc<OpenChunk>> {
         let place = self.0.binary_search_by_key(&id, |(id, _)| *id).ok()?;
         Some(&self.0[place].1)
@@ -85,12 +100,22 @@ impl DeviceValues {
 /// Which column: of which chunk, of which metric, and which one of those that the chunk has of it.
 pub(super) type ColumnKey = (AgentKey, ChunkId, MetricId, usize);
 
+/// The full chunks of an agent that reach into a range: all of them, in one state of its hours. A merge makes another state.
+#[derive(Debug)]
+struct FullChunks {
+    version: HoursVersion,
+    range: TimeRange,
+    ids: Vec<ChunkId>,
+}
+
 /// What is kept.
 #[derive(Debug)]
 pub(super) struct Pieces {
     heads: Cache<(AgentKey, ChunkId), Arc<OpenChunk>, ByBytes>,
     /// Of which chunks of an agent the directories were read, by id. Some may have gone.
     lists: Cache<AgentKey, Arc<[ChunkId]>, ByBytes>,
+    /// Which full chunks there are of whom.
+    full: Cache<AgentKey, Arc<FullChunks>, ByBytes>,
     columns: Cache<ColumnKey, Arc<Values>, ByBytes>,
 }
 
@@ -109,6 +134,12 @@ impl Weighter<AgentKey, Arc<[ChunkId]>> for ByBytes {
     }
 }
 
+impl Weighter<AgentKey, Arc<FullChunks>> for ByBytes {
+    fn weight(&self, _: &AgentKey, full: &Arc<FullChunks>) -> u64 {
+        128 + size_of_val(full.ids.as_slice()) as u64
+    }
+}
+
 impl Weighter<ColumnKey, Arc<Values>> for ByBytes {
     fn weight(&self, _: &ColumnKey, values: &Arc<Values>) -> u64 {
         let device = |device: &DeviceValues| 128 + size_of_val(device.values.as_slice()) as u64;
@@ -121,6 +152,7 @@ impl Pieces {
         Self {
             heads: bounded(4_096, HEADS_BYTES, ByBytes),
             lists: bounded(4_096, LISTS_BYTES, ByBytes),
+            full: bounded(4_096, LISTS_BYTES, ByBytes),
             columns: bounded(8_192, COLUMNS_BYTES, ByBytes),
         }
     }
@@ -134,6 +166,38 @@ impl Pieces {
             (is_wanted && chunk.reaches_into(range)).then_some((*id, chunk))
         });
         Opened(kept.collect())
+    }
+
+    /// All full chunks of an agent that reach into a range, and in which state of its hours that is so; `None` if that, or the
+    /// directory of one of them, is not kept.
+    pub(super) fn full(&self, agent: AgentKey, range: TimeRange) -> Option<(HoursVersion, Opened)> {
+        let full = self.full.get(&agent)?;
+        if full.range.start > range.start || full.range.end < range.end {
+            return None;
+        }
+        let chunks = full
+            .ids
+            .iter()
+            .map(|id| Some((*id, self.heads.get(&(agent, *id))?)));
+        let mut chunks: Vec<_> = chunks.collect::<Option<_>>()?;
+        chunks.retain(|(_, chunk)| chunk.reaches_into(range));
+        Some((full.version, Opened(chunks)))
+    }
+
+    /// Takes note of which full chunks there are in a range, from an outline of all.
+    pub(super) fn note_full(&self, agent: AgentKey, range: TimeRange, outline: &Outline) {
+        let full = outline.chunks.iter().filter(|chunk| chunk.level == Level::Full);
+        let full = FullChunks {
+            version: outline.hours,
+            range,
+            ids: full.map(|chunk| chunk.id).collect(),
+        };
+        self.full.insert(agent, Arc::new(full));
+    }
+
+    /// Forgets which full chunks there are of an agent: one of them has gone by age.
+    pub(super) fn forget_full(&self, agent: AgentKey) {
+        self.full.remove(&agent);
     }
 
     /// A chunk of an outline that was asked for with the knowledge of `opened`.

@@ -226,6 +226,29 @@ async fn pack(store: &dyn Store, packed: &PackedAgent, now: UnixMillis) {
     );
 }
 
+/// Merges the small chunk that an hour of samples is in.
+async fn merge(queries: &Queries, agent: &LiveAgent, samples: &[(SampleId, Sample)]) {
+    let range = TimeRange {
+        start: START,
+        end: START.plus(HOUR * 10),
+    };
+    let small = queries
+        .store
+        .heads(agent.key, range, Levels::Small, 10)
+        .await
+        .unwrap();
+    let merged = queries
+        .store
+        .replace(agent.key, &[small[0].id], &[chunk(samples)], &Added(samples))
+        .await;
+    assert_eq!(merged.unwrap(), nodeglass_store::tiers::Outcome::Done);
+}
+
+/// The fifth hour, which is in a small chunk, on its own.
+fn fifth_hour() -> Vec<(SampleId, Sample)> {
+    (240..300).map(sample).collect()
+}
+
 fn expected(query: &HistoryQuery, samples: &[Sample]) -> History {
     let mut builder = HistoryBuilder::new(query);
     for sample in samples {
@@ -278,6 +301,39 @@ async fn samples_of_every_tier_make_one_answer() {
             .unwrap()
             .is_empty()
     );
+}
+
+#[tokio::test]
+async fn full_chunks_that_are_known_are_looked_for_after_a_merge_and_when_one_has_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let (queries, agent, samples) = history_of_tiers(directory.path()).await;
+    let other = query(&["network.bytes_sent_per_sec"], 0, 20_000, 300, 10_000, "");
+    let query = query(&["cpu.usage_percent"], 0, 20_000, 300, 10_000, "");
+    let ask = async |query: &HistoryQuery| queries.raw_history(&agent, query, START).await.unwrap();
+    assert_eq!(ask(&query).await, expected(&query, &samples));
+    let known = queries.pieces.full(agent.key, query.range);
+    assert_eq!(known.map(|(_, full)| full.ids().len()), Some(2));
+    assert_eq!(ask(&query).await, expected(&query, &samples));
+    merge(&queries, &agent, &fifth_hour()).await;
+    assert_eq!(ask(&query).await, expected(&query, &samples));
+    let known = queries.pieces.full(agent.key, query.range);
+    assert_eq!(known.map(|(_, full)| full.ids().len()), Some(3));
+
+    // The first two go by age, and the values of another metric are yet to be read.
+    let keep = Retention {
+        raw: Duration::from_mins(61),
+        rollups: Duration::from_hours(24 * 90),
+        max_bytes: None,
+    };
+    let now = START.plus(Duration::from_mins(301));
+    while queries.store.retain(&keep, now).await.unwrap().more {}
+    let since = START.plus(HOUR * 4);
+    let left: Vec<_> = samples
+        .iter()
+        .filter(|sample| sample.timestamp >= since)
+        .cloned()
+        .collect();
+    assert_eq!(ask(&other).await, expected(&other, &left));
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ impl Queries {
                 start,
                 end: start.plus(span).min(query.range.end),
             };
-            let (outline, opened) = self.outline(agent, part, Levels::All).await?;
+            let (outline, opened) = self.outline_of_all(agent, part).await?;
             let is_empty = outline.chunks.is_empty() && outline.staged.is_empty();
             if is_empty {
                 span = (span * 2).min(LONGEST_SPAN);
@@ -89,6 +89,7 @@ impl Queries {
                 }
                 Read::TooMuch => span = (span / 2).max(SHORTEST_SPAN),
                 Read::Stale => {
+                    self.pieces.forget_full(agent.key);
                     attempts += 1;
                     if attempts >= ATTEMPTS {
                         return Err(ApiError::Overloaded);
@@ -97,6 +98,25 @@ impl Queries {
             }
         }
         Ok(fold.finish())
+    }
+
+    /// What there is of samples in a range. The full chunks are not looked for that are known from before, unless a merge has
+    /// made others since.
+    async fn outline_of_all(
+        &self,
+        agent: &LiveAgent,
+        range: TimeRange,
+    ) -> Result<(Outline, Opened), ApiError> {
+        if let Some((version, full)) = self.pieces.full(agent.key, range) {
+            let (mut outline, mut opened) = self.outline(agent, range, Levels::Small).await?;
+            if outline.hours == version {
+                full.add_to(&mut outline, &mut opened);
+                return Ok((outline, opened));
+            }
+        }
+        let (outline, opened) = self.outline(agent, range, Levels::All).await?;
+        self.pieces.note_full(agent.key, range, &outline);
+        Ok((outline, opened))
     }
 
     /// What there is in a range, without the directories of the chunks that are opened already.

@@ -17,4 +17,4 @@ where staging.agent_key = $1 and ts >= $3 and ts < $4 and staging.agent_key > sl
 union all
 select rollup_version, 0, 0, -2, 0, null
 from ledger
-where agent_key = $1 and $5 = 0
+where agent_key = $1

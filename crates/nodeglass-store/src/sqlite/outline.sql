@@ -10,4 +10,4 @@ where ts >= $3 and ts < $4 and staging.agent_key = $1 and slot.done_through < $1
 union all
 select rollup_version, 0, 0, -2, 0, null
 from ledger
-where agent_key = $1 and $5 = 0
+where agent_key = $1

@@ -57,29 +57,6 @@ async fn hours_and_what_is_in_none_make_one_answer() {
     }
 }
 
-/// Merges the small chunk that an hour of samples is in.
-async fn merge(queries: &Queries, agent: &LiveAgent, samples: &[(SampleId, Sample)]) {
-    let range = TimeRange {
-        start: START,
-        end: START.plus(HOUR * 10),
-    };
-    let small = queries
-        .store
-        .heads(agent.key, range, Levels::Small, 10)
-        .await
-        .unwrap();
-    let merged = queries
-        .store
-        .replace(agent.key, &[small[0].id], &[chunk(samples)], &Added(samples))
-        .await;
-    assert_eq!(merged.unwrap(), nodeglass_store::tiers::Outcome::Done);
-}
-
-/// The fifth hour, which is in a small chunk, on its own.
-fn fifth_hour() -> Vec<(SampleId, Sample)> {
-    (240..300).map(sample).collect()
-}
-
 #[tokio::test]
 async fn hours_that_are_kept_are_read_anew_after_a_merge() {
     let directory = tempfile::tempdir().unwrap();
