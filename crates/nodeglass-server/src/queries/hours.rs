@@ -124,8 +124,7 @@ impl Queries {
             let Asked { range, figures, .. } = asked;
             let Rollups { version, series } = self.store.rollups(agent.key, range, &missing, figures).await?;
             let asked_now = Asked { version, ..asked };
-            let hours_of_each = range.length().div_duration_f64(HOUR).ceil() as usize;
-            let is_little = missing.len() * hours_of_each <= KEPT_AT_ONCE;
+            let is_little = series.iter().map(Vec::len).sum::<usize>() <= KEPT_AT_ONCE;
             for (name, points) in missing.into_iter().zip(series) {
                 let hours = SeriesHours::new(asked_now, points);
                 // Those of a later state are what the next attempt asks for.
