@@ -142,30 +142,6 @@ fn failures(report: &Value) -> Vec<String> {
     failures
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_failed_in_the_browser_is_told() {
-        let report = serde_json::json!({"testResults": [
-            {"name": "zoom.test.ts", "status": "failed", "message": "", "assertionResults": [
-                {"status": "passed", "fullName": "pans"},
-                {"status": "failed", "fullName": "zooms", "failureMessages": ["expected 1 to be 2"]},
-            ]},
-            {"name": "page.test.ts", "status": "failed", "message": "no chromium", "assertionResults": []},
-        ]});
-        let told = failures(&report);
-        assert_eq!(
-            told,
-            [
-                "FAILED: zoom.test.ts: zooms\nexpected 1 to be 2",
-                "FAILED: page.test.ts\nno chromium"
-            ]
-        );
-    }
-}
-
 fn node() -> anyhow::Result<()> {
     let output = Command::new("node").arg("--version").output();
     let output = output.context("node is not on this machine: install Node 20.19 or later with npm")?;
@@ -217,4 +193,28 @@ fn find_chromium() -> Option<PathBuf> {
     env::split_paths(&path)
         .flat_map(|directory| CHROMIUM.iter().map(move |name| directory.join(name)))
         .find(|program| program.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_in_the_browser_is_told() {
+        let report = serde_json::json!({"testResults": [
+            {"name": "zoom.test.ts", "status": "failed", "message": "", "assertionResults": [
+                {"status": "passed", "fullName": "pans"},
+                {"status": "failed", "fullName": "zooms", "failureMessages": ["expected 1 to be 2"]},
+            ]},
+            {"name": "page.test.ts", "status": "failed", "message": "no chromium", "assertionResults": []},
+        ]});
+        let told = failures(&report);
+        assert_eq!(
+            told,
+            [
+                "FAILED: zoom.test.ts: zooms\nexpected 1 to be 2",
+                "FAILED: page.test.ts\nno chromium"
+            ]
+        );
+    }
 }
