@@ -2,6 +2,15 @@
 
 use super::*;
 
+/// A journal from which goes what is ten minutes old.
+fn open_for_ten_minutes(directory: &Path) -> Journal {
+    let config = JournalConfig {
+        max_age: Duration::from_mins(10),
+        ..config(directory)
+    };
+    open(config).0
+}
+
 #[test]
 fn the_oldest_go_for_room_and_are_counted_with_their_time() {
     let directory = tempfile::tempdir().unwrap();
@@ -49,11 +58,7 @@ fn the_oldest_go_for_room_and_are_counted_with_their_time() {
 #[test]
 fn age_takes_what_both_clocks_call_old() {
     let directory = tempfile::tempdir().unwrap();
-    let config = JournalConfig {
-        max_age: Duration::from_mins(10),
-        ..config(directory.path())
-    };
-    let (journal, _) = open(config);
+    let journal = open_for_ten_minutes(directory.path());
     let start = Instant::now();
     append(&journal, Role::Owed, 0..100, start);
     // The wall clock is set forward a day: by it everything is old, and yet it is not.
@@ -114,11 +119,7 @@ fn a_directory_that_cannot_be_used_makes_a_journal_in_memory_that_is_bounded() {
 #[test]
 fn a_clock_that_was_ahead_does_not_keep_the_old() {
     let directory = tempfile::tempdir().unwrap();
-    let config = JournalConfig {
-        max_age: Duration::from_mins(10),
-        ..config(directory.path())
-    };
-    let (journal, _) = open(config);
+    let journal = open_for_ten_minutes(directory.path());
     let start = Instant::now();
     let day = 24 * 3600;
     for second in 0..6_000 {
@@ -160,11 +161,7 @@ fn a_sample_larger_than_the_bound_does_not_stop_the_journal() {
 #[test]
 fn what_goes_while_it_is_handed_out_is_lost_only_until_the_server_says_otherwise() {
     let directory = tempfile::tempdir().unwrap();
-    let config = JournalConfig {
-        max_age: Duration::from_mins(10),
-        ..config(directory.path())
-    };
-    let (journal, _) = open(config);
+    let journal = open_for_ten_minutes(directory.path());
     let start = Instant::now();
     let ids = append(&journal, Role::Owed, 0..10, start);
     let mut handed_out = Vec::new();
@@ -182,8 +179,18 @@ fn what_goes_while_it_is_handed_out_is_lost_only_until_the_server_says_otherwise
     assert_balanced(&standing);
     assert_eq!((standing.books.lost(), standing.books.acknowledged), (6, 4));
 
+    // One that is refused on its way out is not sent.
+    append(&journal, Role::Owed, 2_000..2_001, start);
+    journal.take_backlog(100, |id, _| {
+        journal.reject(id, "too_large");
+        ControlFlow::Continue(())
+    });
+    let standing = journal.standing();
+    assert_balanced(&standing);
+    assert_eq!((standing.buffered, standing.books.sent), (0, 4));
+
     // One that is not sent after all waits again, or is as lost as the others if it went meanwhile.
-    let ids = append(&journal, Role::Owed, 2_000..2_002, start);
+    let ids = append(&journal, Role::Owed, 2_001..2_003, start);
     journal.take_backlog(100, |_, _| ControlFlow::Break(()));
     assert_eq!(
         (journal.standing().buffered, journal.standing().books.sent),
@@ -191,7 +198,7 @@ fn what_goes_while_it_is_handed_out_is_lost_only_until_the_server_says_otherwise
     );
     journal.take_backlog(100, |id, _| {
         assert_eq!(id, ids[0]);
-        append(&journal, Role::Local, 2_002..4_000, start);
+        append(&journal, Role::Local, 2_003..4_000, start);
         ControlFlow::Break(())
     });
     let standing = journal.standing();
@@ -205,11 +212,7 @@ fn what_goes_while_it_is_handed_out_is_lost_only_until_the_server_says_otherwise
 #[test]
 fn what_was_sent_before_it_went_is_lost_only_until_the_server_says_otherwise() {
     let directory = tempfile::tempdir().unwrap();
-    let config = JournalConfig {
-        max_age: Duration::from_mins(10),
-        ..config(directory.path())
-    };
-    let (journal, _) = open(config);
+    let journal = open_for_ten_minutes(directory.path());
     let start = Instant::now();
     let ids = append(&journal, Role::Owed, 0..10, start);
     assert_eq!(take_all(&journal).len(), 10);
