@@ -7,6 +7,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -77,13 +78,14 @@ pub async fn connections<Serving>(
             },
             () = stop.cancelled() => return,
         };
-        let served = serve(stream, guest);
-        tasks.spawn_transient("connection", async move {
-            if let Err(error) = served.await {
+        // Not an async block, which would hold what serves the connection twice.
+        let served = serve(stream, guest).map(move |ended| {
+            if let Err(error) = ended {
                 debug!(%peer, error, "connection ended");
             }
             drop(place);
         });
+        tasks.spawn_transient("connection", served);
     }
 }
 

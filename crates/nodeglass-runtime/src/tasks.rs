@@ -4,6 +4,7 @@
 //! down, and with that the process, with an error that names it.
 
 mod error;
+mod living;
 #[cfg(test)]
 mod tests;
 
@@ -12,22 +13,23 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use error::TaskError;
+use living::Living;
 
 use crate::telemetry::chain;
 
 /// How long aborted tasks get to let go of what they hold. A task that blocks its thread never does.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
 
+/// What a task panicked with.
+type Panic = Box<dyn Any + Send>;
 /// Why a task ended by itself, without success.
 type TaskFailure = Box<dyn Error + Send + Sync>;
 
@@ -143,23 +145,12 @@ impl TaskGroup {
     }
 
     /// Runs a task with its name entered among the living, and judges how it ended. A dropped task is not judged.
-    fn enter<F, T>(
-        &self,
-        name: &'static str,
-        task: F,
-        judge: impl FnOnce(Result<T, Box<dyn Any + Send>>) + Send + 'static,
-    ) where
+    fn enter<F, T>(&self, name: &'static str, task: F, judge: impl FnOnce(Result<T, Panic>) + Send + 'static)
+    where
         F: Future<Output = T> + Send + 'static,
     {
         let entry = Entry::new(&self.0, name);
-        self.0.tracker.spawn(async move {
-            let abort = entry.shared.abort.clone();
-            tokio::select! {
-                outcome = AssertUnwindSafe(task).catch_unwind() => judge(outcome),
-                () = abort.cancelled() => tracing::warn!(task = name, "task dropped"),
-            }
-            drop(entry);
-        });
+        self.0.tracker.spawn(Living::new(task, judge, entry));
     }
 }
 

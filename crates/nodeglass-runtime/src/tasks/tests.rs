@@ -162,3 +162,17 @@ async fn a_task_spawned_by_another_is_waited_for_too() {
     group.run(async {}, DEADLINE).await.unwrap();
     assert!(finished.load(Ordering::SeqCst));
 }
+
+#[tokio::test]
+async fn a_task_takes_little_more_room_than_what_it_runs() {
+    let room = [0_u8; 4096];
+    let task = async move {
+        std::future::pending::<()>().await;
+        std::hint::black_box(&room);
+    };
+    let own = size_of_val(&task);
+    let group = TaskGroup::new();
+    let living = Living::new(task, |_: Result<(), Panic>| {}, Entry::new(&group.0, "large"));
+    let more = size_of_val(&living) - own;
+    assert!(more < 256, "{more} more than {own}");
+}
