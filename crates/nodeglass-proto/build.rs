@@ -29,10 +29,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     )?;
     let descriptors = compiler.file_descriptor_set();
     fs::write(Path::new(&out).join("shapes.rs"), shapes(&descriptors)?)?;
-    tonic_prost_build::configure()
+    let generator = tonic_prost_build::configure()
         .build_transport(false)
-        .codec_path("crate::codec::SmallBuffers")
-        .compile_fds(descriptors)?;
+        .codec_path("crate::codec::SmallBuffers");
+    // Every message of an agent would be as large as the largest, and what waits for one has room for it.
+    let seldom = ["hello", "system", "task_response"];
+    let boxed = |kind: &str| format!(".nodeglass.v1.AgentMessage.message.{kind}");
+    let generator = seldom
+        .map(boxed)
+        .iter()
+        .fold(generator, |all, path| all.boxed(path));
+    generator.compile_fds(descriptors)?;
     Ok(())
 }
 

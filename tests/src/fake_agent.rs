@@ -145,7 +145,7 @@ impl FakeAgent {
         let epoch = hello.epoch;
         let _ = outbound
             .send(v1::AgentMessage {
-                message: Some(Up::Hello(hello)),
+                message: Some(Up::Hello(Box::new(hello))),
             })
             .await;
         let inbound = client.session(request).await?.into_inner();

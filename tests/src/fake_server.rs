@@ -133,7 +133,7 @@ impl FakeServer {
                 ..Default::default()
             }))
             .await;
-        (session, hello)
+        (session, *hello)
     }
 }
 

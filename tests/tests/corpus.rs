@@ -142,7 +142,7 @@ fn write_sample_seeds() {
     put(
         "message",
         "hello",
-        &[&[0], &up(v1::agent_message::Message::Hello(hello))[..]].concat(),
+        &[&[0], &up(v1::agent_message::Message::Hello(Box::new(hello)))[..]].concat(),
     );
     let query = v1::MetricsQueryRequest {
         metrics: vec!["cpu.usage_percent".to_owned(), "disk.used_bytes@*".to_owned()],

@@ -165,7 +165,7 @@ async fn descriptions_are_bounded(database: Database) {
             name: "n".repeat(100),
             ..Default::default()
         };
-        Up::System(v1::SystemInfoResponse {
+        Up::System(Box::new(v1::SystemInfoResponse {
             software: Some(v1::SystemSoftware {
                 hostname: name.to_owned(),
                 ..Default::default()
@@ -173,7 +173,7 @@ async fn descriptions_are_bounded(database: Database) {
             network_interfaces: vec![interface; interfaces],
             has_network_interfaces: true,
             ..Default::default()
-        })
+        }))
     };
     agent.send_message(described("small", 1)).await;
     agent.send_message(described("large", 10_000)).await;

@@ -184,7 +184,7 @@ impl Uplink {
     /// Says once more what this host is.
     async fn describe(&self, outbound: &mpsc::Sender<v1::AgentMessage>) {
         if let Ok(system) = self.requests.system_info().await {
-            let message = Some(Up::System((&system).into()));
+            let message = Some(Up::System(Box::new((&system).into())));
             // If the session has ended, the next one begins with it.
             let _ = outbound.send(v1::AgentMessage { message }).await;
         }
@@ -224,7 +224,7 @@ impl Uplink {
         };
         // There is room: nothing was sent yet.
         let _ = outbound.try_send(v1::AgentMessage {
-            message: Some(Up::Hello(hello)),
+            message: Some(Up::Hello(Box::new(hello))),
         });
         let mut client = AgentServiceClient::new(channel)
             .accept_compressed(CompressionEncoding::Zstd)

@@ -238,9 +238,9 @@ fn descriptions(number: u64) -> Up {
         ip_addresses: vec!["10.0.0.1".to_owned(); 100],
         ..Default::default()
     };
-    Up::System(v1::SystemInfoResponse {
+    Up::System(Box::new(v1::SystemInfoResponse {
         network_interfaces: vec![interface; 100],
         has_network_interfaces: true,
         ..Default::default()
-    })
+    }))
 }

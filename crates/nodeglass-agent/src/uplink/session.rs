@@ -201,7 +201,7 @@ impl<'a> Session<'a> {
                     // If the session has ended, so has the question.
                     let _ = outbound
                         .send(v1::AgentMessage {
-                            message: Some(Up::TaskResponse(response)),
+                            message: Some(Up::TaskResponse(Box::new(response))),
                         })
                         .await;
                 });

@@ -401,12 +401,12 @@ impl Session {
             Some(Up::TaskResponse(response)) => {
                 if let Some(answer) = self.questions.remove(&response.task_id) {
                     // Nobody waits any more if the caller has given up.
-                    let _ = answer.send(response);
+                    let _ = answer.send(*response);
                 }
                 Next::default()
             }
             Some(Up::System(system)) => {
-                self.keep_system_info(SystemInfo::from(system));
+                self.keep_system_info(SystemInfo::from(*system));
                 Next::default()
             }
             Some(Up::ProbeAnswer(answer)) => {
