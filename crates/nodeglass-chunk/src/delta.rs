@@ -25,6 +25,7 @@ mod departed;
 mod encode;
 mod flat;
 mod like;
+mod schema;
 
 pub use decode::{Decoder, LayoutNumber};
 pub use encode::Encoder;

@@ -43,6 +43,11 @@ impl<'a> Reader<'a> {
         self.0.is_empty()
     }
 
+    /// What was not taken so far.
+    pub fn left(&self) -> &'a [u8] {
+        self.0
+    }
+
     /// Takes one byte.
     ///
     /// # Errors

@@ -125,8 +125,8 @@ impl Unpacker {
         if count.is_none() {
             return Err(whole(RowError::Malformed("more samples than a batch may have")));
         }
-        let mut batch = Decoder::new(MAX_DEVICES);
-        let decoder = if backfill { &mut batch } else { &mut self.live };
+        let mut batch = backfill.then(|| Decoder::new(MAX_DEVICES));
+        let decoder = batch.as_mut().unwrap_or(&mut self.live);
         let records = unzipped(packed).map_err(whole)?;
         let mut reader = Reader::new(&records);
         for run in runs {
@@ -154,8 +154,8 @@ impl Unpacker {
 #[derive(Debug)]
 pub struct Unpacked<'a> {
     decoder: &'a mut Decoder,
-    /// The sample, where it had to be made to be checked.
-    sample: Option<Sample>,
+    /// The sample, where it had to be made to be checked. Boxed, as it is large and most are never made.
+    sample: Option<Box<Sample>>,
     /// The row, once it was asked for, if the sample can be made out of it.
     row: Option<Bytes>,
 }
@@ -169,7 +169,7 @@ impl<'a> Unpacked<'a> {
             let mut whole = decoder.sample();
             sample::finish(&mut whole)?;
             decoder.vouch();
-            sample = Some(whole);
+            sample = Some(Box::new(whole));
         }
         Ok(Self {
             decoder,
@@ -214,12 +214,13 @@ impl<'a> Unpacked<'a> {
 
     /// The sample itself.
     pub fn sample(&mut self) -> &Sample {
-        self.sample.get_or_insert_with(|| self.decoder.sample())
+        self.sample.get_or_insert_with(|| Box::new(self.decoder.sample()))
     }
 
     /// The sample itself.
     pub fn into_sample(self) -> Sample {
-        self.sample.unwrap_or_else(|| self.decoder.sample())
+        self.sample
+            .map_or_else(|| self.decoder.sample(), |sample| *sample)
     }
 
     /// Of which devices it is; `None` where it had to be put right, so that its devices may be others than what came.
@@ -230,7 +231,7 @@ impl<'a> Unpacked<'a> {
     /// The sample itself, made out of an earlier one that was of the same [`Unpacked::layout`].
     pub fn into_sample_from(self, mut earlier: Sample) -> Sample {
         if let Some(sample) = self.sample {
-            return sample;
+            return *sample;
         }
         self.decoder.update(&mut earlier);
         earlier

@@ -205,7 +205,7 @@ impl Ingest {
     ) -> Result<oneshot::Receiver<()>, NotTaken> {
         let shared = &self.shared;
         shared.books.received.fetch_add(1, Ordering::Relaxed);
-        let checked = nodeglass_proto::check_sample(&mut sample).map(|()| Arrived::Whole(sample));
+        let checked = nodeglass_proto::check_sample(&mut sample).map(|()| Arrived::Whole(Box::new(sample)));
         let checked = shared.check(agent, id, checked).and_then(|mut arrived| {
             let described = arrived.described();
             if agent.quota().has_room(described, arrived.sample()) {
@@ -269,7 +269,8 @@ impl Refusal {
 
 /// An acceptable sample, in the form that it came in: most are stored and not looked at.
 enum Arrived<'a> {
-    Whole(Sample),
+    /// Boxed, as it is large and most come packed.
+    Whole(Box<Sample>),
     Packed(Unpacked<'a>),
 }
 
@@ -301,7 +302,7 @@ impl Arrived<'_> {
     /// Shows it as the agent's latest.
     fn show(self, agent: &LiveAgent, id: SampleId) {
         match self {
-            Self::Whole(sample) => agent.show(id, sample),
+            Self::Whole(sample) => agent.show(id, *sample),
             Self::Packed(packed) => match packed.written_row() {
                 Some(row) if !agent.is_looked_at() => agent.show_row(id, packed.timestamp(), row),
                 _ => agent.show_made(id, packed.layout(), |before| match before {

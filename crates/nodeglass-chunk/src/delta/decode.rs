@@ -1,17 +1,19 @@
 //! Reading differences. Whatever the bytes are, it ends in a sample or an error, and in bounded memory.
 
+use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use nodeglass_model::catalogue::{self, Attribute, Dimension, Metric, MetricId};
+use nodeglass_model::catalogue::{Attribute, Dimension, Metric};
 use nodeglass_model::sample::CollectFailure;
 use nodeglass_model::{Sample, UnixMillis};
 
 use super::departed::{Departed, Place};
 use super::flat::{FlatRow, Heads, RowWriter};
 use super::like::{Known, Like, text_of};
+use super::schema::{Kind, Schema};
 use super::{
-    ABSENT, FAILURES, FIRST, LAYOUT, MAX_FAILURE_BYTES, MAX_FAILURES, MAX_METRICS, MAX_TEXT_BYTES,
-    MAX_VALUES, VERSION,
+    ABSENT, FAILURES, FIRST, LAYOUT, MAX_FAILURE_BYTES, MAX_FAILURES, MAX_TEXT_BYTES, MAX_VALUES, VERSION,
 };
 use crate::row::RowError;
 use crate::varint::Reader;
@@ -21,7 +23,13 @@ use crate::varint::Reader;
 pub struct Decoder {
     max_devices: usize,
     version: u8,
-    kinds: Vec<Kind>,
+    /// Without kinds before the first record.
+    schema: Arc<Schema>,
+    /// The last sample's values in steps, kind after kind and device after device: they are gone through with each record, and what
+    /// lies in one piece is fetched before it is needed.
+    values: Vec<i64>,
+    /// Where the values of each kind end.
+    ends: Box<[u32]>,
     /// The last sample's devices, without their figures, and its failures.
     layout: Sample,
     departed: Departed,
@@ -36,24 +44,15 @@ pub struct Decoder {
     sound: bool,
 }
 
-/// One kind of device as the writer knows it.
-#[derive(Debug)]
-struct Kind {
-    number: u8,
-    holder: u8,
-    /// `None` where this program does not know it.
-    known: Option<Dimension>,
-    metrics: Vec<Option<&'static Metric>>,
-    values: Vec<i64>,
-}
-
 impl Decoder {
     /// One that begins anew. A record with more than `max_devices` is an error.
     pub fn new(max_devices: usize) -> Self {
         Self {
             max_devices,
             version: VERSION,
-            kinds: Vec::new(),
+            schema: Arc::default(),
+            values: Vec::new(),
+            ends: Box::default(),
             layout: Sample::default(),
             departed: Departed::default(),
             time: 0,
@@ -101,9 +100,9 @@ impl Decoder {
             };
             self.version = version;
             self.layout_number = LayoutNumber::next();
-            self.read_schema(&mut reader)?;
+            self.begin(Schema::read(&mut reader)?);
         }
-        if self.kinds.is_empty() {
+        if self.schema.kinds.is_empty() {
             return Err(RowError::Malformed("a difference without what it differs from"));
         }
         self.time = self.time.wrapping_add(reader.signed()?);
@@ -124,43 +123,23 @@ impl Decoder {
         }
     }
 
-    fn read_schema(&mut self, reader: &mut Reader<'_>) -> Result<(), RowError> {
-        for _ in 0..reader.unsigned()? {
-            let number = reader.byte()?;
-            let holder = reader.byte()?;
-            let is_new = self.kinds.iter().all(|kind| kind.number != number);
-            if !is_new || (holder != number && self.kinds.iter().all(|kind| kind.number != holder)) {
-                return Err(RowError::Malformed("kinds of devices in disorder"));
-            }
-            // A kind that lies with another than here can't be found here.
-            let known = Dimension::from_number(number).filter(|kind| kind.holder() as u8 == holder);
-            let count = reader.unsigned()?;
-            if count > MAX_METRICS {
-                return Err(RowError::Malformed("more metrics than there are"));
-            }
-            let mut id = 0_u16;
-            // A server has thousands of these for as long as agents are connected: no more than they need.
-            let mut metrics = Vec::with_capacity(count as usize);
-            for _ in 0..count {
-                id = u16::try_from(reader.unsigned()?)
-                    .ok()
-                    .and_then(|step| id.checked_add(step))
-                    .ok_or(RowError::Malformed("a metric number of more than 16 bits"))?;
-                let metric = catalogue::by_id(MetricId(id));
-                metrics.push(metric.filter(|metric| Some(metric.dimension()) == known));
-            }
-            let entries = usize::from(known == Some(Dimension::Host));
-            let values = vec![ABSENT; metrics.len() * entries];
-            self.kinds.push(Kind {
-                number,
-                holder,
-                known,
-                metrics,
-                values,
-            });
-        }
-        self.kinds.shrink_to_fit();
-        Ok(())
+    /// Begins with the host's values, which are all absent.
+    fn begin(&mut self, schema: Arc<Schema>) {
+        let mut end = 0;
+        let ends = schema.kinds.iter().map(|kind| {
+            let entries = usize::from(kind.known == Some(Dimension::Host));
+            end += kind.metrics.len() * entries;
+            end as u32
+        });
+        self.ends = ends.collect();
+        self.values = vec![ABSENT; end];
+        self.schema = schema;
+    }
+
+    /// Where the values of a kind are.
+    fn values_of(&self, kind: usize) -> Range<usize> {
+        let start = kind.checked_sub(1).map_or(0, |before| self.ends[before]);
+        start as usize..self.ends[kind] as usize
     }
 
     fn read_failures(&mut self, reader: &mut Reader<'_>) -> Result<(), RowError> {
@@ -186,8 +165,9 @@ impl Decoder {
             if number == Dimension::Host as u8 {
                 break;
             }
-            let views: Vec<usize> = (0..self.kinds.len())
-                .filter(|index| self.kinds[*index].holder == number)
+            let kinds = self.schema.kinds.iter().enumerate();
+            let views: Vec<usize> = kinds
+                .filter_map(|(place, kind)| (kind.holder == number).then_some(place))
                 .collect();
             let holder = Dimension::from_number(number);
             let count = usize::try_from(reader.unsigned()?).unwrap_or(usize::MAX);
@@ -224,7 +204,7 @@ impl Decoder {
                 places.push(place);
             }
             for view in views {
-                self.kinds[view].rearrange(&places)?;
+                self.rearrange(view, &places)?;
             }
             if let Some(holder) = holder {
                 self.departed.update(holder, &self.layout, &places);
@@ -232,12 +212,11 @@ impl Decoder {
                 holder.swap(&mut self.layout, &mut devices);
             }
         }
-        let values: usize = self.kinds.iter().map(|kind| kind.values.len()).sum();
         let devices: usize = Dimension::ALL
             .into_iter()
             .map(|kind| kind.len(&self.layout))
             .sum();
-        if values > MAX_VALUES || devices > self.max_devices {
+        if self.values.len() > MAX_VALUES || devices > self.max_devices {
             return Err(RowError::Malformed("more devices than a host has"));
         }
         Ok(())
@@ -246,12 +225,12 @@ impl Decoder {
     /// Whether there may be so many devices of these kinds beside the others: a kind that this program does not know has as
     /// many values as its schema says.
     fn has_room(&self, views: &[usize], devices: usize) -> Result<(), RowError> {
-        let kinds = self.kinds.iter().enumerate();
+        let kinds = self.schema.kinds.iter().enumerate();
         let values = kinds.map(|(index, kind)| {
             if views.contains(&index) {
                 devices * kind.metrics.len()
             } else {
-                kind.values.len()
+                self.values_of(index).len()
             }
         });
         if values.sum::<usize>() > MAX_VALUES {
@@ -293,7 +272,7 @@ impl Decoder {
             for _ in 0..reader.unsigned()? {
                 let attribute = Attribute::from_number(reader.byte()?);
                 let text = Like::read(reader, number.is_some())?;
-                if let (Some(kind), Some(attribute)) = (self.kinds[*view].known, attribute) {
+                if let (Some(kind), Some(attribute)) = (self.schema.kinds[*view].known, attribute) {
                     let like = number.map_or("", |_| text_of(kind, (&model, 0), attribute));
                     kind.describe(devices, index, attribute, &text.complete(like)?);
                 }
@@ -302,22 +281,47 @@ impl Decoder {
         Ok(())
     }
 
+    /// Moves the values of a kind to the new places of their devices.
+    fn rearrange(&mut self, kind: usize, places: &[Place]) -> Result<(), RowError> {
+        let range = self.values_of(kind);
+        let width = self.schema.kinds[kind].metrics.len();
+        if places.len() * width > MAX_VALUES {
+            return Err(RowError::Malformed("more devices than a host has"));
+        }
+        let before = &self.values[range.clone()];
+        let mut moved = Vec::with_capacity(places.len() * width);
+        for place in places {
+            match place.before() {
+                Some(old) => {
+                    let values = old
+                        .checked_mul(width)
+                        .and_then(|start| before.get(start..start.checked_add(width)?))
+                        .ok_or(RowError::Malformed("a device that was not there"))?;
+                    moved.extend_from_slice(values);
+                }
+                None => moved.resize(moved.len() + width, ABSENT),
+            }
+        }
+        let (now, was) = (moved.len() as u32, range.len() as u32);
+        // A server has thousands of these for as long as agents are connected: no more room than they need.
+        self.values.reserve_exact(moved.len().saturating_sub(range.len()));
+        self.values.splice(range, moved);
+        for end in &mut self.ends[kind..] {
+            *end = *end - was + now;
+        }
+        Ok(())
+    }
+
     fn read_values(&mut self, reader: &mut Reader<'_>) -> Result<(), RowError> {
         let changes = reader.unsigned()?;
-        let mut kinds = self.kinds.iter_mut();
-        let mut kind = kinds.next();
-        let mut at = 0_usize;
+        let (mut kind, mut start, mut at) = (0_usize, 0_usize, 0_usize);
         for _ in 0..changes {
             let passed = usize::try_from(reader.unsigned()?).unwrap_or(usize::MAX);
             at = at.saturating_add(passed);
-            while let Some(whole) = kind.as_ref().map(|kind| kind.values.len())
-                && at >= whole
-            {
-                at -= whole;
-                kind = kinds.next();
-            }
-            let kind = kind.as_mut().ok_or(RowError::Malformed("a value of no device"))?;
-            let value = &mut kind.values[at];
+            let value = self
+                .values
+                .get_mut(at)
+                .ok_or(RowError::Malformed("a value of no device"))?;
             *value = match reader.unsigned()?.checked_sub(1) {
                 None => ABSENT,
                 Some(folded) => {
@@ -325,10 +329,24 @@ impl Decoder {
                     base.wrapping_add((folded >> 1) as i64 ^ -((folded & 1) as i64))
                 }
             };
-            self.sound &= can_be(kind.metrics[at % kind.metrics.len()], *value);
+            // There is a kind with an end behind each value.
+            while at >= self.ends[kind] as usize {
+                start = self.ends[kind] as usize;
+                kind += 1;
+            }
+            let metrics = &self.schema.kinds[kind].metrics;
+            self.sound &= can_be(metrics[(at - start) % metrics.len()], *value);
             at += 1;
         }
         Ok(())
+    }
+
+    /// The kinds that have metrics, each with its values.
+    fn kinds(&self) -> impl Iterator<Item = (&Kind, &[i64])> {
+        let kinds = self.schema.kinds.iter().enumerate();
+        kinds
+            .filter(|(_, kind)| !kind.metrics.is_empty())
+            .map(|(place, kind)| (kind, &self.values[self.values_of(place)]))
     }
 
     /// When the sample was taken that the last record made.
@@ -343,11 +361,11 @@ impl Decoder {
 
     /// Says that the sample's devices are acceptable. It is sound then, unless a value of it is outside its metric's range.
     pub fn vouch(&mut self) {
-        self.sound = self.kinds.iter().all(|kind| {
-            let devices = kind.values.chunks_exact(kind.metrics.len().max(1));
-            let mut values = devices.flat_map(|device| kind.metrics.iter().zip(device));
+        let is_sound = self.kinds().all(|(kind, values)| {
+            let mut values = kind.metrics.iter().cycle().zip(values);
             values.all(|(metric, value)| can_be(*metric, *value))
         });
+        self.sound = is_sound;
     }
 
     /// How many devices were described, and not named by their places, since this was last asked; processes, which come and
@@ -378,9 +396,9 @@ impl Decoder {
     pub fn update(&self, sample: &mut Sample) {
         sample.timestamp = UnixMillis(self.time);
         sample.failures.clone_from(&self.layout.failures);
-        for kind in self.kinds.iter().filter(|kind| !kind.metrics.is_empty()) {
+        for (kind, values) in self.kinds() {
             let there = kind.known.map_or(0, |known| known.len(sample));
-            let values = kind.values.chunks_exact(kind.metrics.len()).take(there);
+            let values = values.chunks_exact(kind.metrics.len()).take(there);
             for (index, values) in values.enumerate() {
                 for (metric, steps) in kind.metrics.iter().zip(values) {
                     match metric {
@@ -417,44 +435,13 @@ impl Decoder {
         let mut heads = self.heads.take().unwrap_or_else(|| Heads::new(&self.layout));
         let mut row = RowWriter::new(&mut heads);
         for dimension in Dimension::ALL {
-            let known = dimension.len(&self.layout);
-            let kind = self.kinds.iter().find(|kind| kind.known == Some(dimension));
-            let Some(kind) = kind.filter(|kind| !kind.metrics.is_empty()) else {
-                (0..known).for_each(|index| row.leave_out(dimension, index));
-                continue;
-            };
-            let devices = kind.values.chunks_exact(kind.metrics.len());
-            for (index, values) in devices.take(known).enumerate() {
-                row.device(dimension, index, &kind.metrics, values);
-            }
+            let place = self.schema.place(dimension);
+            let metrics = place.map_or(&[][..], |place| &self.schema.kinds[place].metrics);
+            let values = place.map_or(&[][..], |place| &self.values[self.values_of(place)]);
+            row.devices(dimension, metrics, values);
         }
         let row = row.finish(&self.layout.failures, || self.sample());
         self.heads = Some(heads);
         row
-    }
-}
-
-impl Kind {
-    /// Moves values to the new places of their devices.
-    fn rearrange(&mut self, places: &[Place]) -> Result<(), RowError> {
-        let width = self.metrics.len();
-        if places.len() * width > MAX_VALUES {
-            return Err(RowError::Malformed("more devices than a host has"));
-        }
-        let mut moved = Vec::with_capacity(places.len() * width);
-        for place in places {
-            match place.before() {
-                Some(old) => {
-                    let values = old
-                        .checked_mul(width)
-                        .and_then(|start| self.values.get(start..start.checked_add(width)?))
-                        .ok_or(RowError::Malformed("a device that was not there"))?;
-                    moved.extend_from_slice(values);
-                }
-                None => moved.resize(moved.len() + width, ABSENT),
-            }
-        }
-        self.values = moved;
-        Ok(())
     }
 }

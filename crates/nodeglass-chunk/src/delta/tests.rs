@@ -440,6 +440,19 @@ fn a_kind_comes_once_in_a_record() {
     );
 }
 
+#[test]
+fn rows_of_more_devices_than_a_byte_counts_are_written_whole() {
+    let mut sample = busy_host(0..300);
+    sample.disks.clear();
+    let mut decoder = Decoder::new(DEVICES);
+    decoder
+        .advance(&records(std::slice::from_ref(&sample))[0])
+        .unwrap();
+    let row = decoder.row();
+    assert_eq!(row.bytes, crate::row::encode(&sample));
+    assert!(row.is_whole);
+}
+
 proptest! {
     #[test]
     fn rows_are_those_of_the_samples(samples in proptest::collection::vec(any_sample(), 1..6)) {

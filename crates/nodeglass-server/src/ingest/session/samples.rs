@@ -22,7 +22,8 @@ impl Session {
                 SampleId { epoch, seq },
                 Sample::try_from(data.unwrap_or_default()),
             );
-            let taken = self.take_sample(id, sample.map(Arrived::Whole), backfill, &mut rejected);
+            let sample = sample.map(|sample| Arrived::Whole(Box::new(sample)));
+            let taken = self.take_sample(id, sample, backfill, &mut rejected);
             newest = taken.map(|sample| (id, sample)).or(newest);
         }
         if let Some((id, sample)) = newest.filter(|_| !backfill) {
