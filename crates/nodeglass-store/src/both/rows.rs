@@ -81,8 +81,8 @@ where
     })
 }
 
-/// An outline from the rows of `outline.sql`, in whatever order: time, revision or epoch, number, level, points or weight, and
-/// directory or payload. Staged samples have the level -1, and the version of the hours -2.
+/// An outline from the rows of `outline.sql`, in whatever order: of staged samples, as [`staged`] reads them, with the level -1
+/// behind; of chunks, with time, revision, nothing, points and directory, and their level; the version of the hours with -2.
 pub(crate) fn outline<'r, R>(agent: AgentKey, rows: &'r [R]) -> Result<Outline, sqlx::Error>
 where
     R: Row,
@@ -94,28 +94,17 @@ where
 {
     let mut outline = Outline::default();
     for row in rows {
-        let (first, second): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-        let (level, count): (i32, i32) = (row.try_get(3)?, row.try_get(4)?);
-        match level {
-            -2 => outline.hours = HoursVersion(first),
-            -1 => outline.staged.push(StagedSample {
-                agent,
-                timestamp: UnixMillis(first),
-                id: SampleId {
-                    epoch: second as u64,
-                    seq: row.try_get::<i64, _>(2)? as u64,
-                },
-                weight: count as u32,
-                payload: row.try_get(5)?,
-            }),
-            _ => outline.chunks.push(OutlinedChunk {
+        match row.try_get::<i32, _>(5)? {
+            -2 => outline.hours = HoursVersion(row.try_get(0)?),
+            -1 => outline.staged.push(staged(agent, row, 0)?),
+            level => outline.chunks.push(OutlinedChunk {
                 id: ChunkId {
-                    t0: UnixMillis(first),
-                    rev: second as i32,
+                    t0: UnixMillis(row.try_get(0)?),
+                    rev: row.try_get::<i64, _>(1)? as i32,
                 },
                 level: if level == 0 { Level::Small } else { Level::Full },
-                points: count as u32,
-                directory: row.try_get(5)?,
+                points: row.try_get::<i32, _>(3)? as u32,
+                directory: row.try_get(4)?,
             }),
         }
     }
