@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let generator = seldom
         .map(boxed)
         .iter()
-        .fold(generator, |all, path| all.boxed(path));
+        .fold(generator, tonic_prost_build::Builder::boxed);
     generator.compile_fds(descriptors)?;
     Ok(())
 }

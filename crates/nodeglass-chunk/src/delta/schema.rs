@@ -12,8 +12,10 @@ use crate::varint::Reader;
 /// Schemas that are shared at once: versions of agents, and no more of whatever else somebody sends.
 const MOST: usize = 64;
 
-/// Those that are shared.
-static SHARED: Mutex<Vec<(Box<[u8]>, Weak<Schema>)>> = Mutex::new(Vec::new());
+/// A schema by the bytes that it was read out of, until nobody has it any more.
+type Shared = (Box<[u8]>, Weak<Schema>);
+
+static SHARED: Mutex<Vec<Shared>> = Mutex::new(Vec::new());
 
 /// The kinds of devices of a writer, in its order.
 #[derive(Debug, Default)]
