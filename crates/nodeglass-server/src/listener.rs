@@ -65,9 +65,8 @@ const STALLED: Duration = Duration::from_secs(30);
 /// [`STALLED`].
 #[cfg(target_os = "linux")]
 const PROBES: Duration = Duration::from_secs(5);
-/// How often a program is asked whether it is still there (HTTP/2 PING) whose host is, and which has no session that is silent. Seldom: it
-/// wakes us for each of thousands.
-const PINGS: Duration = Duration::from_mins(5);
+/// How often a program is asked whether it is still there (HTTP/2 PING) whose host is. Seldom: it wakes us for each of thousands.
+const PINGS: Duration = Duration::from_mins(1);
 /// How long connections stay open for their last answers once the server is told to stop. Sessions take up to 3 s.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 

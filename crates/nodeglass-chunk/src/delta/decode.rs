@@ -160,6 +160,8 @@ impl Decoder {
 
     fn read_layout(&mut self, reader: &mut Reader<'_>) -> Result<(), RowError> {
         let mut done = Vec::new();
+        // All are put in their places at once: each by itself would move those behind it as often as there are kinds.
+        let mut moved = vec![None; self.schema.kinds.len()];
         loop {
             let number = reader.byte()?;
             if number == Dimension::Host as u8 {
@@ -178,7 +180,7 @@ impl Decoder {
                 return Err(RowError::Malformed("a kind of devices twice in one record"));
             }
             done.push(number);
-            self.has_room(&views, count)?;
+            self.has_room(&views, count, &moved)?;
             let mut devices = Sample::default();
             let mut places = Vec::new();
             let mut text_bytes = 0;
@@ -204,7 +206,7 @@ impl Decoder {
                 places.push(place);
             }
             for view in views {
-                self.rearrange(view, &places)?;
+                moved[view] = Some(self.moved(view, &places)?);
             }
             if let Some(holder) = holder {
                 self.departed.update(holder, &self.layout, &places);
@@ -212,6 +214,7 @@ impl Decoder {
                 holder.swap(&mut self.layout, &mut devices);
             }
         }
+        self.rearrange(&moved);
         let devices: usize = Dimension::ALL
             .into_iter()
             .map(|kind| kind.len(&self.layout))
@@ -222,15 +225,15 @@ impl Decoder {
         Ok(())
     }
 
-    /// Whether there may be so many devices of these kinds beside the others: a kind that this program does not know has as
-    /// many values as its schema says.
-    fn has_room(&self, views: &[usize], devices: usize) -> Result<(), RowError> {
+    /// Whether there may be so many devices of these kinds beside the others, some of which were moved: a kind that this program
+    /// does not know has as many values as its schema says.
+    fn has_room(&self, views: &[usize], devices: usize, moved: &[Option<Vec<i64>>]) -> Result<(), RowError> {
         let kinds = self.schema.kinds.iter().enumerate();
         let values = kinds.map(|(index, kind)| {
             if views.contains(&index) {
                 devices * kind.metrics.len()
             } else {
-                self.values_of(index).len()
+                self.values_after(index, moved).len()
             }
         });
         if values.sum::<usize>() > MAX_VALUES {
@@ -281,14 +284,13 @@ impl Decoder {
         Ok(())
     }
 
-    /// Moves the values of a kind to the new places of their devices.
-    fn rearrange(&mut self, kind: usize, places: &[Place]) -> Result<(), RowError> {
-        let range = self.values_of(kind);
+    /// The values of a kind at the new places of their devices.
+    fn moved(&self, kind: usize, places: &[Place]) -> Result<Vec<i64>, RowError> {
         let width = self.schema.kinds[kind].metrics.len();
         if places.len() * width > MAX_VALUES {
             return Err(RowError::Malformed("more devices than a host has"));
         }
-        let before = &self.values[range.clone()];
+        let before = &self.values[self.values_of(kind)];
         let mut moved = Vec::with_capacity(places.len() * width);
         for place in places {
             match place.before() {
@@ -302,14 +304,27 @@ impl Decoder {
                 None => moved.resize(moved.len() + width, ABSENT),
             }
         }
-        let (now, was) = (moved.len() as u32, range.len() as u32);
+        Ok(moved)
+    }
+
+    /// The values of a kind once those that were moved are in their places.
+    fn values_after<'a>(&'a self, kind: usize, moved: &'a [Option<Vec<i64>>]) -> &'a [i64] {
+        moved[kind]
+            .as_deref()
+            .unwrap_or_else(|| &self.values[self.values_of(kind)])
+    }
+
+    /// Puts values that were moved in their places.
+    fn rearrange(&mut self, moved: &[Option<Vec<i64>>]) {
+        let kinds = || (0..moved.len()).map(|kind| self.values_after(kind, moved));
         // A server has thousands of these for as long as agents are connected: no more room than they need.
-        self.values.reserve_exact(moved.len().saturating_sub(range.len()));
-        self.values.splice(range, moved);
-        for end in &mut self.ends[kind..] {
-            *end = *end - was + now;
+        let mut values = Vec::with_capacity(kinds().map(<[i64]>::len).sum());
+        let mut ends = Vec::with_capacity(moved.len());
+        for kind in kinds() {
+            values.extend_from_slice(kind);
+            ends.push(values.len() as u32);
         }
-        Ok(())
+        (self.values, self.ends) = (values, ends.into());
     }
 
     fn read_values(&mut self, reader: &mut Reader<'_>) -> Result<(), RowError> {

@@ -166,6 +166,7 @@ impl<'a> RowWriter<'a> {
             }
         };
         let bytes = row.as_slice().into();
+        row.clear();
         row.shrink_to(SCRATCH_BYTES);
         SCRATCH.set(row);
         FlatRow { bytes, is_whole }

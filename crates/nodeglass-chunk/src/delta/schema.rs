@@ -11,11 +11,13 @@ use crate::varint::Reader;
 
 /// Schemas that are shared at once: versions of agents, and no more of whatever else somebody sends.
 const MOST: usize = 64;
+/// Longer than those of agents of ours by far.
+const MOST_BYTES: usize = 4096;
 
-/// A schema by the bytes that it was read out of, until nobody has it any more.
-type Shared = (Box<[u8]>, Weak<Schema>);
+static SHARED: Mutex<Shared> = Mutex::new(Shared(Vec::new()));
 
-static SHARED: Mutex<Vec<Shared>> = Mutex::new(Vec::new());
+/// Schemas by the bytes that they were read out of, until nobody has them any more.
+struct Shared(Vec<(Box<[u8]>, Weak<Schema>)>);
 
 /// The kinds of devices of a writer, in its order.
 #[derive(Debug, Default)]
@@ -46,7 +48,8 @@ impl Schema {
             schema.kinds.push(kind);
         }
         let bytes = &before[..before.len() - reader.left().len()];
-        Ok(schema.shared(bytes))
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(shared.one(schema, bytes))
     }
 
     fn read_kind(&self, reader: &mut Reader<'_>) -> Result<Kind, RowError> {
@@ -79,24 +82,25 @@ impl Schema {
         })
     }
 
-    /// The one that is kept of those that were read out of the same bytes.
-    fn shared(self, bytes: &[u8]) -> Arc<Self> {
-        let mut all = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = all.iter().find(|(known, _)| **known == *bytes);
-        if let Some(schema) = known.and_then(|(_, schema)| schema.upgrade()) {
-            return schema;
-        }
-        all.retain(|(_, schema)| schema.strong_count() > 0);
-        let schema = Arc::new(self);
-        if all.len() < MOST {
-            all.push((bytes.into(), Arc::downgrade(&schema)));
-        }
-        schema
-    }
-
     /// The place of the kind that this program knows as `dimension`.
     pub(super) fn place(&self, dimension: Dimension) -> Option<usize> {
         self.kinds.iter().position(|kind| kind.known == Some(dimension))
+    }
+}
+
+impl Shared {
+    /// The one that is kept of those that were read out of the same bytes.
+    fn one(&mut self, schema: Schema, bytes: &[u8]) -> Arc<Schema> {
+        let known = self.0.iter().find(|(known, _)| **known == *bytes);
+        if let Some(schema) = known.and_then(|(_, schema)| schema.upgrade()) {
+            return schema;
+        }
+        self.0.retain(|(_, schema)| schema.strong_count() > 0);
+        let schema = Arc::new(schema);
+        if self.0.len() < MOST && bytes.len() <= MOST_BYTES {
+            self.0.push((bytes.into(), Arc::downgrade(&schema)));
+        }
+        schema
     }
 }
 
@@ -104,37 +108,44 @@ impl Schema {
 mod tests {
     use super::*;
 
-    fn read(bytes: &[u8]) -> Arc<Schema> {
-        Schema::read(&mut Reader::new(bytes)).unwrap()
+    fn one(shared: &mut Shared, bytes: &[u8]) -> Arc<Schema> {
+        shared.one(Schema::default(), bytes)
     }
 
     #[test]
-    fn what_a_version_of_agents_knows_is_kept_once() {
-        // A kind that nobody else writes in these tests, with one metric and with two; what follows is not part of it.
-        let (narrow, wide) = ([1, 211, 211, 1, 5, 99], [1, 211, 211, 2, 5, 1, 98]);
-        let (first, other) = (read(&narrow), read(&wide));
-        assert!(Arc::ptr_eq(&first, &read(&narrow[..5])));
-        assert!(!Arc::ptr_eq(&first, &other));
-        assert_eq!(
-            (first.kinds[0].metrics.len(), other.kinds[0].metrics.len()),
-            (1, 2)
-        );
-        drop((first, other));
-        read(&[1, 212, 212, 0]);
-        let all = SHARED.lock().unwrap();
-        assert!(
-            all.iter().all(|(bytes, _)| bytes[1] != 211),
-            "what nobody has any more is not kept"
-        );
+    fn a_schema_is_read_as_far_as_it_goes_and_kept_once() {
+        // A kind that no other test writes, with one metric; what follows is not part of it.
+        let bytes = [1, 211, 211, 1, 5, 99];
+        let read = |bytes| Schema::read(&mut Reader::new(bytes)).unwrap();
+        let schema = read(&bytes[..]);
+        assert_eq!((schema.kinds.len(), schema.kinds[0].metrics.len()), (1, 1));
+        assert!(Arc::ptr_eq(&schema, &read(&bytes[..5])));
     }
 
     #[test]
-    fn no_more_are_kept_than_there_are_versions() {
-        // Other tests may have some, too.
-        let many: Vec<_> = (0..MOST as u8 + 5)
-            .map(|id| read(&[1, 213, 213, 1, id]))
+    fn those_that_nobody_has_any_more_make_room() {
+        let mut shared = Shared(Vec::new());
+        let all: Vec<_> = (0..MOST as u8)
+            .map(|number| one(&mut shared, &[number]))
             .collect();
-        assert!(SHARED.lock().unwrap().len() <= MOST);
-        assert_eq!(many.len(), MOST + 5, "each is read all the same");
+        assert!(Arc::ptr_eq(&all[7], &one(&mut shared, &[7])));
+        let unkept = one(&mut shared, &[200]);
+        assert!(
+            !Arc::ptr_eq(&unkept, &one(&mut shared, &[200])),
+            "there is no room"
+        );
+        drop(all);
+        let kept = one(&mut shared, &[200]);
+        assert!(Arc::ptr_eq(&kept, &one(&mut shared, &[200])));
+        assert_eq!(shared.0.len(), 1);
+    }
+
+    #[test]
+    fn one_that_no_agent_of_ours_has_takes_no_room() {
+        let mut shared = Shared(Vec::new());
+        let _long = one(&mut shared, &[1; MOST_BYTES + 1]);
+        assert!(shared.0.is_empty());
+        let _short = one(&mut shared, &[1; MOST_BYTES]);
+        assert_eq!(shared.0.len(), 1);
     }
 }
