@@ -173,4 +173,10 @@ mod tests {
             prop_assert!(counted >= size_of::<v1::AgentMessage>());
         }
     }
+
+    #[test]
+    fn what_waits_for_an_agent_s_message_has_no_room_for_the_largest() {
+        let largest = size_of::<v1::TaskResponse>();
+        assert!(size_of::<v1::AgentMessage>() * 4 < largest, "{largest}");
+    }
 }
