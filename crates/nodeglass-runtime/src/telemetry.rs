@@ -4,7 +4,10 @@ use std::error::Error;
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt as lines, registry};
 
 /// Overrides what is logged: `debug`, `info,nodeglass_store=debug`.
 const FILTER_VARIABLE: &str = "NODEGLASS_LOG";
@@ -23,25 +26,26 @@ pub enum LogFormat {
 pub fn init(format: LogFormat, default_filter: &str) {
     let wanted = std::env::var(FILTER_VARIABLE).unwrap_or_default();
     let (filter, problem) = filter(&wanted, default_filter);
-    let builder = tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_env_filter(filter);
-    let installed = match format {
-        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_ansi(false).try_init(),
+    let lines = lines::layer().with_writer(io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_ansi(false).boxed(),
     };
+    let installed = registry().with(filter).with(lines).try_init();
     if let (Ok(()), Some(problem)) = (installed, problem) {
         tracing::warn!("{FILTER_VARIABLE} is not used: {problem}");
     }
 }
 
-/// The filter to use, and what is wrong with the wanted one.
-fn filter(wanted: &str, default: &str) -> (EnvFilter, Option<String>) {
-    let fallback = || EnvFilter::new(default);
+/// The filter to use, and what is wrong with the wanted one. It goes by targets alone, so that spans cost what they say and no
+/// more.
+fn filter(wanted: &str, default: &str) -> (Targets, Option<String>) {
+    let parsed = |text: &str| text.parse::<Targets>();
+    let fallback = || parsed(default).expect("a default of our own");
     if wanted.is_empty() {
         return (fallback(), None);
     }
-    match EnvFilter::builder().parse(wanted) {
+    match parsed(wanted) {
         Ok(filter) => (filter, None),
         Err(error) => (fallback(), Some(error.to_string())),
     }
@@ -88,13 +92,13 @@ mod tests {
 
     #[derive(Debug, thiserror::Error)]
     #[error("{text}")]
-    struct Layer {
+    struct Stratum {
         text: &'static str,
-        source: Option<Box<Layer>>,
+        source: Option<Box<Stratum>>,
     }
 
-    fn layers(texts: &[&'static str]) -> Layer {
-        Layer {
+    fn layers(texts: &[&'static str]) -> Stratum {
+        Stratum {
             text: texts[0],
             source: (texts.len() > 1).then(|| Box::new(layers(&texts[1..]))),
         }
