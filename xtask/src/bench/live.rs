@@ -22,6 +22,8 @@ const AGENTS: u32 = 100;
 
 /// Connections that take the latest sample of an agent.
 const CONNECTIONS: u32 = 64;
+/// How often they are to have it, in a second.
+const SNAPSHOTS: f64 = 30_000.0;
 
 /// What is measured, in words.
 pub(super) fn title(seconds: u64, plain: bool) -> String {
@@ -35,8 +37,8 @@ pub(super) fn measure(options: &Options, seconds: u64) -> anyhow::Result<Vec<Row
     let config = directory.path().join("server.yaml");
     std::fs::write(&config, CONFIG)?;
     let server_dir = directory.path().join("server");
-    let speaks = if options.plain { Speaks::Plain } else { Speaks::Tls };
-    let server = Server::start(&server_dir, &database, speaks, Some(&config))?;
+    let start = |speaks| Server::start(&server_dir, &database, speaks, Some(&config));
+    let server = start(if options.plain { Speaks::Plain } else { Speaks::Tls })?;
     let wrk = WRK
         .find_or_unpack()
         .inspect_err(|error| eprintln!("the latest sample is asked for by a program of ours: {error:#}"))
@@ -64,34 +66,8 @@ pub(super) fn measure(options: &Options, seconds: u64) -> anyhow::Result<Vec<Row
         let value = reports.iter().find_map(|report| report[key].as_f64());
         value.with_context(|| format!("{key} in the readers' report"))
     };
-    let (rate, bytes) = match &wrk {
-        Some(wrk) => {
-            let body = server.get(SNAPSHOT)?;
-            let url = format!("{}{SNAPSHOT}", server.url);
-            (answers_per_second(wrk, &url, seconds)?, body.len() as f64)
-        }
-        None => (number("snapshots_per_second")?, number("snapshot_bytes")?),
-    };
-    let by = if wrk.is_some() { "wrk" } else { "a program of ours" };
-    let memory = Memory::of(server.pid())?.resident_mb;
-    // The others have the host to themselves.
-    drop(server);
-    let snapshots = Row::new(
-        "snapshots_per_second",
-        format!("latest sample of an agent, {by}, {CONNECTIONS} connections"),
-        rate,
-        "/s",
-    )
-    .at_least(30_000.0);
-    let others = match wrk.filter(|_| !options.no_peers) {
-        Some(wrk) => scrapers::answers_per_second(options, |url| answers_per_second(&wrk, url, seconds)),
-        None => Vec::new(),
-    };
-    let snapshots = others
-        .into_iter()
-        .fold(snapshots, |row, (name, rate)| row.beside(name, Some(rate)));
     let streams = format!("{STREAMS} streams of {AGENTS} agents, a sample a second");
-    Ok(vec![
+    let mut rows = vec![
         Row::new("sse_events", format!("{streams}: events"), number("events")?, ""),
         Row::new("sse_dropped", "of them dropped", number("dropped")?, "").at_most(0.0),
         Row::new(
@@ -114,7 +90,62 @@ pub(super) fn measure(options: &Options, seconds: u64) -> anyhow::Result<Vec<Row
             "ms",
         ),
         Row::new("server_cpu_s", "CPU of the server for that", spent, "s"),
-        snapshots,
+    ];
+    let Some(wrk) = wrk else {
+        let (rate, bytes) = (number("snapshots_per_second")?, number("snapshot_bytes")?);
+        rows.push(snapshots("snapshots_per_second", "a program of ours", rate).at_least(SNAPSHOTS));
+        rows.extend(after(&server, bytes)?);
+        return Ok(rows);
+    };
+    rows.extend(by_wrk(&wrk, server, start, options, seconds)?);
+    Ok(rows)
+}
+
+/// The latest sample, asked for by `wrk`: over TLS, which a server speaks that is reached from elsewhere, and as the others
+/// speak here.
+fn by_wrk(
+    wrk: &Path,
+    server: Server,
+    start: impl Fn(Speaks) -> anyhow::Result<Server>,
+    options: &Options,
+    seconds: u64,
+) -> anyhow::Result<Vec<Row>> {
+    let bytes = server.get(SNAPSHOT)?.len() as f64;
+    let rate_of = |server: &Server| answers_per_second(wrk, &format!("{}{SNAPSHOT}", server.url), seconds);
+    let mut rows = Vec::new();
+    let plain = if options.plain {
+        server
+    } else {
+        let rate = rate_of(&server)?;
+        rows.push(snapshots("snapshots_per_second_tls", "wrk, TLS", rate));
+        drop(server);
+        start(Speaks::Plain)?
+    };
+    let row = snapshots("snapshots_per_second", "wrk, plain HTTP", rate_of(&plain)?).at_least(SNAPSHOTS);
+    let last = after(&plain, bytes)?;
+    // The others have the host to themselves.
+    drop(plain);
+    let others = if options.no_peers {
+        Vec::new()
+    } else {
+        scrapers::answers_per_second(options, |url| answers_per_second(wrk, url, seconds))
+    };
+    let beside = |row: Row, (name, rate)| row.beside(name, Some(rate));
+    rows.push(others.into_iter().fold(row, beside));
+    rows.extend(last);
+    Ok(rows)
+}
+
+/// How often the latest sample was had.
+fn snapshots(key: &'static str, by: &str, rate: f64) -> Row {
+    let name = format!("latest sample of an agent, {by}, {CONNECTIONS} connections");
+    Row::new(key, name, rate, "/s")
+}
+
+/// What is seen of the server when it was asked.
+fn after(server: &Server, bytes: f64) -> anyhow::Result<[Row; 2]> {
+    let memory = Memory::of(server.pid())?.resident_mb;
+    Ok([
         Row::new("snapshot_bytes", "of so many bytes", bytes, "B"),
         Row::new(
             "server_resident_mb",
