@@ -12,8 +12,8 @@ use crate::error::ApiError;
 use crate::identity::Identity;
 use allowance::{Allowances, household};
 
-pub use allowance::{Spent, Standing, Told, WINDOW};
-pub use caller::{Caller, CallerKind};
+pub use allowance::{Spent, Standing, WINDOW, nearer};
+pub use caller::{Caller, CallerKind, Who};
 pub use credentials::{Call, host, without_ticket};
 pub use selector::{ENTRY_PATTERN, MAX_ENTRIES, Selector, SelectorError};
 

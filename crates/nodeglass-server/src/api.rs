@@ -9,6 +9,7 @@ mod boards;
 mod body;
 mod books;
 mod document;
+mod door;
 mod enrolments;
 mod exposition;
 mod feeds;
@@ -41,18 +42,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::error_handling::HandleErrorLayer;
-use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, middleware};
 use http::{HeaderName, HeaderValue, Method, Uri, header};
 use nodeglass_runtime::tasks::TaskGroup;
 use nodeglass_store::{Role, Store};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
-use tower::util::option_layer;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
@@ -72,12 +70,10 @@ use crate::push::{MAX_PUSH_BYTES, Pushes};
 use crate::queries::Queries;
 use crate::registry::Registry;
 use crate::telemetry::Telemetry;
-use crate::telemetry::calls::Route;
 
-use body::MAX_BODY_BYTES;
 pub use document::openapi;
+use door::Door;
 pub(crate) use feeds::Asked;
-use guard::Door;
 use routes::Routes;
 
 /// Calls in hand at once; more are turned away at once rather than made to wait in line. A stream counts until it begins.
@@ -194,7 +190,7 @@ fn routes() -> Routes {
         .with(Policy::fleet(Viewer), routes!(boards::list))
         .with(Policy::fleet(Viewer), routes!(boards::show))
         .with(Policy::fleet(Operator), routes!(boards::save, boards::remove))
-        .with_open_beside(routes!(session::sign_in))
+        .with(Policy::OPEN, routes!(session::sign_in))
         .with(Policy::fleet(Viewer), routes!(session::session))
         .with(Policy::fleet(Viewer), routes!(session::sign_out))
         .with(Policy::OPEN, routes!(provider::ways))
@@ -232,31 +228,13 @@ impl Api {
 
     /// All paths.
     pub fn router(self) -> Router {
-        let Routes { guarded, open, .. } = routes();
-        let door = Door {
-            api: self.clone(),
-            places: Arc::new(Semaphore::new(CALLS_AT_ONCE)),
-            time: CALL,
-        };
-        let guarded = guarded
+        let (handlers, gates) = routes().parts();
+        let handlers = handlers
             .method_not_allowed_fallback(wrong_method)
             .fallback(no_such_path)
             .with_state(self.clone());
-        let guarded = ServiceBuilder::new()
-            .layer(middleware::from_fn_with_state(door, guard::admit))
-            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-            .service(guarded);
-        let all = open
-            .method_not_allowed_fallback(wrong_method)
-            .fallback_service(guarded)
-            .with_state(self.clone());
-        let all = ServiceBuilder::new()
-            .layer(middleware::from_fn_with_state(self.clone(), guard::number))
-            .layer(option_layer(cors(&self.cors)))
-            .layer(middleware::from_fn_with_state(self, guard::knock))
-            .layer(compression())
-            .service(all);
-        Router::new().fallback_service(all)
+        let cors = cors(&self.cors);
+        Router::new().fallback_service(Door::new(self, handlers, gates, cors, CALLS_AT_ONCE, CALL))
     }
 
     /// The same guards before the gRPC services for programs; what they refuse has a gRPC status.
@@ -271,8 +249,7 @@ impl Api {
                     .layer(GlobalConcurrencyLimitLayer::new(CALLS_AT_ONCE))
                     .timeout(CALL),
             )
-            .layer(middleware::from_fn_with_state(self.clone(), guard::admit_grpc))
-            .layer(middleware::from_fn_with_state(self.clone(), guard::number))
+            .layer(middleware::from_fn_with_state(self.clone(), guard::programs))
     }
 }
 
@@ -324,9 +301,8 @@ async fn no_such_path(uri: Uri) -> ApiError {
     ApiError::NoSuchPath(uri.path().chars().take(200).collect())
 }
 
-async fn wrong_method(request: Request) -> ApiError {
-    Route::note_pattern(request.extensions());
-    ApiError::Method(request.method().to_string())
+async fn wrong_method(method: Method) -> ApiError {
+    ApiError::Method(method.to_string())
 }
 
 /// Bytes that are JSON already.

@@ -148,7 +148,7 @@ impl Audit {
             subject: short(subject),
             outcome,
             detail: short(detail),
-            request_id: caller.request_id.as_deref().map(short).unwrap_or_default(),
+            request_id: caller.request_id().map(|id| short(id)).unwrap_or_default(),
             count: 1,
         }
     }

@@ -30,7 +30,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 use crate::access::Caller;
 use crate::audit::Audit;
 use crate::enrol::Registrar;
-use crate::listener::{Connection, Peer};
+use crate::listener::Connection;
 use crate::live::{Live, LiveAgent};
 use crate::registry::Registry;
 use crate::retention::Kept;
@@ -316,8 +316,7 @@ impl Arrived<'_> {
 
 /// Where somebody calls from.
 fn address<T>(request: &Request<T>) -> Option<IpAddr> {
-    let peer = request.extensions().get::<Peer>();
-    peer.map(|Peer(address)| address.ip())
+    request.extensions().get::<Connection>()?.ip()
 }
 
 impl Shared {

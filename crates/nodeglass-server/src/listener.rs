@@ -48,10 +48,11 @@ const BACKLOG: u32 = 4_096;
 const UNSENT_BYTES: u32 = 64 << 10;
 /// Streams on one HTTP/2 connection: an agent needs one, a program a few.
 const MAX_STREAMS: u32 = 100;
-/// How long a connection may take to its first call, and the headers of an HTTP/1 call to come.
-const HEADERS: Duration = Duration::from_secs(10);
-/// Headers in one HTTP/1 call.
-const MAX_HEADERS: usize = 64;
+/// How long a connection may take to its first call.
+const FIRST_CALL: Duration = Duration::from_secs(10);
+/// How long an HTTP/1 connection may take to each later one. Longer than clients keep theirs, which is 90 s in many: one that
+/// is closed by us may be in use again at that moment, and its call fails.
+const NEXT_CALL: Duration = Duration::from_mins(2);
 /// What is read of an HTTP/1 connection at once, and so the largest head of a call.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// What one HTTP/2 stream buffers for a slow reader.
@@ -70,10 +71,6 @@ const PINGS: Duration = Duration::from_mins(1);
 /// How long connections stay open for their last answers once the server is told to stop. Sessions take up to 3 s.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
-/// The other end of the connection that a call came on, in the request's extensions.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
-
 /// Takes connections until `stop`, and then lets those in hand finish. From one address so many are taken, at most, that have
 /// shown no token yet; 0 for any number.
 ///
@@ -91,7 +88,8 @@ pub async fn serve(
     tasks.spawn("beat", beat.clone().run(stop.clone()).err_into());
     let serve = |stream, guest| {
         let service = (router.clone(), beat.clone());
-        connection(stream, guest, service, tls.clone(), ends.clone())
+        // Of its own, because each time that it is looked at takes its lock.
+        connection(stream, guest, service, tls.clone(), ends.child_token())
     };
     let bounds = Bounds {
         at_once: AT_ONCE,
@@ -109,7 +107,7 @@ async fn connection(
     tls: Option<Arc<Tls>>,
     stop: CancellationToken,
 ) -> Result<(), String> {
-    let peer = Peer(stream.peer_addr().map_err(|error| error.to_string())?);
+    let peer = stream.peer_addr().map_err(|error| error.to_string())?;
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
     // The kernel ends a connection whose other end takes nothing: a stalled reader must not hold its stream for ever.
     #[cfg(target_os = "linux")]
@@ -136,12 +134,11 @@ async fn connection(
         None => (Either::Left(stream.into()), None),
     };
 
-    let handle = Connection::new(Some(peer.0), agent_key, guest, beat);
+    let handle = Connection::new(Some(peer), agent_key, guest, beat);
     let calls = handle.clone();
     let service = router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
         calls.speak();
         request.extensions_mut().insert(calls.clone());
-        request.extensions_mut().insert(peer);
         request
     });
     let builder = builder();
@@ -149,7 +146,7 @@ async fn connection(
     let connection = builder.serve_connection_with_upgrades(socket, TowerToHyperService::new(service));
     let mut connection = std::pin::pin!(connection);
     let silence = async {
-        tokio::time::sleep(HEADERS).await;
+        tokio::time::sleep(FIRST_CALL).await;
         if handle.has_spoken() {
             std::future::pending::<()>().await;
         }
@@ -171,8 +168,7 @@ fn builder() -> Builder<Calls> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS)
-        .max_headers(MAX_HEADERS)
+        .header_read_timeout(NEXT_CALL)
         .max_buf_size(MAX_HEAD_BYTES)
         .keep_alive(true);
     builder
@@ -225,5 +221,52 @@ pub fn raise_open_files() {
         )
     {
         warn!(%error, ?current, "the number of connections stays limited by the limit of open files");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net;
+
+    use super::*;
+
+    /// Asks on a connection: the stream and the whole answer, which is none if it was closed. No time passes meanwhile, because
+    /// a thread is waited for.
+    async fn ask(mut stream: net::TcpStream) -> (net::TcpStream, String) {
+        let asking = move || {
+            let mut answer = Vec::new();
+            if stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").is_ok() {
+                let mut bytes = [0; 1024];
+                while let Ok(read @ 1..) = stream.read(&mut bytes) {
+                    answer.extend_from_slice(&bytes[..read]);
+                    if answer.ends_with(b"whole") {
+                        break;
+                    }
+                }
+            }
+            (stream, String::from_utf8(answer).unwrap())
+        };
+        tokio::task::spawn_blocking(asking).await.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_kept_for_longer_than_clients_keep_theirs() {
+        let (tasks, stop) = (TaskGroup::new(), CancellationToken::new());
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().fallback(async || "whole");
+        let serving = tokio::spawn(serve(listener, router, None, 0, tasks, stop.clone()));
+        let stream = net::TcpStream::connect(address).unwrap();
+        let (stream, first) = ask(stream).await;
+        assert!(first.starts_with("HTTP/1.1 200"), "{first}");
+        tokio::time::advance(Duration::from_secs(91)).await;
+        let (stream, second) = ask(stream).await;
+        assert!(second.starts_with("HTTP/1.1 200"), "it is still there: {second}");
+        tokio::time::advance(NEXT_CALL + Duration::from_secs(1)).await;
+        let (_, third) = ask(stream).await;
+        assert_eq!(third, "", "it is not kept for ever");
+        stop.cancel();
+        serving.await.unwrap().unwrap();
     }
 }

@@ -117,6 +117,11 @@ impl Live {
             .cloned()
     }
 
+    fn has(&self, id: &str) -> bool {
+        let agents = self.agents.read().unwrap_or_else(PoisonError::into_inner);
+        agents.contains_key(id)
+    }
+
     /// All agents, by name.
     pub fn all(&self) -> Vec<Arc<LiveAgent>> {
         self.agents
@@ -222,7 +227,7 @@ impl Live {
 
     /// The agent that had that name before, unless another has it now.
     pub fn renamed(&self, id: &str) -> Option<Arc<LiveAgent>> {
-        if self.find(id).is_some() {
+        if self.has(id) {
             return None;
         }
         let key = *self.names().former.get(id)?;

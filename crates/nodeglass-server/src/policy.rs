@@ -47,6 +47,9 @@ impl Policy {
         scope: Scope::Open,
     };
 
+    /// A call that is for anybody who shows a token, whatever it may do.
+    pub const KNOWN: Self = Self::fleet(Role::Viewer);
+
     /// A call about the agents that the caller may see, all or some, or about none in particular.
     pub const fn fleet(least: Role) -> Self {
         Self {

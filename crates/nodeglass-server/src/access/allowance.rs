@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -121,26 +121,10 @@ pub(super) fn household(address: IpAddr) -> IpAddr {
     }
 }
 
-/// What a caller's answers say of its allowance; filled in by whoever takes a call off it.
-#[derive(Debug, Clone, Default)]
-pub struct Told(Arc<Mutex<Option<Standing>>>);
-
-impl Told {
-    /// Notes how the caller stands. The allowance that is nearer its end is told.
-    pub fn note(&self, standing: Option<Standing>) {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let nearer = |one: &Standing, other: &Standing| one.remaining < other.remaining;
-        if let Some(standing) = standing
-            && told.is_none_or(|known| nearer(&standing, &known))
-        {
-            *told = Some(standing);
-        }
-    }
-
-    /// How the caller stands, if anything limits it.
-    pub fn standing(&self) -> Option<Standing> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// The allowance that is nearer its end, if anything limits a caller: that one is told.
+pub fn nearer(one: Option<Standing>, other: Option<Standing>) -> Option<Standing> {
+    let both = one.into_iter().chain(other);
+    both.min_by_key(|standing| standing.remaining)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -55,9 +56,22 @@ impl CallerKind {
     }
 }
 
-/// Who makes a call.
+/// Who makes a call, and this call of theirs. A clone is the same call, and costs next to nothing.
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub struct Caller(Arc<InCall>);
+
+#[derive(Debug)]
+struct InCall {
+    who: Arc<Who>,
+    address: Option<IpAddr>,
+    request_id: Option<Arc<str>>,
+    /// Whether the call asked for an agent that there is and that it may not see.
+    asked_for_foreign: AtomicBool,
+}
+
+/// Whoever calls, in all of their calls.
+#[derive(Debug, Clone)]
+pub struct Who {
     /// Its name, unique among those of its kind.
     pub name: Arc<str>,
     /// What it may do.
@@ -66,79 +80,70 @@ pub struct Caller {
     pub agents: Selector,
     /// What it calls by.
     pub kind: CallerKind,
-    /// From where, if that is known.
-    pub address: Option<IpAddr>,
-    /// The call's number, if it has one.
-    pub request_id: Option<Arc<str>>,
     /// Its session, if it came with a cookie.
     pub session: Option<TokenHash>,
-    /// Shared, because a clone of a cancellation token takes its lock.
-    ended: Arc<CancellationToken>,
-    /// Whether the call asked for an agent that there is and that it may not see.
-    asked_for_foreign: Arc<AtomicBool>,
+    ended: CancellationToken,
+}
+
+impl Deref for Caller {
+    type Target = Who;
+
+    fn deref(&self) -> &Who {
+        &self.0.who
+    }
+}
+
+impl From<Who> for Caller {
+    fn from(who: Who) -> Self {
+        Self::calling(Arc::new(who), None, None)
+    }
 }
 
 impl Caller {
     /// One whose rights end when `ended` is cancelled.
     pub fn new(name: &str, role: Role, agents: Selector, kind: CallerKind, ended: CancellationToken) -> Self {
-        Self {
+        Self::from(Who {
             name: name.into(),
             role,
             agents,
             kind,
-            address: None,
-            request_id: None,
             session: None,
-            ended: Arc::new(ended),
-            asked_for_foreign: Arc::default(),
-        }
+            ended,
+        })
+    }
+
+    fn calling(who: Arc<Who>, address: Option<IpAddr>, request_id: Option<Arc<str>>) -> Self {
+        Self(Arc::new(InCall {
+            who,
+            address,
+            request_id,
+            asked_for_foreign: AtomicBool::new(false),
+        }))
     }
 
     /// Whoever calls without credentials.
     pub fn nobody(address: Option<IpAddr>, request_id: Option<Arc<str>>) -> Self {
-        Self {
-            address,
-            request_id,
-            ..Self::new(
-                "",
-                Role::Viewer,
-                Selector::all(),
-                CallerKind::Nobody,
-                CancellationToken::new(),
-            )
-        }
+        let (agents, ended) = (Selector::all(), CancellationToken::new());
+        Self::new("", Role::Viewer, agents, CallerKind::Nobody, ended).in_call(address, request_id)
     }
 
     /// An agent that speaks for itself.
     pub fn agent(id: &str, address: Option<IpAddr>) -> Self {
-        Self {
-            address,
-            ..Self::new(
-                id,
-                Role::Viewer,
-                Selector::all(),
-                CallerKind::Agent,
-                CancellationToken::new(),
-            )
-        }
+        let (agents, ended) = (Selector::all(), CancellationToken::new());
+        Self::new(id, Role::Viewer, agents, CallerKind::Agent, ended).in_call(address, None)
     }
 
     /// The same, in a session.
-    pub(crate) fn signed_in(self, session: TokenHash) -> Self {
-        Self {
+    pub(crate) fn signed_in(&self, session: TokenHash) -> Self {
+        Self::from(Who {
             session: Some(session),
-            ..self
-        }
+            ..Who::clone(self)
+        })
     }
 
     /// The same as whoever makes this call.
-    pub(crate) fn in_call(self, address: Option<IpAddr>, request_id: Option<Arc<str>>) -> Self {
-        Self {
-            address,
-            request_id,
-            asked_for_foreign: Arc::default(),
-            ..self
-        }
+    pub(crate) fn in_call(&self, address: Option<IpAddr>, request_id: Option<Arc<str>>) -> Self {
+        Self::calling(self.0.who.clone(), address, request_id)
     }
 
     /// The caller of a request that the guard has let in.
@@ -173,17 +178,27 @@ impl Caller {
 
     /// Notes that it asked for an agent that is not for it to see.
     pub(crate) fn note_foreign(&self) {
-        self.asked_for_foreign.store(true, Ordering::Relaxed);
+        self.0.asked_for_foreign.store(true, Ordering::Relaxed);
     }
 
     /// Whether it asked for one.
     pub(crate) fn has_asked_for_foreign(&self) -> bool {
-        self.asked_for_foreign.load(Ordering::Relaxed)
+        self.0.asked_for_foreign.load(Ordering::Relaxed)
+    }
+
+    /// From where it calls, if that is known.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.0.address
+    }
+
+    /// The call's number, if it has one.
+    pub fn request_id(&self) -> Option<&Arc<str>> {
+        self.0.request_id.as_ref()
     }
 
     /// From where it calls, as text; empty if that is not known.
     pub fn address_text(&self) -> String {
-        self.address
+        self.address()
             .map_or_else(String::new, |address| address.to_canonical().to_string())
     }
 
@@ -196,8 +211,11 @@ impl Caller {
 
     /// The same with another role.
     #[cfg(test)]
-    pub(crate) fn with_role(self, role: Role) -> Self {
-        Self { role, ..self }
+    pub(crate) fn with_role(&self, role: Role) -> Self {
+        Self::from(Who {
+            role,
+            ..Who::clone(self)
+        })
     }
 }
 

@@ -48,10 +48,10 @@ impl Identity {
     ) -> Result<std::sync::Arc<UserRecord>, ApiError> {
         let user = self.user_of(caller)?;
         self.throttle
-            .take(&user.name, caller.address)
+            .take(&user.name, caller.address())
             .map_err(IdentityError::TooManyTries)?;
         if self.passwords.verify(password, Some(&user.password_hash)).await? {
-            self.throttle.succeeded(&user.name, caller.address);
+            self.throttle.succeeded(&user.name, caller.address());
             return Ok(user);
         }
         self.audit
@@ -107,7 +107,7 @@ impl Identity {
     pub async fn confirm_totp(&self, caller: &Caller, code: &Secret) -> Result<Recovery, ApiError> {
         let user = self.user_of(caller)?;
         self.throttle
-            .take(&user.name, caller.address)
+            .take(&user.name, caller.address())
             .map_err(IdentityError::TooManyTries)?;
         let begun = {
             let open = self.enrolments.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,7 +132,7 @@ impl Identity {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&user.name);
-        self.throttle.succeeded(&user.name, caller.address);
+        self.throttle.succeeded(&user.name, caller.address());
         self.directory.refresh().await;
         self.audit.note(caller, "user.totp_on", &user.name, "");
         Ok(Recovery(codes))

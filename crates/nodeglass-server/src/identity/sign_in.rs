@@ -52,7 +52,7 @@ impl Identity {
                 // Tokens are not found by trying; whoever tries takes the server's time.
                 let who = format!("token from {}", from.address_text());
                 self.throttle
-                    .take(&who, from.address)
+                    .take(&who, from.address())
                     .map_err(IdentityError::TooManyTries)?;
                 let caller = self.directory.by_token(tokens::hash(token.expose())).await;
                 let caller = caller.map_err(|error| match error {
@@ -60,18 +60,18 @@ impl Identity {
                     other => other,
                 });
                 let caller = caller.inspect_err(|error| self.refused(from, "", error))?;
-                self.throttle.succeeded(&who, from.address);
+                self.throttle.succeeded(&who, from.address());
                 self.begin(from, SessionKind::Token, &caller.name, None).await
             }
             Credentials::Password { user, password, code } => {
                 // Nobody has a longer one.
                 let user: String = user.chars().take(super::MAX_NAME).collect();
-                let taken = self.throttle.take(&user, from.address);
+                let taken = self.throttle.take(&user, from.address());
                 let taken = taken.map_err(|wait| ApiError::from(IdentityError::TooManyTries(wait)));
                 taken.inspect_err(|error| self.refused(from, &user, error))?;
                 let checked = self.check(&user, &password, code.as_ref()).await;
                 checked.inspect_err(|error| self.refused(from, &user, error))?;
-                self.throttle.succeeded(&user, from.address);
+                self.throttle.succeeded(&user, from.address());
                 self.begin(from, SessionKind::User, &user, None).await
             }
         }
@@ -186,7 +186,7 @@ impl Identity {
         let caller = session
             .caller
             .clone()
-            .in_call(from.address, from.request_id.clone());
+            .in_call(from.address(), from.request_id().cloned());
         self.audit.note(&caller, "session.begin", &record.id, kind.name());
         Ok(SignedIn {
             secret,

@@ -60,7 +60,10 @@ mod tests {
         let tickets = Tickets::default();
         let caller = Caller::anybody();
         let ticket = tickets.issue(&caller).unwrap();
-        assert_eq!(tickets.redeem("ngk_other").map(|caller| caller.name), None);
+        assert_eq!(
+            tickets.redeem("ngk_other").map(|caller| caller.name.clone()),
+            None
+        );
         assert_eq!(tickets.redeem(ticket.expose()).unwrap().name, caller.name);
         assert!(tickets.redeem(ticket.expose()).is_none(), "used");
         let ticket = tickets.issue(&caller).unwrap();

@@ -1,7 +1,7 @@
 //! One connection as the rest of the server knows it: it can be cut from outside, whatever it waits for.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -122,6 +122,11 @@ impl Connection {
     /// The address of the other end, which may be a proxy's.
     pub fn address(&self) -> Option<SocketAddr> {
         self.0.address
+    }
+
+    /// The same without its port.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.0.address.map(|address| address.ip())
     }
 
     /// The key of the agent at the other end, if it showed a certificate of this server's CA which held at that time.

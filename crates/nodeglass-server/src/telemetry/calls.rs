@@ -8,15 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
 use axum::response::Response;
-use http::{Extensions, Method};
+use http::Method;
 use tokio::time::Instant;
 use tracing::{Level, Span, debug, enabled};
 
 use super::histogram::{Histogram, Reading};
-use crate::policy;
 
 /// What `NODEGLASS_LOG` calls the log of calls: `NODEGLASS_LOG=info,access=debug`.
 const TARGET: &str = "access";
@@ -27,9 +24,7 @@ const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 /// Routes that are told apart. There are some fifty; a path that is no route is [`NO_ROUTE`].
 const MAX_ROUTES: usize = 256;
 /// The route of a call that took none.
-const NO_ROUTE: &str = "none";
-/// The same paths under a shorter base are the same routes.
-const BASES: (&str, &str) = ("/api/v1/", "/api/");
+pub const NO_ROUTE: &str = "none";
 
 /// What is known of the calls so far.
 #[derive(Debug, Default)]
@@ -45,22 +40,44 @@ pub struct Calls {
 struct OfRoute([[OnceLock<Box<Histogram>>; CLASSES.len()]; METHODS.len()]);
 
 /// A call that is under way. One whose caller goes away meanwhile is not counted as answered.
-struct UnderWay<'a>(&'a AtomicU64);
+#[derive(Debug)]
+pub struct UnderWay<'a> {
+    calls: &'a Calls,
+    began: Instant,
+}
 
-impl<'a> UnderWay<'a> {
-    fn new(calls: &'a AtomicU64) -> Self {
-        calls.fetch_add(1, Ordering::Relaxed);
-        Self(calls)
+impl UnderWay<'_> {
+    /// Counts it as answered, and notes in its span what is known of it. The route is its pattern, not its path.
+    pub fn answered(self, route: &str, method: &Method, response: &Response, span: &Span) {
+        let took = self.began.elapsed();
+        let status = status(response);
+        let add = |histogram: &Histogram| histogram.add(took);
+        self.calls.histogram(route, method, class(status), add);
+        if enabled!(target: TARGET, Level::DEBUG) {
+            span.record("method", method.as_str());
+            span.record("route", route);
+            span.record("status", status);
+            debug!(target: TARGET, parent: span, latency_ms = took.as_micros() as f64 / 1000.0, "call");
+        }
     }
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.calls.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Calls {
+    /// Times a call from now on.
+    pub fn begin(&self) -> UnderWay<'_> {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        UnderWay {
+            calls: self,
+            began: Instant::now(),
+        }
+    }
+
     /// Calls whose answer has not begun.
     pub fn in_flight(&self) -> u64 {
         self.in_flight.load(Ordering::Relaxed)
@@ -113,74 +130,6 @@ impl Calls {
     }
 }
 
-/// The route that a call took, in its extensions, for those before whom it is not known yet.
-#[derive(Debug, Clone, Default)]
-pub struct Route(Arc<OnceLock<Arc<str>>>);
-
-impl Route {
-    /// Notes that a call came to a path of this pattern, and took no route of it.
-    pub fn note_pattern(call: &Extensions) {
-        if let Some(matched) = call.get() {
-            Self::note(call, &of_pattern(matched).into());
-        }
-    }
-
-    /// Notes that a call took this route.
-    pub fn note(call: &Extensions, route: &Arc<str>) {
-        if let Some(Self(noted)) = call.get() {
-            // A call takes one.
-            let _ = noted.set(route.clone());
-        }
-    }
-}
-
-/// Times a call, and notes in its span what is known of it.
-pub async fn watch(State(calls): State<Arc<Calls>>, mut request: Request, next: Next) -> Response {
-    let known = known_route(&request);
-    let route = Route::default();
-    request.extensions_mut().insert(route.clone());
-    let method = request.method().clone();
-    let began = Instant::now();
-    let under_way = UnderWay::new(&calls.in_flight);
-    let response = next.run(request).await;
-    drop(under_way);
-    let took = began.elapsed();
-    let status = status(&response);
-    let route = known.as_deref().or(route.0.get().map(|route| &**route));
-    let route = route.unwrap_or(NO_ROUTE);
-    calls.histogram(route, &method, class(status), |histogram| histogram.add(took));
-    if enabled!(target: TARGET, Level::DEBUG) {
-        let span = Span::current();
-        span.record("method", method.as_str());
-        span.record("route", route);
-        span.record("status", status);
-        debug!(target: TARGET, latency_ms = took.as_micros() as f64 / 1000.0, "call");
-    }
-    response
-}
-
-/// The pattern of the path, not the path, where that is known before the call is answered.
-fn known_route(request: &Request) -> Option<String> {
-    // gRPC's routes are patterns for whole services; of its methods those are told apart that there are.
-    let path = request.uri().path();
-    if policy::of_method(path).is_some() {
-        return Some(path.to_owned());
-    }
-    request.extensions().get().map(of_pattern)
-}
-
-/// The route of a path's pattern: `/api/v1/agents/{id}/metrics`.
-fn of_pattern(matched: &MatchedPath) -> String {
-    let (base, other) = BASES;
-    match matched.as_str() {
-        same if same.starts_with(base) => same.to_owned(),
-        matched => match matched.strip_prefix(other) {
-            Some(rest) => format!("{base}{rest}"),
-            None => matched.to_owned(),
-        },
-    }
-}
-
 /// The status of an answer; what gRPC says instead of it is put into its words.
 fn status(response: &Response) -> u16 {
     let Some(grpc) = response.headers().get("grpc-status") else {
@@ -211,38 +160,29 @@ fn class(status: u16) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use axum::Router;
-    use axum::body::Body;
-    use axum::routing::get;
+    use axum::response::IntoResponse;
     use http::StatusCode;
-    use tower::ServiceExt;
 
     use super::*;
 
-    async fn call(router: &Router, path: &str) {
-        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
-        router.clone().oneshot(request).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn calls_are_counted_by_route_and_not_by_what_their_callers_write() {
-        let calls = Arc::<Calls>::default();
-        let agent = get(async || "ok");
-        let router = Router::new()
-            .route("/api/v1/agents/{id}", agent.clone())
-            .route("/api/agents/{id}", agent)
-            .route("/fails", get(async || StatusCode::INTERNAL_SERVER_ERROR))
-            .fallback(async || StatusCode::NOT_FOUND)
-            .layer(axum::middleware::from_fn_with_state(calls.clone(), watch));
-        for path in [
-            "/api/v1/agents/a?ticket=secret",
-            "/api/agents/b",
-            "/fails",
-            "/nowhere",
-            "/nowhere/else",
+    #[test]
+    fn calls_are_counted_by_route_method_and_status() {
+        let calls = Calls::default();
+        for (route, method, status) in [
+            ("/api/v1/agents/{id}", Method::GET, StatusCode::OK),
+            ("/api/v1/agents/{id}", Method::GET, StatusCode::NO_CONTENT),
+            (
+                "/api/v1/agents/{id}",
+                Method::TRACE,
+                StatusCode::METHOD_NOT_ALLOWED,
+            ),
+            (NO_ROUTE, Method::GET, StatusCode::NOT_FOUND),
         ] {
-            call(&router, path).await;
+            let under_way = calls.begin();
+            assert_eq!(calls.in_flight(), 1);
+            under_way.answered(route, &method, &status.into_response(), &Span::none());
         }
+        drop(calls.begin());
         let found = calls
             .read()
             .into_iter()
@@ -251,8 +191,8 @@ mod tests {
             found.collect::<Vec<_>>(),
             [
                 ("/api/v1/agents/{id} GET 2xx".to_owned(), 2),
-                ("/fails GET 5xx".to_owned(), 1),
-                ("none GET 4xx".to_owned(), 2),
+                ("/api/v1/agents/{id} other 4xx".to_owned(), 1),
+                ("none GET 4xx".to_owned(), 1),
             ]
         );
         assert_eq!(calls.in_flight(), 0);
