@@ -192,6 +192,7 @@ async fn the_log_tells_of_calls_when_it_is_asked_and_of_no_secret() {
             "{line}"
         );
         assert!(line["latency_ms"].is_number(), "{line}");
+        assert_eq!(&line["spans"][0], span, "{line}");
         Some(())
     })
     .await;

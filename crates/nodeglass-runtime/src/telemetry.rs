@@ -40,15 +40,33 @@ pub fn init(format: LogFormat, default_filter: &str) {
 /// The filter to use, and what is wrong with the wanted one. It goes by targets alone, so that spans cost what they say and no
 /// more.
 fn filter(wanted: &str, default: &str) -> (Targets, Option<String>) {
-    let parsed = |text: &str| text.parse::<Targets>();
-    let fallback = || parsed(default).expect("a default of our own");
+    let fallback = || default.parse::<Targets>().expect("a default of our own");
     if wanted.is_empty() {
         return (fallback(), None);
     }
-    match parsed(wanted) {
+    match targets(wanted) {
         Ok(filter) => (filter, None),
-        Err(error) => (fallback(), Some(error.to_string())),
+        Err(problem) => (fallback(), Some(problem)),
     }
+}
+
+/// What is wanted, part by part. A target that is none is said to be one, rather than looked for in vain.
+fn targets(wanted: &str) -> Result<Targets, String> {
+    let parts: Vec<&str> = wanted
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect();
+    let is_of_targets = |letter: char| letter.is_alphanumeric() || "_:-=".contains(letter);
+    if let Some(part) = parts.iter().find(|part| !part.chars().all(is_of_targets)) {
+        return Err(format!(
+            "{part:?} is neither a level nor a target with its level, such as nodeglass_store=debug"
+        ));
+    }
+    parts
+        .join(",")
+        .parse::<Targets>()
+        .map_err(|error| error.to_string())
 }
 
 /// An error with its chain of causes in one line, for logs: `a: b: c`. A cause that its error's own text ends with is
@@ -129,7 +147,10 @@ mod tests {
             shown("warn,nodeglass=debug"),
             ("nodeglass=debug,warn".to_owned(), false)
         );
-        assert_eq!(shown("nodeglass=loud"), ("info".to_owned(), true));
+        assert_eq!(shown("warn, nodeglass=debug,"), shown("warn,nodeglass=debug"));
+        for wrong in ["nodeglass=loud", "[call]=debug", "a b=info", "warn,x{y=1}=debug"] {
+            assert_eq!(shown(wrong), ("info".to_owned(), true), "{wrong}");
+        }
     }
 
     #[test]

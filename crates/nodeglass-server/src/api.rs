@@ -285,7 +285,12 @@ fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
 fn compression() -> CompressionLayer<impl Predicate> {
     CompressionLayer::new()
         .quality(CompressionLevel::Fastest)
-        .compress_when(SizeAbove::new(WORTH_COMPRESSING).and(NotForContentType::SSE))
+        .compress_when(worth_compressing())
+}
+
+/// What is compressed for those who ask for it.
+fn worth_compressing() -> impl Predicate {
+    SizeAbove::new(WORTH_COMPRESSING).and(NotForContentType::SSE)
 }
 
 /// Why the layers before the handlers gave a call up.

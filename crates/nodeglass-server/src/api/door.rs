@@ -16,14 +16,15 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use http::{Method, header};
+use http::{HeaderValue, Method, header};
 use tokio::sync::Semaphore;
 use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_http::compression::Predicate;
 use tower_http::cors::CorsLayer;
 
 use super::guard::{Passage, is_denial};
 use super::routes::{Gate, Gates};
-use super::{Api, compression};
+use super::{Api, compression, worth_compressing};
 use crate::access::without_ticket;
 use crate::error::{ApiError, Problem};
 use crate::policy::Policy;
@@ -87,7 +88,13 @@ impl Inside {
         let is_plain = self.cors.is_none() && !request.headers().contains_key(header::ACCEPT_ENCODING);
         let response = if is_plain {
             let mut answer = pin!(self.let_in(&passage, gate, request));
-            poll_fn(|context| passage.poll(answer.as_mut(), context)).await
+            let mut response = poll_fn(|context| passage.poll(answer.as_mut(), context)).await;
+            // To another who asks for it, it would be compressed.
+            if worth_compressing().should_compress(&response) {
+                let headers = response.headers_mut();
+                headers.append(header::VARY, HeaderValue::from_name(header::ACCEPT_ENCODING));
+            }
+            response
         } else {
             let mut answer = self.let_in_otherwise(&passage, gate, request).boxed();
             poll_fn(|context| passage.poll(answer.as_mut(), context)).await

@@ -12,6 +12,7 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use futures_util::FutureExt;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use tracing::field::Empty;
@@ -222,7 +223,9 @@ pub(super) async fn programs(State(api): State<Api>, request: Request, next: Nex
     let pattern = request.extensions().get::<MatchedPath>().cloned();
     let policy = policy::of_method(passage.uri.path());
     let answer = {
-        let mut answer = pin!(let_program_in(&passage, policy, request, next));
+        // An error is logged when it becomes an answer, and so within.
+        let answer = let_program_in(&passage, policy, request, next);
+        let mut answer = pin!(answer.map(|answer| answer.unwrap_or_else(grpc_response)));
         poll_fn(|context| passage.poll(answer.as_mut(), context)).await
     };
     let uri = passage.uri.clone();
@@ -232,7 +235,7 @@ pub(super) async fn programs(State(api): State<Api>, request: Request, next: Nex
         (None, Some(pattern)) => pattern.as_str(),
         (None, None) => NO_ROUTE,
     };
-    passage.end(route, answer.unwrap_or_else(grpc_response))
+    passage.end(route, answer)
 }
 
 async fn let_program_in(

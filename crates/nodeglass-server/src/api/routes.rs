@@ -59,11 +59,10 @@ impl Routes {
                 policy,
                 most_bytes,
             }));
-            let mut router = self.router.route(path, handlers.clone());
-            if let Some(other) = other_path(path) {
-                router = router.route(&other, handlers.clone());
+            let other = other_path(path);
+            for path in [Some(path), other.as_ref()].into_iter().flatten() {
+                self.router = self.router.route(path, handlers.clone());
             }
-            self.router = router;
         }
         document::add(&mut self.document, policy, schemas, paths);
         self
@@ -100,11 +99,9 @@ struct Allowed {
 
 impl Gate {
     fn call(&self, method: &Method) -> Option<&Allowed> {
-        let method = match *method {
-            Method::HEAD => &Method::GET,
-            _ => method,
-        };
-        self.calls.iter().find(|call| call.method == *method)
+        let of = |method: &Method| self.calls.iter().find(|call| call.method == *method);
+        // What has no answer of its own to HEAD is answered as GET.
+        of(method).or_else(|| (*method == Method::HEAD).then(|| of(&Method::GET))?)
     }
 
     /// Who may make a call. Of a method that the path has not, those are told who may make another.
@@ -112,7 +109,7 @@ impl Gate {
         let is_open = || self.calls.iter().all(|call| call.policy.is_open());
         match self.call(method) {
             Some(call) => call.policy,
-            None if is_open() => Policy::OPEN,
+            None if !self.calls.is_empty() && is_open() => Policy::OPEN,
             None => Policy::KNOWN,
         }
     }
@@ -152,8 +149,11 @@ fn methods(path: &PathItem) -> impl Iterator<Item = Method> {
         (&path.get, Method::GET),
         (&path.put, Method::PUT),
         (&path.post, Method::POST),
-        (&path.patch, Method::PATCH),
         (&path.delete, Method::DELETE),
+        (&path.options, Method::OPTIONS),
+        (&path.head, Method::HEAD),
+        (&path.patch, Method::PATCH),
+        (&path.trace, Method::TRACE),
     ];
     all.into_iter()
         .filter_map(|(operation, method)| operation.as_ref().map(|_| method))
@@ -162,10 +162,28 @@ fn methods(path: &PathItem) -> impl Iterator<Item = Method> {
 #[cfg(test)]
 mod tests {
     use nodeglass_store::Role;
+    use utoipa::openapi::path::{HttpMethod, Operation};
 
     use super::super::routes;
     use super::*;
     use crate::push::MAX_PUSH_BYTES;
+
+    #[test]
+    fn a_path_of_which_nothing_is_known_is_not_open() {
+        let of = |calls| Gate {
+            route: "/new".into(),
+            calls,
+        };
+        assert_eq!(of(Vec::new()).policy(&Method::GET), Policy::KNOWN);
+        let described = PathItem::new(HttpMethod::Options, Operation::new());
+        assert_eq!(methods(&described).collect::<Vec<_>>(), [Method::OPTIONS]);
+        let head = Allowed {
+            method: Method::HEAD,
+            policy: Policy::fleet(Role::Admin),
+            most_bytes: 0,
+        };
+        assert_eq!(of(vec![head]).policy(&Method::HEAD), Policy::fleet(Role::Admin));
+    }
 
     #[test]
     fn every_call_has_a_policy_of_its_own_and_every_other_needs_a_token() {

@@ -57,7 +57,8 @@ impl UnderWay<'_> {
             span.record("method", method.as_str());
             span.record("route", route);
             span.record("status", status);
-            debug!(target: TARGET, parent: span, latency_ms = took.as_micros() as f64 / 1000.0, "call");
+            let latency_ms = took.as_micros() as f64 / 1000.0;
+            span.in_scope(|| debug!(target: TARGET, latency_ms, "call"));
         }
     }
 }
