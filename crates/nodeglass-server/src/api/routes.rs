@@ -101,7 +101,7 @@ impl Gate {
     fn call(&self, method: &Method) -> Option<&Allowed> {
         let of = |method: &Method| self.calls.iter().find(|call| call.method == *method);
         // What has no answer of its own to HEAD is answered as GET.
-        of(method).or_else(|| (*method == Method::HEAD).then(|| of(&Method::GET))?)
+        of(method).or_else(|| of(&Method::GET).filter(|_| *method == Method::HEAD))
     }
 
     /// Who may make a call. Of a method that the path has not, those are told who may make another.
