@@ -1,6 +1,6 @@
 /** Questions to the server as hooks. */
 
-import type { AgentsQuery, HistoryQuery, MetricsSnapshot } from "@nodeglass/client";
+import { type AgentsQuery, type HistoryQuery, type MetricsSnapshot, isFinal } from "@nodeglass/client";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import type { LiveStatus } from "./live.ts";
@@ -97,7 +97,7 @@ export function useMetricsStream(
   return { ...live.status, sample: live.latest };
 }
 
-/** How often a chart is asked for again while the agent still has some of its samples. */
+/** How often a chart is asked for again while the agent still has some of its samples, or while the server has no answer. */
 const WAITING_MS = 5_000;
 
 /** What a chart shows: the last so many milliseconds, going on, or from one moment to another. */
@@ -128,33 +128,36 @@ export function useTimeline(
   const [breaks, setBreaks] = useState(live.breaks);
   useEffect(() => {
     if (!isLive || !enabled) return;
-    return live.subscribe(() => {
+    return live.subscribe((sample) => {
+      // Points come before their history, too: after a break, and where the server has no answer.
+      if (sample && timeline.isLoaded) timeline.append(sample);
       // Only once it is back: before that, nothing new can be asked for.
       if (live.status.state === "open") setBreaks(live.breaks);
     });
-  }, [live, isLive, enabled]);
+  }, [timeline, live, isLive, enabled]);
   const query = useQuery({
     queryKey: ["timeline", agentId, list, spanKey, points, isLive ? breaks : 0],
     queryFn: async ({ signal }) => {
       const [start, end] = isLive ? [`-${Math.round(span.last / 1000)}s`, "now"] : [span.from, span.to];
       const asked = { metrics: timeline.metrics, start, end, max_points: points };
-      return { answer: await client.getHistoricalMetrics(agentId, asked, { signal }), spanKey };
+      return { answer: await client.getHistoricalMetrics(agentId, asked, { signal }), spanKey, isLive };
     },
     enabled,
-    refetchInterval: ({ state }) => (isLive && state.data?.answer.gaps.some((gap) => gap.reason === "waiting") ? WAITING_MS : false),
+    refetchInterval: ({ state }) => {
+      const isWaiting = isLive && state.data?.answer.gaps.some((gap) => gap.reason === "waiting");
+      return isWaiting || (state.error && !isFinal(state.error)) ? WAITING_MS : false;
+    },
     staleTime: isLive ? 0 : 60_000,
     gcTime: 60_000,
   });
-  const answer = query.data?.answer;
+  const { data } = query;
   const [drawn, setDrawn] = useState<string>();
   useEffect(() => {
-    if (!answer) return;
-    timeline.load(answer);
-    setDrawn(query.data?.spanKey);
-    if (!isLive || !enabled) return;
-    for (const sample of live.recent) timeline.append(sample);
-    return live.subscribe((sample) => sample && timeline.append(sample));
-  }, [answer, timeline, live, isLive, enabled]);
+    if (!data) return;
+    timeline.load(data.answer);
+    if (data.isLive) for (const sample of live.recent) timeline.append(sample);
+    setDrawn(data.spanKey);
+  }, [data, timeline, live]);
   return { timeline, error: query.error, isLoading: query.isPending, drawn };
 }
 

@@ -26,6 +26,9 @@ function panelOf(id: string): Panel {
   return found;
 }
 
+/** How often a question is tried before its answer is that there is none. */
+const TRIES = 6;
+
 /** The legend of a chart: each label with its figure, and the exact one behind it. */
 async function legend(page: Page, title: string): Promise<{ label: string; figure: string; exact: string }[]> {
   const entries = page.getByRole("region", { name: title, exact: true }).locator(".ng-legend li");
@@ -100,6 +103,18 @@ test("charts that are fed by hand show what they are given", async () => {
   await page.context().close();
 });
 
+test("the exact figure goes on where the rounded one stands", async () => {
+  const { page, complaints } = await stage.open("Counted");
+  const used = async () => (await legend(page, "Memory")).find((one) => one.label === "used");
+  await expect.poll(async () => (await used())?.exact).toBe("8,000,000,000 bytes");
+  const before = await used();
+  await page.getByRole("button", { name: "More" }).click();
+  await expect.poll(async () => (await used())?.exact).not.toBe(before?.exact);
+  expect((await used())?.figure).toBe(before?.figure);
+  expect(complaints).toEqual([]);
+  await page.context().close();
+});
+
 test.each(["SystemInfoCard", "Card"])("%s says what the host is", async (name) => {
   const info = await stage.client.getSystemInfo(stage.server.agent);
   const { page, complaints } = await stage.open(name);
@@ -128,9 +143,18 @@ test("a whole host goes on live, says that the server is gone, and comes back", 
   await page.getByRole("status").filter({ hasText: "The connection broke; trying again." }).waitFor();
   // What was shown stands.
   expect(await used()).toMatch(/^[\d,]+ bytes$/);
+  let refused = 0;
+  await page.route("**/history?metrics=memory.*", (call) => {
+    refused += 1;
+    return call.fulfill({ status: 503, json: { code: "database_unavailable", detail: "not now" } });
+  });
   await stage.server.again();
   await page.getByRole("status").waitFor({ state: "detached" });
-  await isLive("figures that go on after it");
+  await isLive("figures that go on after it, though there is no history");
+  await expect.poll(() => refused, { timeout: 60_000 }).toBeGreaterThan(TRIES);
+  await page.unroute("**/history?metrics=memory.*");
+  const history = await page.waitForResponse((answer) => answer.url().includes("history?metrics=memory."));
+  expect(history.ok()).toBe(true);
   await page.context().close();
 });
 

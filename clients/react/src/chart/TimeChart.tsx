@@ -353,9 +353,9 @@ function writeLegend(legend: HTMLUListElement | null, props: TimeChartProps, ind
     if (!(figure instanceof HTMLElement)) continue;
     const value = props.timeline.at(one.key, index);
     const text = show(value, props.unit);
-    if (figure.textContent !== text) {
-      figure.textContent = text;
-      figure.title = exact(value, props.unit);
-    }
+    if (figure.textContent !== text) figure.textContent = text;
+    // Goes on where the rounded one stands.
+    const all = exact(value, props.unit);
+    if (figure.title !== all) figure.title = all;
   }
 }

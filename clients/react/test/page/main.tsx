@@ -1,6 +1,7 @@
 /** A page with one component of the package, as its address says: `?show=CpuUsageChart&agent=web-01&from=...&to=...`. */
 
 import { NodeglassClient } from "@nodeglass/client";
+import { useMemo, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { Page } from "../../examples/page.tsx";
 import * as components from "../../src/index.ts";
@@ -25,6 +26,19 @@ function Given({ agentId }: { agentId: string }) {
   );
 }
 
+/** A chart that is handed a thousand bytes more with each click. */
+function Counted() {
+  const [used_bytes, use] = useState(8_000_000_000);
+  return (
+    <>
+      <button type="button" onClick={() => use((before) => before + 1_000)}>
+        More
+      </button>
+      <components.MemoryUsageChart metrics={useMemo(() => ({ used_bytes }), [used_bytes])} />
+    </>
+  );
+}
+
 /** A card that is handed what it shows. */
 function Card({ agentId }: { agentId: string }) {
   const { data } = components.useSystemInfo(agentId);
@@ -35,6 +49,7 @@ const shown: Record<string, React.ComponentType<{ agentId: string; span: compone
   ...components,
   Page,
   Given,
+  Counted,
   Card,
 } as never;
 const Shown = shown[name];
