@@ -74,11 +74,14 @@ export function tick(value: number, unit: ShownUnit): string {
   return show(value, unit);
 }
 
+/** Made once: to make one takes many times as long as to use it, and legends do with each frame. */
+const EXACT = new Intl.NumberFormat("en", { maximumFractionDigits: 3 });
+
 /** As [`show`], with every digit and the unit in full: for titles. */
 export function exact(value: number | null | undefined, unit: ShownUnit): string {
   if (value === null || value === undefined) return "not known";
   const [number, name] = unit === "bit/s" ? [value * 8, "bit/s"] : [value, unit];
-  return `${number.toLocaleString("en", { maximumFractionDigits: 3 })} ${name}`.trim();
+  return `${EXACT.format(number)} ${name}`.trim();
 }
 
 function percent(value: number): string {
